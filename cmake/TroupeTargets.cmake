@@ -1,0 +1,36 @@
+# Flags and functions that every target of the project shares.
+
+set(TROUPE_SANITIZE "" CACHE STRING "Value of -fsanitize= for every file of ours: address,undefined or thread")
+
+add_library(troupe_flags INTERFACE)
+target_include_directories(troupe_flags INTERFACE ${PROJECT_SOURCE_DIR})
+# -ffp-contract=off: an FMA that the compiler invents would change bits between call sites.
+target_compile_options(troupe_flags INTERFACE
+  -ffp-contract=off -fno-math-errno
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wdouble-promotion -Werror)
+if(TROUPE_SANITIZE)
+  target_compile_options(troupe_flags INTERFACE
+    -fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  target_link_options(troupe_flags INTERFACE -fsanitize=${TROUPE_SANITIZE})
+endif()
+
+# troupe_library(NAME SOURCES file... [LINK target...]): one static library a folder.
+function(troupe_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC troupe_flags ${ARG_LINK})
+endfunction()
+
+# troupe_test(NAME SOURCES file... [LINK target...] [LABELS label...] [TIMEOUT seconds]): one Boost.Test executable.
+# Tests of pure cores are labelled `quick`: the sanitizer presets run those.
+function(troupe_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE troupe_test_main ${ARG_LINK})
+  add_test(NAME ${name} COMMAND ${name} --log_level=test_suite --color_output=no)
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()

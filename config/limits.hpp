@@ -1,0 +1,71 @@
+// Every bound of the node in one place, each with its reason.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace troupe::config {
+
+// --- What a client may send ---
+
+// A prompt of 128k tokens is about 0.6 MB of text; JSON escapes can make it six times that.
+inline constexpr std::size_t kBodyBytesMax = std::size_t{4} << 20;
+// Browsers and proxies stop at 8–16 KiB of header lines.
+inline constexpr std::size_t kHttpHeaderBytesMax = std::size_t{16} << 10;
+// OpenAI's API takes at most 4 stop strings; vLLM any number. 16 keep the hold-back search short.
+inline constexpr std::size_t kStopStringsMax = 16;
+// Text that may still become a stop string is held back, so its length is latency.
+inline constexpr std::size_t kStopStringBytesMax = 256;
+// OpenAI's bound of top_logprobs.
+inline constexpr std::int32_t kTopLogprobsMax = 20;
+// Answers of one HTTP request (n × prompts): each takes a place in the queue.
+inline constexpr std::uint32_t kAnswersMax = 16;
+// OpenAI's bound of logit_bias entries is 300.
+inline constexpr std::size_t kLogitBiasMax = 300;
+// Turns of one conversation; the frame's array bound is far above.
+inline constexpr std::size_t kChatTurnsMax = 4096;
+// A ZeroMQ client's own request id: kept in maps, echoed in every frame.
+inline constexpr std::size_t kClientIdBytesMax = 128;
+
+// --- What the node holds at once ---
+
+// Requests between acceptance and their end. Each costs its prompt and a map entry, under 100 KB at 8k tokens.
+inline constexpr std::uint32_t kQueuedMaxDefault = 256;
+// HTTP connections: a thread-less session costs about 20 KB.
+inline constexpr std::uint32_t kConnectionsMax = 1024;
+// Open requests of one ZeroMQ client, told it as credit.
+inline constexpr std::uint32_t kClientCreditDefault = 64;
+// Sequences in one forward pass: beyond it a CPU gains nothing per token.
+inline constexpr std::uint32_t kSequencesMaxDefault = 64;
+// Tokens in one forward pass: what a chunk of prefill may delay a running stream by.
+inline constexpr std::uint32_t kStepTokensMaxDefault = 256;
+// Bytes waiting for one slow reader before it loses its request: a whole answer of 32k tokens fits.
+inline constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
+// Messages in a ZeroMQ pipe. Above every credit that is given (queue + cancels), so a full pipe is a fault.
+inline constexpr int kLinkHighWaterMark = 8192;
+// A frame on an internal link: a body of kBodyBytesMax and its wrapping.
+inline constexpr std::size_t kFrameBytesMax = std::size_t{8} << 20;
+
+// --- Time ---
+
+// Worker → front and child → root. Missing five in a row is a fault: below the second in which users notice.
+inline constexpr std::chrono::milliseconds kBeatInterval{200};
+// A comment line in a silent SSE stream: proxies cut idle connections after 30–60 s.
+inline constexpr std::chrono::milliseconds kSsePingInterval{10'000};
+// An HTTP connection with no request, or a request that does not arrive.
+inline constexpr std::chrono::milliseconds kHttpIdleTimeout{60'000};
+// After this a draining node stops what still runs.
+inline constexpr std::chrono::milliseconds kDrainTimeoutDefault{30'000};
+// Children get this long between SIGTERM and SIGKILL.
+inline constexpr std::chrono::milliseconds kTerminateTimeout{2'000};
+// First back-off after repeated deaths, and its ceiling (architecture.md, "Supervision").
+inline constexpr std::chrono::milliseconds kBackoffFirst{50};
+inline constexpr std::chrono::milliseconds kBackoffMax{10'000};
+// Advice to a refused client is never longer than this (interfaces.md, HTTP).
+inline constexpr std::uint32_t kRetryAfterMsMax = 120'000;
+
+// An ipc:// path must fit sockaddr_un::sun_path (108 bytes with its final zero).
+inline constexpr std::size_t kIpcPathBytesMax = 107;
+
+}  // namespace troupe::config

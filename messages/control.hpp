@@ -1,0 +1,61 @@
+// Root ↔ its children, over the control channel: readiness, status, deaths of siblings, drain.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "messages/message.hpp"
+
+namespace troupe::messages {
+
+// Child → root: it can do its work now.
+struct ChildReady {
+  std::string detail;  // for the operator: addresses, model, how long it took
+
+  TROUPE_MESSAGE(ChildReady, detail)
+};
+
+// Child → root while it starts: what a person waits for.
+struct ChildProgress {
+  std::string text;
+
+  TROUPE_MESSAGE(ChildProgress, text)
+};
+
+// Front → root, every beat: what `troupe status` shows of the pipeline.
+struct FrontStatus {
+  std::uint64_t accepted = 0;
+  std::uint64_t finished = 0;
+  std::uint64_t refused = 0;
+  std::uint32_t queued = 0;
+  std::uint32_t running = 0;
+  std::uint64_t generated_tokens = 0;
+  bool ready = false;     // at least one worker takes work
+  bool draining = false;
+  std::string model;
+  std::string http;       // HOST:PORT
+  std::string zmq;        // endpoint
+  std::string numerics_id;
+
+  TROUPE_MESSAGE(FrontStatus, accepted, finished, refused, queued, running, generated_tokens, ready,
+                 draining, model, http, zmq, numerics_id)
+};
+
+// Root → front: a sibling died; what ran on it must end or move.
+struct SiblingDown {
+  std::string child;             // worker-0
+  std::uint64_t generation = 0;  // the incarnation that died
+  std::string reason;            // for people: killed by SIGKILL
+
+  TROUPE_MESSAGE(SiblingDown, child, generation, reason)
+};
+
+// Root → child: take no new work, finish what runs, then exit with 0.
+struct Drain {
+  std::uint32_t timeout_ms = 0;
+
+  TROUPE_MESSAGE(Drain, timeout_ms)
+};
+
+}  // namespace troupe::messages

@@ -1,0 +1,57 @@
+// Worker ↔ dispatch, beside work and tokens: introduction, heartbeat, and the return of credits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "messages/message.hpp"
+
+namespace troupe::messages {
+
+// Worker → dispatch: first message on a connection, repeated until a welcome answers it.
+struct WorkerHello {
+  std::string worker;               // name: worker-0
+  std::uint64_t generation = 0;     // of this incarnation; higher than every earlier one's
+  std::string numerics_id;          // what decides the bits of its answers
+  std::string model_sha;            // hash of the vocabulary: must equal the front's
+  std::uint32_t sequences_max = 0;  // credits: work items it holds at once
+  std::uint32_t context_max = 0;    // tokens of prompt + answer
+
+  TROUPE_MESSAGE(WorkerHello, worker, generation, numerics_id, model_sha, sequences_max, context_max)
+};
+
+// Dispatch → worker. A new epoch means a new front: work of older epochs is dropped.
+struct WorkerWelcome {
+  std::uint64_t front_epoch = 0;
+  std::string refused;  // why the worker gets no work, or empty
+
+  TROUPE_MESSAGE(WorkerWelcome, front_epoch, refused)
+};
+
+// Worker → dispatch, every beat: proof that the compute loop lives.
+struct WorkerBeat {
+  std::uint64_t worker_generation = 0;
+  std::uint64_t step = 0;            // forward passes since start
+  std::uint64_t step_us_last = 0;
+  std::uint32_t running = 0;         // sequences that hold blocks
+  std::uint32_t waiting = 0;         // work items that do not
+  std::uint32_t kv_blocks_used = 0;
+  std::uint32_t kv_blocks_free = 0;
+  std::uint64_t preemptions = 0;     // since start
+  std::uint64_t nonfinite = 0;       // since start
+
+  TROUPE_MESSAGE(WorkerBeat, worker_generation, step, step_us_last, running, waiting, kv_blocks_used,
+                 kv_blocks_free, preemptions, nonfinite)
+};
+
+// Batch → dispatch: these requests hold nothing on the worker any more; each gives one credit back.
+struct Released {
+  std::uint64_t front_epoch = 0;
+  std::uint64_t worker_generation = 0;
+  std::vector<std::uint64_t> request_ids;
+
+  TROUPE_MESSAGE(Released, front_epoch, worker_generation, request_ids)
+};
+
+}  // namespace troupe::messages

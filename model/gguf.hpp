@@ -1,0 +1,75 @@
+// A GGUF v3 file, mapped read-only: metadata, tensor directory, and views of the tensors' bytes.
+// Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "kernels/tensor_type.hpp"
+
+namespace troupe::model {
+
+// One metadata value. Arrays are homogeneous in the format, so each element type has a vector.
+using MetadataValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string,
+                                   std::vector<std::uint64_t>, std::vector<std::int64_t>,
+                                   std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+
+struct TensorInfo {
+  std::string name;
+  kernels::TensorType type = kernels::TensorType::kF32;
+  std::vector<std::uint64_t> shape;     // innermost first, as the file has it: {columns, rows, …}
+  std::span<const std::byte> data;      // inside the mapping
+};
+
+class GgufFile {
+ public:
+  // Maps and checks the whole directory; every offset and count is held against the file's size.
+  // Throws config::UserError with file, field and remedy.
+  static GgufFile open(const std::filesystem::path& path);
+
+  // As `open`, on bytes that the caller keeps alive (tests and fuzzing).
+  static GgufFile parse(std::span<const std::byte> bytes, const std::string& name);
+
+  const std::string& name() const;  // the path, for messages
+  std::uint64_t size_bytes() const;
+  const std::map<std::string, MetadataValue, std::less<>>& metadata() const;
+  const std::vector<TensorInfo>& tensors() const;
+
+  // nullptr when there is none of that name.
+  const TensorInfo* find_tensor(std::string_view name) const;
+
+  // Throws config::UserError naming the file and the tensor.
+  const TensorInfo& tensor(std::string_view name) const;
+
+  // Typed access: empty when absent; throws config::UserError when present with another type.
+  // Any integer width and either sign is accepted for the integer calls when the value fits.
+  std::optional<std::uint64_t> find_uint(std::string_view key) const;
+  std::optional<double> find_float(std::string_view key) const;
+  std::optional<bool> find_bool(std::string_view key) const;
+  std::optional<std::string_view> find_string(std::string_view key) const;
+  const std::vector<std::string>* find_strings(std::string_view key) const;
+
+  // As above, but absence is a config::UserError too.
+  std::uint64_t require_uint(std::string_view key) const;
+  double require_float(std::string_view key) const;
+  std::string_view require_string(std::string_view key) const;
+
+ private:
+  class Mapping;
+  std::shared_ptr<const Mapping> mapping_;  // null when parsed from the caller's bytes
+  std::string name_;
+  std::uint64_t size_bytes_ = 0;
+  std::map<std::string, MetadataValue, std::less<>> metadata_;
+  std::vector<TensorInfo> tensors_;  // sorted by name
+};
+
+}  // namespace troupe::model

@@ -1,0 +1,39 @@
+// The key/value cache: a pool of fixed-size blocks that sequences own by index. Layout belongs to the backend.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/attention.hpp"
+#include "kernels/device.hpp"
+#include "model/architecture.hpp"
+
+namespace troupe::model {
+
+// Tokens in one block: two per 64-byte line would waste a tail per sequence of half a block; 32 keys are also
+// one page of the tile-order layout that an accelerated backend wants.
+inline constexpr std::int32_t kBlockTokens = 32;
+
+// Blocks that `tokens` take.
+constexpr std::int32_t blocks_for(std::int32_t tokens) {
+  return (tokens + kBlockTokens - 1) / kBlockTokens;
+}
+
+class KvCache {
+ public:
+  KvCache(kernels::Device& device, const Architecture& architecture, std::int32_t blocks);
+
+  std::int32_t blocks() const { return blocks_; }
+
+  // Bytes that one block takes over all layers.
+  static std::uint64_t block_bytes(const Architecture& architecture);
+
+  // What the attention kernel reads and writes for one layer.
+  kernels::KvPool layer(std::int32_t index);
+
+ private:
+  std::int32_t blocks_ = 0;
+  kernels::DeviceBuffer storage_;
+  std::uint64_t layer_bytes_ = 0;
+};
+
+}  // namespace troupe::model
