@@ -1,0 +1,225 @@
+#include "actors/link/port_actor.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <zmq.hpp>
+
+#include "config/check.hpp"
+#include "config/user_error.hpp"
+
+namespace troupe::actors::link {
+namespace {
+
+// Frames taken from one socket before the others and the mailbox get their turn.
+constexpr int kReceiveBurst = 64;
+// Reconnection starts at once and stays frequent: a restarted peer should not wait for us.
+constexpr int kReconnectMsFirst = 10;
+constexpr int kReconnectMsMax = 200;
+
+zmq::socket_type zmq_type(SocketType type) {
+  switch (type) {
+    case SocketType::kPush: return zmq::socket_type::push;
+    case SocketType::kPull: return zmq::socket_type::pull;
+    case SocketType::kRouter: return zmq::socket_type::router;
+    case SocketType::kDealer: return zmq::socket_type::dealer;
+  }
+  CHECK(false, "every socket type has a ZeroMQ type");
+}
+
+void set_options(zmq::socket_t& socket, const SocketSpec& spec) {
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::sndhwm, config::kLinkHighWaterMark);
+  socket.set(zmq::sockopt::rcvhwm, config::kLinkHighWaterMark);
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(spec.frame_bytes_max));
+  socket.set(zmq::sockopt::reconnect_ivl, kReconnectMsFirst);
+  socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMsMax);
+  if (spec.type == SocketType::kRouter) {
+    socket.set(zmq::sockopt::router_mandatory, true);
+    socket.set(zmq::sockopt::router_handover, true);
+  }
+  if (spec.type == SocketType::kDealer && !spec.identity.empty()) {
+    socket.set(zmq::sockopt::routing_id, spec.identity);
+  }
+}
+
+[[noreturn]] void refuse_endpoint(const SocketSpec& spec, const zmq::error_t& error) {
+  const std::string verb = spec.bind ? "listen on " : "connect to ";
+  const std::string remedy = error.num() == EADDRINUSE
+                                 ? "; choose another endpoint or stop the process that uses it"
+                                 : "; correct the endpoint (inproc://, ipc:// or tcp://HOST:PORT)";
+  throw config::UserError("link " + spec.name + ": cannot " + verb + spec.endpoint + ": " +
+                          error.what() + remedy);
+}
+
+// The sockets of a process and what is done with the frames they bring.
+class Sockets {
+ public:
+  explicit Sockets(PortPlan plan) : plan_(std::move(plan)) {
+    for (const PortSocket& planned : plan_.sockets) {
+      sockets_.emplace_back(context_, zmq_type(planned.spec.type));
+      set_options(sockets_.back(), planned.spec);
+    }
+    open(true);  // inproc peers find one another whichever comes first, but a bound endpoint fails early
+    open(false);
+  }
+
+  std::vector<zmq::pollitem_t> poll_items(int wake_fd) {
+    std::vector<zmq::pollitem_t> items;
+    items.push_back({nullptr, wake_fd, ZMQ_POLLIN, 0});
+    for (zmq::socket_t& socket : sockets_) items.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
+    return items;
+  }
+
+  void send(SocketId id, const std::string& peer, const std::string& frame) {
+    CHECK(id < sockets_.size(), "senders are made with the port's own socket ids");
+    try {
+      if (!peer.empty()) {
+        const auto routed = sockets_[id].send(
+            zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
+        if (!routed) return refuse(id, peer, "the pipe to the peer is full");
+      }
+      if (!sockets_[id].send(zmq::buffer(frame), zmq::send_flags::dontwait)) {
+        refuse(id, peer, "the pipe is full");
+      }
+    } catch (const zmq::error_t& error) {
+      refuse(id, peer, error.num() == EHOSTUNREACH ? "the peer is gone" : error.what());
+    }
+  }
+
+  // Takes at most a burst of frames from socket `id`.
+  void receive(SocketId id) {
+    const bool routed = plan_.sockets[id].spec.type == SocketType::kRouter;
+    for (int taken = 0; taken < kReceiveBurst; ++taken) {
+      zmq::message_t peer;
+      zmq::message_t frame;
+      if (!sockets_[id].recv(routed ? peer : frame, zmq::recv_flags::dontwait)) return;
+      if (routed && peer.more()) (void)sockets_[id].recv(frame);
+      zmq::message_t surplus;  // a frame of ours is one part: what follows is dropped with it
+      bool more = frame.more();
+      const bool whole = !more && (!routed || peer.more());
+      while (more) {
+        (void)sockets_[id].recv(surplus);
+        more = surplus.more();
+      }
+      handle(id, peer.to_string_view(), whole ? frame.to_string_view() : std::string_view{});
+    }
+  }
+
+ private:
+  void open(bool bind) {
+    for (SocketId id = 0; id < sockets_.size(); ++id) {
+      const SocketSpec& spec = plan_.sockets[id].spec;
+      if (spec.bind != bind) continue;
+      try {
+        bind ? sockets_[id].bind(spec.endpoint) : sockets_[id].connect(spec.endpoint);
+      } catch (const zmq::error_t& error) {
+        refuse_endpoint(spec, error);
+      }
+    }
+  }
+
+  void handle(SocketId id, std::string_view peer, std::string_view frame) {
+    const PortSocket& planned = plan_.sockets[id];
+    messages::WireError error;
+    if (planned.raw) {
+      error = planned.raw(peer, frame);
+    } else {
+      messages::Header header;
+      error = messages::read_header(frame, header);
+      if (error.empty()) {
+        const auto found = planned.handlers.find(header.kind);
+        error = found == planned.handlers.end()
+                    ? "kind " + std::to_string(static_cast<int>(header.kind)) + " is not taken here"
+                    : found->second(peer, frame);
+      }
+    }
+    if (!error.empty()) refuse(id, peer, error);
+  }
+
+  void refuse(SocketId id, std::string_view peer, const std::string& why) {
+    if (plan_.on_refusal) plan_.on_refusal(plan_.sockets[id].spec.name, peer, why);
+  }
+
+  PortPlan plan_;
+  zmq::context_t context_{1};
+  std::vector<zmq::socket_t> sockets_;
+};
+
+class PortActor : public caf::blocking_actor {
+ public:
+  PortActor(caf::actor_config& config, std::unique_ptr<Sockets> sockets)
+      : caf::blocking_actor(config),
+        sockets_(std::move(sockets)),
+        wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    CHECK(wake_fd_ >= 0, "an eventfd needs one file descriptor");
+  }
+
+  ~PortActor() override { ::close(wake_fd_); }
+
+  const char* name() const override { return "port"; }
+
+  // A message must also wake the poller, which waits on sockets.
+  void enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) override {
+    caf::blocking_actor::enqueue(std::move(element), unit);
+    const std::uint64_t one = 1;
+    (void)!::write(wake_fd_, &one, sizeof one);
+  }
+
+  void act() override {
+    std::vector<zmq::pollitem_t> items = sockets_->poll_items(wake_fd_);
+    bool running = true;
+    while (running) {
+      zmq::poll(items, std::chrono::milliseconds(-1));
+      if (items[0].revents != 0) {
+        std::uint64_t wakes = 0;
+        (void)!::read(wake_fd_, &wakes, sizeof wakes);
+        running = drain_mailbox();
+      }
+      for (SocketId id = 0; id + 1 < items.size(); ++id) {
+        if (items[id + 1].revents != 0) sockets_->receive(id);
+      }
+    }
+    sockets_.reset();  // closes on the thread that used them
+  }
+
+ private:
+  // False once an exit message was read: what came before it has been sent.
+  bool drain_mailbox() {
+    bool running = true;
+    while (has_next_message()) {
+      receive(
+          [this](std::uint64_t socket, const std::string& peer, const std::string& frame) {
+            sockets_->send(socket, peer, frame);
+          },
+          [this, &running](const caf::exit_msg& exit) {
+            fail_state(exit.reason);
+            running = false;
+          });
+    }
+    return running;
+  }
+
+  std::unique_ptr<Sockets> sockets_;
+  int wake_fd_;
+};
+
+}  // namespace
+
+caf::actor spawn_port(caf::actor_system& system, PortPlan plan) {
+  auto sockets = std::make_unique<Sockets>(std::move(plan));
+  return caf::actor_cast<caf::actor>(system.spawn<PortActor, caf::detached>(std::move(sockets)));
+}
+
+void Sender::send_frame(std::string peer, std::string frame) const {
+  caf::anon_send(port_, std::uint64_t{socket_}, std::move(peer), std::move(frame));
+}
+
+FrameHandler deliver_raw_to(caf::actor stage) {
+  return [stage = std::move(stage)](std::string_view peer, std::string_view frame) {
+    caf::anon_send(stage, std::string(peer), std::string(frame));
+    return messages::WireError{};
+  };
+}
+
+}  // namespace troupe::actors::link
