@@ -42,6 +42,14 @@ struct FrontStatus {
                  draining, model, http, zmq, numerics_id)
 };
 
+// Dispatch → gateway, whenever it changes: whether new requests can be served.
+struct NodeReadiness {
+  bool ready = false;
+  std::string numerics_id;  // of the worker that takes the next request; the API's system_fingerprint
+
+  TROUPE_MESSAGE(NodeReadiness, ready, numerics_id)
+};
+
 // Root → front: a sibling died; what ran on it must end or move.
 struct SiblingDown {
   std::string child;             // worker-0

@@ -45,6 +45,7 @@ enum class Kind : std::uint16_t {
   kFrontStatus = 98,
   kSiblingDown = 99,
   kDrain = 100,
+  kNodeReadiness = 101,
 };
 
 inline constexpr std::string_view kMagic = "TRPE";

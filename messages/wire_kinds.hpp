@@ -54,6 +54,7 @@ TROUPE_KIND(ChildProgress, kChildProgress)
 TROUPE_KIND(FrontStatus, kFrontStatus)
 TROUPE_KIND(SiblingDown, kSiblingDown)
 TROUPE_KIND(Drain, kDrain)
+TROUPE_KIND(NodeReadiness, kNodeReadiness)
 
 #undef TROUPE_KIND
 
