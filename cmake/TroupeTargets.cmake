@@ -8,7 +8,9 @@ target_include_directories(troupe_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(troupe_flags INTERFACE
   -ffp-contract=off -fno-math-errno
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
-  -Wnon-virtual-dtor -Woverloaded-virtual -Wdouble-promotion -Werror)
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wdouble-promotion -Werror
+  # A designated initializer that leaves fields to their defaults is how messages are meant to be written.
+  -Wno-missing-field-initializers)
 if(TROUPE_SANITIZE)
   target_compile_options(troupe_flags INTERFACE
     -fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)

@@ -1,4 +1,5 @@
-// The public ZeroMQ protocol: what producers and the gateway say to each other. Documented in docs/protocol.md.
+// The public ZeroMQ protocol: what producers and the gateway say to each other. Documented in
+// docs/protocol.md.
 #pragma once
 
 #include <cstdint>
@@ -20,29 +21,29 @@ struct Hello {
 
 // Gateway → client: the limits that hold.
 struct Welcome {
-  std::string version;              // the server's
-  std::string model;                // the model's alias
-  std::uint32_t context_max = 0;    // tokens of prompt + answer
+  std::string version;            // the server's
+  std::string model;              // the model's alias
+  std::uint32_t context_max = 0;  // tokens of prompt + answer
   std::uint64_t frame_bytes_max = 0;
-  std::uint32_t credit = 0;         // requests that this client may have open at once
+  std::uint32_t credit = 0;  // requests that this client may have open at once
 
   TROUPE_MESSAGE(Welcome, version, model, context_max, frame_bytes_max, credit)
 };
 
 // Client → gateway. Exactly one of prompt, messages and tokens is given.
 struct Generate {
-  std::string id;                          // the client's own, unique among its requests
+  std::string id;  // the client's own, unique among its requests
   std::string prompt;
   std::vector<ChatTurn> messages;
-  std::vector<std::int32_t> tokens;        // [prompt_len]
-  Sampling sampling;                       // `choice` and a zero `seed` are ignored: the server draws a seed
-  bool stream = true;                      // false: one chunk with the whole text before `final`
-  std::uint32_t priority = 5;              // 0 highest … 9
-  std::uint64_t deadline_ms = 0;           // 0: none
-  std::uint64_t resume_from = 0;           // UTF-8 bytes of the answer that the client already has
+  std::vector<std::int32_t> tokens;  // [prompt_len]
+  Sampling sampling;              // `choice` and a zero `seed` are ignored: the server draws a seed
+  bool stream = true;             // false: one chunk with the whole text before `final`
+  std::uint32_t priority = 5;     // 0 highest … 9
+  std::uint64_t deadline_ms = 0;  // 0: none
+  std::uint64_t resume_from = 0;  // UTF-8 bytes of the answer that the client already has
 
-  TROUPE_MESSAGE(Generate, id, prompt, messages, tokens, sampling, stream, priority, deadline_ms,
-                 resume_from)
+  TROUPE_MESSAGE(
+      Generate, id, prompt, messages, tokens, sampling, stream, priority, deadline_ms, resume_from)
 };
 
 // Gateway → client: the request will be answered; exactly one `final` or `error` follows.
@@ -56,7 +57,7 @@ struct Accepted {
 struct Chunk {
   std::string id;
   std::uint32_t choice = 0;
-  std::uint64_t text_offset = 0;     // UTF-8 bytes
+  std::uint64_t text_offset = 0;  // UTF-8 bytes
   std::string text;
   std::uint32_t token_begin = 0;
   std::uint32_t token_end = 0;
@@ -86,7 +87,8 @@ struct Final {
 // Gateway → client: the request ends here, or (empty id) the frame could not be read.
 struct Error {
   std::string id;
-  std::string code;  // invalid, too_large, overload, draining, unavailable, deadline, worker_lost, internal, malformed
+  std::string code;  // invalid, too_large, overload, draining, unavailable, deadline, worker_lost,
+                     // internal, malformed
   std::string message;
   std::uint32_t retry_after_ms = 0;
 

@@ -31,21 +31,33 @@ struct FrontStatus {
   std::uint32_t queued = 0;
   std::uint32_t running = 0;
   std::uint64_t generated_tokens = 0;
-  bool ready = false;     // at least one worker takes work
+  bool ready = false;  // at least one worker takes work
   bool draining = false;
   std::string model;
-  std::string http;       // HOST:PORT
-  std::string zmq;        // endpoint
+  std::string http;  // HOST:PORT
+  std::string zmq;   // endpoint
   std::string numerics_id;
 
-  TROUPE_MESSAGE(FrontStatus, accepted, finished, refused, queued, running, generated_tokens, ready,
-                 draining, model, http, zmq, numerics_id)
+  TROUPE_MESSAGE(FrontStatus,
+                 accepted,
+                 finished,
+                 refused,
+                 queued,
+                 running,
+                 generated_tokens,
+                 ready,
+                 draining,
+                 model,
+                 http,
+                 zmq,
+                 numerics_id)
 };
 
 // Dispatch → gateway, whenever it changes: whether new requests can be served.
 struct NodeReadiness {
   bool ready = false;
-  std::string numerics_id;  // of the worker that takes the next request; the API's system_fingerprint
+  std::string
+      numerics_id;  // of the worker that takes the next request; the API's system_fingerprint
 
   TROUPE_MESSAGE(NodeReadiness, ready, numerics_id)
 };

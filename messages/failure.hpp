@@ -25,9 +25,9 @@ enum class FailureCode : std::uint8_t {
 struct Failure {
   std::uint64_t request_id = 0;
   FailureCode code = FailureCode::kNone;
-  std::string message;                // one line: what is wrong and what to do
-  std::string param;                  // the request field at fault, or empty
-  std::uint32_t retry_after_ms = 0;   // 0: no advice
+  std::string message;               // one line: what is wrong and what to do
+  std::string param;                 // the request field at fault, or empty
+  std::uint32_t retry_after_ms = 0;  // 0: no advice
 
   TROUPE_MESSAGE(Failure, request_id, code, message, param, retry_after_ms)
 };

@@ -20,18 +20,27 @@ struct ChatTurn {
 enum class PromptKind : std::uint8_t { kText, kChat, kTokens };
 
 struct GenerateRequest {
-  std::uint64_t request_id = 0;  // unique in the front's life; a request for n answers becomes n of these
+  std::uint64_t request_id =
+      0;  // unique in the front's life; a request for n answers becomes n of these
   PromptKind prompt_kind = PromptKind::kText;
-  std::string prompt;                        // kText
-  std::vector<ChatTurn> messages;            // kChat, never empty
-  std::vector<std::int32_t> prompt_tokens;   // kTokens, [prompt_len], never empty
+  std::string prompt;                       // kText
+  std::vector<ChatTurn> messages;           // kChat, never empty
+  std::vector<std::int32_t> prompt_tokens;  // kTokens, [prompt_len], never empty
   Sampling sampling;
-  bool echo = false;               // the answer's text begins with the prompt's
-  std::uint32_t priority = 5;      // 0 highest … 9
-  std::uint64_t deadline_ms = 0;   // for the whole request, from its arrival; 0: none
+  bool echo = false;              // the answer's text begins with the prompt's
+  std::uint32_t priority = 5;     // 0 highest … 9
+  std::uint64_t deadline_ms = 0;  // for the whole request, from its arrival; 0: none
 
-  TROUPE_MESSAGE(GenerateRequest, request_id, prompt_kind, prompt, messages, prompt_tokens, sampling,
-                 echo, priority, deadline_ms)
+  TROUPE_MESSAGE(GenerateRequest,
+                 request_id,
+                 prompt_kind,
+                 prompt,
+                 messages,
+                 prompt_tokens,
+                 sampling,
+                 echo,
+                 priority,
+                 deadline_ms)
 };
 
 }  // namespace troupe::messages

@@ -8,15 +8,17 @@
 #include <vector>
 
 // Missing keys keep the field's default, unknown keys are ignored: a minor version may add fields.
-#define TROUPE_MESSAGE(Type, ...)                                \
-  MSGPACK_DEFINE_MAP(__VA_ARGS__)                                \
-  static constexpr const char* kMessageName = #Type;             \
-  auto fields() { return std::tie(__VA_ARGS__); }                \
-  auto fields() const { return std::tie(__VA_ARGS__); }          \
+#define TROUPE_MESSAGE(Type, ...)                       \
+  MSGPACK_DEFINE_MAP(__VA_ARGS__)                       \
+  static constexpr const char* kMessageName = #Type;    \
+  auto fields() { return std::tie(__VA_ARGS__); }       \
+  auto fields() const { return std::tie(__VA_ARGS__); } \
   bool operator==(const Type&) const = default;
 
-// Token ids travel as one msgpack `bin` of little-endian int32: packing 200 of them one by one costs 2.4 µs to read.
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "token ids are sent as they lie in memory");
+// Token ids travel as one msgpack `bin` of little-endian int32: packing 200 of them one by one
+// costs 2.4 µs to read.
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "token ids are sent as they lie in memory");
 
 namespace msgpack {
 MSGPACK_API_VERSION_NAMESPACE(MSGPACK_DEFAULT_API_NS) {

@@ -1,4 +1,5 @@
-// Aggregate → gateway: a piece of an answer. Every request gets exactly one chunk whose kind is kFinal or kError.
+// Aggregate → gateway: a piece of an answer. Every request gets exactly one chunk whose kind is
+// kFinal or kError.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace troupe::messages {
 
 struct TokenAlternative {
   std::int32_t token = -1;
-  std::string bytes;   // the token's bytes, perhaps a part of a character
+  std::string bytes;  // the token's bytes, perhaps a part of a character
   float logprob = 0.0F;
 
   TROUPE_MESSAGE(TokenAlternative, token, bytes, logprob)
@@ -30,19 +31,30 @@ enum class ChunkKind : std::uint8_t { kAccepted, kText, kFinal, kError };
 struct ReplyChunk {
   std::uint64_t request_id = 0;
   ChunkKind kind = ChunkKind::kText;
-  std::uint64_t text_offset = 0;       // of `text` in the whole answer, UTF-8 bytes
-  std::string text;                    // valid UTF-8, whole characters
-  std::uint32_t token_begin = 0;       // the produced tokens that this chunk accounts for
+  std::uint64_t text_offset = 0;  // of `text` in the whole answer, UTF-8 bytes
+  std::string text;               // valid UTF-8, whole characters
+  std::uint32_t token_begin = 0;  // the produced tokens that this chunk accounts for
   std::uint32_t token_end = 0;
-  std::vector<std::int32_t> tokens;    // [token_end - token_begin]
-  std::vector<TokenLogprob> logprobs;  // one for each token when asked for, else empty
+  std::vector<std::int32_t> tokens;           // [token_end - token_begin]
+  std::vector<TokenLogprob> logprobs;         // one for each token when asked for, else empty
   FinishReason finish = FinishReason::kNone;  // kFinal: kStop or kLength
-  std::uint32_t prompt_tokens = 0;     // kFinal and kError: usage
+  std::uint32_t prompt_tokens = 0;            // kFinal and kError: usage
   std::uint32_t produced_tokens = 0;
-  Failure failure;                     // kError
+  Failure failure;  // kError
 
-  TROUPE_MESSAGE(ReplyChunk, request_id, kind, text_offset, text, token_begin, token_end, tokens,
-                 logprobs, finish, prompt_tokens, produced_tokens, failure)
+  TROUPE_MESSAGE(ReplyChunk,
+                 request_id,
+                 kind,
+                 text_offset,
+                 text,
+                 token_begin,
+                 token_end,
+                 tokens,
+                 logprobs,
+                 finish,
+                 prompt_tokens,
+                 produced_tokens,
+                 failure)
 };
 
 }  // namespace troupe::messages

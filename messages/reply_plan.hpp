@@ -1,4 +1,5 @@
-// Dispatch ↔ aggregate: what aggregate must know of a request before its first token, and how it ended.
+// Dispatch ↔ aggregate: what aggregate must know of a request before its first token, and how it
+// ended.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ struct ReplyPlan {
   TROUPE_MESSAGE(ReplyPlan, request_id, prompt_tokens, stop, echo, logprobs)
 };
 
-// Aggregate → dispatch: the end was decided; the ledger entry can go and a worker still at it can stop.
+// Aggregate → dispatch: the end was decided; the ledger entry can go and a worker still at it can
+// stop.
 struct ReplyFinished {
   std::uint64_t request_id = 0;
   FinishReason reason = FinishReason::kNone;

@@ -1,4 +1,5 @@
-// Infer → ledger: the tokens of one step, one frame a step. Ledger → aggregate: those that were journalled.
+// Infer → ledger: the tokens of one step, one frame a step. Ledger → aggregate: those that were
+// journalled.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +17,15 @@ enum class FinishReason : std::uint8_t { kNone, kStop, kLength, kCancelled, kErr
 struct TokenEvent {
   std::uint64_t request_id = 0;
   std::uint32_t attempt = 0;
-  std::uint32_t position = 0;   // index among the produced tokens
-  std::int32_t token = -1;      // -1 with kError: no token, the sequence failed
+  std::uint32_t position = 0;  // index among the produced tokens
+  std::int32_t token = -1;     // -1 with kError: no token, the sequence failed
   float logprob = 0.0F;
   std::vector<std::pair<std::int32_t, float>> top_logprobs;  // most likely first
   FinishReason finish = FinishReason::kNone;
-  std::string error;            // with kError: what went wrong
+  std::string error;  // with kError: what went wrong
 
-  TROUPE_MESSAGE(TokenEvent, request_id, attempt, position, token, logprob, top_logprobs, finish, error)
+  TROUPE_MESSAGE(
+      TokenEvent, request_id, attempt, position, token, logprob, top_logprobs, finish, error)
 };
 
 struct TokenFrame {

@@ -1,4 +1,5 @@
-// CAF's view of the messages: type ids, and inspection from the one field list that each message has.
+// CAF's view of the messages: type ids, and inspection from the one field list that each message
+// has.
 #pragma once
 
 #include <caf/all.hpp>
@@ -9,7 +10,9 @@ namespace troupe::messages {
 
 // Found by argument-dependent lookup for every struct with a TROUPE_MESSAGE field list.
 template <class Inspector, class Message>
-  requires requires(Message& message) { message.fields(); }
+
+requires requires(Message& message) { message.fields(); }
+
 typename Inspector::result_type inspect(Inspector& inspector, Message& message) {
   return std::apply(
       [&](auto&... fields) {

@@ -5,8 +5,9 @@
 namespace troupe::messages {
 namespace {
 
-// A container's declared length makes the reader allocate before its items arrive (24 bytes an item in msgpack-c), so
-// each is bounded: no message of ours nests deeper than 6 or holds more than a few thousand items. Token lists are `bin`.
+// A container's declared length makes the reader allocate before its items arrive (24 bytes an item
+// in msgpack-c), so each is bounded: no message of ours nests deeper than 6 or holds more than a
+// few thousand items. Token lists are `bin`.
 constexpr std::size_t kArrayItemsMax = 16'384;
 constexpr std::size_t kMapItemsMax = 256;
 constexpr std::size_t kDepthMax = 12;
@@ -40,8 +41,8 @@ WireError read_header(std::string_view frame, Header& header) {
   std::memcpy(&header.epoch, frame.data() + 8, sizeof header.epoch);
   header.kind = static_cast<Kind>(kind);
   if (header.version_major != kVersionMajor) {
-    return "protocol version " + std::to_string(header.version_major) + " is not spoken here, only " +
-           std::to_string(kVersionMajor);
+    return "protocol version " + std::to_string(header.version_major) +
+           " is not spoken here, only " + std::to_string(kVersionMajor);
   }
   return {};
 }

@@ -1,4 +1,5 @@
-// A frame on any link: a 16-byte header (magic, version, kind, epoch) and a msgpack map. Documented in docs/protocol.md.
+// A frame on any link: a 16-byte header (magic, version, kind, epoch) and a msgpack map. Documented
+// in docs/protocol.md.
 #pragma once
 
 #include <cstdint>
@@ -69,8 +70,8 @@ void append_header(std::string& frame, const Header& header);
 // Refuses short frames, other magics and other majors. An unknown kind is left to the caller.
 WireError read_header(std::string_view frame, Header& header);
 
-// Unpacks a msgpack body with bounds on depth, arrays, maps and strings, so that no frame makes the reader
-// allocate more than a small multiple of its own size. The error names what is wrong.
+// Unpacks a msgpack body with bounds on depth, arrays, maps and strings, so that no frame makes the
+// reader allocate more than a small multiple of its own size. The error names what is wrong.
 WireError unpack_body(std::string_view frame, msgpack::object_handle& body);
 
 // The kind that a message type travels as; specialised for each in wire_kinds.hpp.
@@ -101,7 +102,8 @@ WireError decode(std::string_view frame, Message& message) {
   try {
     body->convert(message);
   } catch (const msgpack::type_error&) {
-    return std::string("a field of ") + Message::kMessageName + " has another type than docs/protocol.md says";
+    return std::string("a field of ") + Message::kMessageName +
+           " has another type than docs/protocol.md says";
   }
   return {};
 }

@@ -11,12 +11,13 @@ namespace troupe::messages {
 struct WorkItem {
   std::uint64_t front_epoch = 0;  // which incarnation of the front sent it
   std::uint64_t request_id = 0;
-  std::uint32_t attempt = 0;      // raised each time the request moves to a worker
+  std::uint32_t attempt = 0;                  // raised each time the request moves to a worker
   std::vector<std::int32_t> prompt_tokens;    // [prompt_len], never empty
   std::vector<std::int32_t> produced_tokens;  // [produced], what an earlier attempt journalled
   Sampling sampling;
 
-  TROUPE_MESSAGE(WorkItem, front_epoch, request_id, attempt, prompt_tokens, produced_tokens, sampling)
+  TROUPE_MESSAGE(
+      WorkItem, front_epoch, request_id, attempt, prompt_tokens, produced_tokens, sampling)
 };
 
 }  // namespace troupe::messages

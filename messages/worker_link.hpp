@@ -18,7 +18,8 @@ struct WorkerHello {
   std::uint32_t sequences_max = 0;  // credits: work items it holds at once
   std::uint32_t context_max = 0;    // tokens of prompt + answer
 
-  TROUPE_MESSAGE(WorkerHello, worker, generation, numerics_id, model_sha, sequences_max, context_max)
+  TROUPE_MESSAGE(
+      WorkerHello, worker, generation, numerics_id, model_sha, sequences_max, context_max)
 };
 
 // Dispatch → worker. A new epoch means a new front: work of older epochs is dropped.
@@ -32,17 +33,25 @@ struct WorkerWelcome {
 // Worker → dispatch, every beat: proof that the compute loop lives.
 struct WorkerBeat {
   std::uint64_t worker_generation = 0;
-  std::uint64_t step = 0;            // forward passes since start
+  std::uint64_t step = 0;  // forward passes since start
   std::uint64_t step_us_last = 0;
-  std::uint32_t running = 0;         // sequences that hold blocks
-  std::uint32_t waiting = 0;         // work items that do not
+  std::uint32_t running = 0;  // sequences that hold blocks
+  std::uint32_t waiting = 0;  // work items that do not
   std::uint32_t kv_blocks_used = 0;
   std::uint32_t kv_blocks_free = 0;
-  std::uint64_t preemptions = 0;     // since start
-  std::uint64_t nonfinite = 0;       // since start
+  std::uint64_t preemptions = 0;  // since start
+  std::uint64_t nonfinite = 0;    // since start
 
-  TROUPE_MESSAGE(WorkerBeat, worker_generation, step, step_us_last, running, waiting, kv_blocks_used,
-                 kv_blocks_free, preemptions, nonfinite)
+  TROUPE_MESSAGE(WorkerBeat,
+                 worker_generation,
+                 step,
+                 step_us_last,
+                 running,
+                 waiting,
+                 kv_blocks_used,
+                 kv_blocks_free,
+                 preemptions,
+                 nonfinite)
 };
 
 // Batch → dispatch: these requests hold nothing on the worker any more; each gives one credit back.

@@ -19,10 +19,14 @@ constexpr int kReconnectMsMax = 200;
 
 zmq::socket_type zmq_type(SocketType type) {
   switch (type) {
-    case SocketType::kPush: return zmq::socket_type::push;
-    case SocketType::kPull: return zmq::socket_type::pull;
-    case SocketType::kRouter: return zmq::socket_type::router;
-    case SocketType::kDealer: return zmq::socket_type::dealer;
+    case SocketType::kPush:
+      return zmq::socket_type::push;
+    case SocketType::kPull:
+      return zmq::socket_type::pull;
+    case SocketType::kRouter:
+      return zmq::socket_type::router;
+    case SocketType::kDealer:
+      return zmq::socket_type::dealer;
   }
   CHECK(false, "every socket type has a ZeroMQ type");
 }
@@ -60,7 +64,8 @@ class Sockets {
       sockets_.emplace_back(context_, zmq_type(planned.spec.type));
       set_options(sockets_.back(), planned.spec);
     }
-    open(true);  // inproc peers find one another whichever comes first, but a bound endpoint fails early
+    open(true);  // inproc peers find one another whichever comes first, but a bound endpoint fails
+                 // early
     open(false);
   }
 
@@ -75,8 +80,8 @@ class Sockets {
     CHECK(id < sockets_.size(), "senders are made with the port's own socket ids");
     try {
       if (!peer.empty()) {
-        const auto routed = sockets_[id].send(
-            zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
+        const auto routed = sockets_[id].send(zmq::buffer(peer),
+                                              zmq::send_flags::sndmore | zmq::send_flags::dontwait);
         if (!routed) return refuse(id, peer, "the pipe to the peer is full");
       }
       if (!sockets_[id].send(zmq::buffer(frame), zmq::send_flags::dontwait)) {

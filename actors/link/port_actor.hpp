@@ -1,4 +1,5 @@
-// The port: the one thread of a process that owns its ZeroMQ sockets, an actor on one side and a poller on the other.
+// The port: the one thread of a process that owns its ZeroMQ sockets, an actor on one side and a
+// poller on the other.
 #pragma once
 
 #include <caf/all.hpp>
@@ -14,8 +15,9 @@
 
 namespace troupe::actors::link {
 
-// Takes a frame that arrived. `peer` is the routing id behind a ROUTER, empty elsewhere. Runs on the port's thread, so
-// it decodes and sends, nothing else. Returns why the frame was refused, or empty.
+// Takes a frame that arrived. `peer` is the routing id behind a ROUTER, empty elsewhere. Runs on
+// the port's thread, so it decodes and sends, nothing else. Returns why the frame was refused, or
+// empty.
 using FrameHandler =
     std::function<messages::WireError(std::string_view peer, std::string_view frame)>;
 
@@ -26,7 +28,8 @@ using RefusalHandler =
 struct PortSocket {
   SocketSpec spec;
   std::unordered_map<messages::Kind, FrameHandler> handlers;  // by kind; others are refused
-  FrameHandler raw;  // when set, takes every frame instead: for the public door, whose errors are answered
+  FrameHandler
+      raw;  // when set, takes every frame instead: for the public door, whose errors are answered
 };
 
 struct PortPlan {
@@ -34,8 +37,9 @@ struct PortPlan {
   RefusalHandler on_refusal;
 };
 
-// Spawns the port, detached. Binds before it connects and throws config::UserError naming the endpoint when one is in
-// use or malformed. Ends on an exit message after it tried to send what its mailbox still held.
+// Spawns the port, detached. Binds before it connects and throws config::UserError naming the
+// endpoint when one is in use or malformed. Ends on an exit message after it tried to send what its
+// mailbox still held.
 caf::actor spawn_port(caf::actor_system& system, PortPlan plan);
 
 // An edge as its sender sees it. Cheap to copy; safe to use from any actor or thread.
@@ -52,7 +56,8 @@ class Sender {
     send_frame({}, messages::encode(message, epoch_));
   }
 
-  // Behind a ROUTER: to the peer with this routing id. A peer that is gone is a refusal, not an error.
+  // Behind a ROUTER: to the peer with this routing id. A peer that is gone is a refusal, not an
+  // error.
   template <class Message>
   void send_to(const std::string& peer, const Message& message) const {
     send_frame(peer, messages::encode(message, epoch_));

@@ -1,4 +1,5 @@
-// What one end of a link is: names and endpoints from the configuration, bounds from config/limits.hpp.
+// What one end of a link is: names and endpoints from the configuration, bounds from
+// config/limits.hpp.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +12,11 @@ namespace troupe::actors::link {
 enum class SocketType { kPush, kPull, kRouter, kDealer };
 
 struct SocketSpec {
-  std::string name;       // of the edge and end, for messages: "dispatch.worker"
+  std::string name;  // of the edge and end, for messages: "dispatch.worker"
   SocketType type = SocketType::kPush;
-  bool bind = false;      // else connect
-  std::string endpoint;   // inproc://, ipc:// or tcp://
-  std::string identity;   // kDealer: the routing id that the peer sees; empty: drawn by ZeroMQ
+  bool bind = false;     // else connect
+  std::string endpoint;  // inproc://, ipc:// or tcp://
+  std::string identity;  // kDealer: the routing id that the peer sees; empty: drawn by ZeroMQ
   std::size_t frame_bytes_max = config::kFrameBytesMax;
 };
 

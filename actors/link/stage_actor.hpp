@@ -1,4 +1,5 @@
-// What every stage's actor does alike: an exception keeps its text, and becomes the actor's exit reason.
+// What every stage's actor does alike: an exception keeps its text, and becomes the actor's exit
+// reason.
 #pragma once
 
 #include <caf/all.hpp>

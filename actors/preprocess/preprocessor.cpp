@@ -20,7 +20,9 @@ Failure refuse(const GenerateRequest& request, std::string param, std::string me
           .param = std::move(param)};
 }
 
-std::string prompt_param(PromptKind kind) { return kind == PromptKind::kChat ? "messages" : "prompt"; }
+std::string prompt_param(PromptKind kind) {
+  return kind == PromptKind::kChat ? "messages" : "prompt";
+}
 
 }  // namespace
 
@@ -34,13 +36,15 @@ Preprocessor::Preprocessor(std::shared_ptr<const model::Tokenizer> tokenizer,
 std::vector<std::int32_t> Preprocessor::prompt_tokens(const GenerateRequest& request) const {
   std::vector<std::int32_t> tokens;
   switch (request.prompt_kind) {
-    case PromptKind::kTokens: return request.prompt_tokens;
+    case PromptKind::kTokens:
+      return request.prompt_tokens;
     case PromptKind::kChat: {
       std::vector<model::ChatMessage> turns;
       for (const auto& turn : request.messages) turns.push_back({turn.role, turn.content});
       return tokenizer_->encode(chat_template_->render(turns), model::SpecialTokens::kParse);
     }
-    case PromptKind::kText: tokens = tokenizer_->encode(request.prompt, model::SpecialTokens::kParse);
+    case PromptKind::kText:
+      tokens = tokenizer_->encode(request.prompt, model::SpecialTokens::kParse);
   }
   if (tokenizer_->adds_bos() && (tokens.empty() || tokens.front() != tokenizer_->bos())) {
     tokens.insert(tokens.begin(), tokenizer_->bos());
@@ -63,19 +67,25 @@ Preprocessed Preprocessor::run(const GenerateRequest& request) const {
   const std::size_t length = tokenized.prompt_tokens.size();
   if (length == 0) return refuse(request, param, "the prompt is empty: send at least one token");
   if (length >= context_max_) {
-    return refuse(request, param,
+    return refuse(request,
+                  param,
                   "the prompt has " + std::to_string(length) + " tokens and the context holds " +
                       std::to_string(context_max_) + " with the answer: shorten it");
   }
-  const auto in_vocabulary = [&](std::int32_t id) { return id >= 0 && id < tokenizer_->vocab_size(); };
+  const auto in_vocabulary = [&](std::int32_t id) {
+    return id >= 0 && id < tokenizer_->vocab_size();
+  };
   const auto stranger = std::ranges::find_if_not(tokenized.prompt_tokens, in_vocabulary);
   if (stranger != tokenized.prompt_tokens.end()) {
-    return refuse(request, param, "token " + std::to_string(*stranger) + " is not in the vocabulary of " +
-                                      std::to_string(tokenizer_->vocab_size()));
+    return refuse(request,
+                  param,
+                  "token " + std::to_string(*stranger) + " is not in the vocabulary of " +
+                      std::to_string(tokenizer_->vocab_size()));
   }
   for (const auto& [id, bias] : tokenized.sampling.logit_bias) {
     if (!in_vocabulary(id)) {
-      return refuse(request, "logit_bias", "token " + std::to_string(id) + " is not in the vocabulary");
+      return refuse(
+          request, "logit_bias", "token " + std::to_string(id) + " is not in the vocabulary");
     }
   }
   const auto room = static_cast<std::uint32_t>(context_max_ - length);

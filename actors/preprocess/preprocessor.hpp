@@ -1,4 +1,5 @@
-// What preprocess does to one request: chat template, tokenizer, and the limits that need token counts. Pure.
+// What preprocess does to one request: chat template, tokenizer, and the limits that need token
+// counts. Pure.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,9 @@ class Preprocessor {
                std::shared_ptr<const model::ChatTemplate> chat_template,
                std::uint32_t context_max);
 
-  // A prompt that leaves no room for an answer is refused with both numbers; max_tokens is cut to the room there is,
-  // so that a client with a large default still gets its answer (finish reason: length).
+  // A prompt that leaves no room for an answer is refused with both numbers; max_tokens is cut to
+  // the room there is, so that a client with a large default still gets its answer (finish reason:
+  // length).
   Preprocessed run(const messages::GenerateRequest& request) const;
 
  private:

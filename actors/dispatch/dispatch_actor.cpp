@@ -1,0 +1,187 @@
+#include "actors/dispatch/dispatch_actor.hpp"
+
+#include <string>
+#include <utility>
+
+#include "actors/link/stage_actor.hpp"
+#include "config/limits.hpp"
+
+namespace troupe::actors::dispatch {
+namespace {
+
+using std::chrono::duration;
+
+// Label values of interfaces: troupe_requests_refused_total{reason}.
+const char* refusal_reason(messages::FailureCode code) {
+  return code == messages::FailureCode::kOverload ? "overload" : "invalid";
+}
+
+// troupe_requests_finished_total{reason}.
+const char* failure_reason(messages::FailureCode code) {
+  if (code == messages::FailureCode::kCancelled) return "cancelled";
+  return code == messages::FailureCode::kDeadline ? "deadline" : "error";
+}
+
+// The dispatcher, its links, and what has been told to the gateway.
+class Shell {
+ public:
+  Shell(caf::event_based_actor* self,
+        DispatcherOptions options,
+        DispatchLinks links,
+        std::shared_ptr<observe::Metrics> metrics)
+      : self_(self),
+        core_(std::move(options)),
+        links_(std::move(links)),
+        metrics_(std::move(metrics)),
+        start_(self->clock().now()) {}
+
+  Time now() const { return std::chrono::duration_cast<Time>(self_->clock().now() - start_); }
+
+  Dispatcher& core() { return core_; }
+
+  void perform(const Effects& effects) {
+    for (const auto& plan : effects.plans) {
+      metrics_->request_accepted();
+      metrics_->add_prompt_tokens(plan.prompt_tokens.size());
+      links_.to_aggregate.send(plan);
+    }
+    if (!effects.journaled.events.empty()) {
+      metrics_->add_generated_tokens(effects.journaled.events.size());
+      links_.to_aggregate.send(effects.journaled);
+    }
+    for (const auto& refusal : effects.refusals) {
+      metrics_->request_refused(refusal_reason(refusal.code));
+      links_.to_aggregate.send(refusal);
+    }
+    for (const auto& failure : effects.failures) {
+      metrics_->request_finished(failure_reason(failure.code));
+      links_.to_aggregate.send(failure);
+    }
+    for (const auto& [peer, welcome] : effects.welcomes) links_.to_workers.send_to(peer, welcome);
+    for (const auto& [peer, cancel] : effects.cancels) links_.to_workers.send_to(peer, cancel);
+    for (const auto& [peer, item] : effects.work) hand_out(peer, item);
+    tell_readiness();
+  }
+
+  // Times between tokens, read before the ledger takes the frame.
+  void observe_tokens(const messages::TokenFrame& frame) {
+    for (const auto& event : frame.events) {
+      const LedgerEntry* entry = core_.ledger_entry(event.request_id);
+      if (entry == nullptr || entry->attempt != event.attempt) continue;
+      const Time since = now() - entry->last_token.value_or(entry->accepted);
+      const double seconds = duration<double>(since).count();
+      entry->last_token ? metrics_->observe_inter_token(seconds)
+                        : metrics_->observe_time_to_first_token(seconds);
+    }
+    metrics_->observe_batch_size(frame.events.size());
+  }
+
+  void observe_finish(const messages::ReplyFinished& finished) {
+    const LedgerEntry* entry = core_.ledger_entry(finished.request_id);
+    if (entry == nullptr) return;
+    metrics_->observe_request(duration<double>(now() - entry->accepted).count());
+    metrics_->observe_generated_tokens(finished.tokens);
+    metrics_->request_finished(finished.reason == messages::FinishReason::kLength ? "length" : "stop");
+  }
+
+  void observe_beat(const std::string& peer, const messages::WorkerBeat& beat) {
+    const auto known = core_.workers().workers().find(peer);
+    if (known == core_.workers().workers().end()) return;
+    const std::string& name = known->second.hello.worker;
+    metrics_->set_kv_blocks(name, beat.kv_blocks_used, beat.kv_blocks_free);
+    metrics_->set_preemptions(name, beat.preemptions);
+    metrics_->set_nonfinite(name, beat.nonfinite);
+    if (beat.step != 0) metrics_->observe_step(static_cast<double>(beat.step_us_last) * 1e-6);
+  }
+
+  void tick() {
+    perform(core_.on_tick(now()));
+    const Totals& totals = core_.totals();
+    metrics_->set_requests(core_.queued(), core_.running());
+    metrics_->set_conservation_error(
+        static_cast<std::int64_t>(totals.accepted) -
+        static_cast<std::int64_t>(totals.finished + core_.queued() + core_.running()));
+    links_.report({.accepted = totals.accepted,
+                   .finished = totals.finished,
+                   .refused = totals.refused,
+                   .queued = static_cast<std::uint32_t>(core_.queued()),
+                   .running = static_cast<std::uint32_t>(core_.running()),
+                   .generated_tokens = totals.generated_tokens,
+                   .ready = core_.ready(now()),
+                   .numerics_id = core_.numerics_id()});
+  }
+
+ private:
+  void hand_out(const std::string& peer, const messages::WorkItem& item) {
+    const LedgerEntry* entry = core_.ledger_entry(item.request_id);
+    if (entry != nullptr) {
+      metrics_->observe_queue(duration<double>(now() - entry->accepted).count());
+    }
+    links_.to_workers.send_to(peer, item);
+  }
+
+  void tell_readiness() {
+    messages::NodeReadiness current{.ready = core_.ready(now()),
+                                    .numerics_id = core_.numerics_id()};
+    if (current == told_) return;
+    told_ = current;
+    self_->send(links_.gateway, std::move(current));
+  }
+
+  caf::event_based_actor* self_;
+  Dispatcher core_;
+  DispatchLinks links_;
+  std::shared_ptr<observe::Metrics> metrics_;
+  caf::actor_clock::time_point start_;
+  messages::NodeReadiness told_;
+};
+
+}  // namespace
+
+caf::behavior dispatch_actor(caf::event_based_actor* self,
+                             DispatcherOptions options,
+                             DispatchLinks links,
+                             std::shared_ptr<observe::Metrics> metrics) {
+  link::name_exceptions(self);
+  auto shell = std::make_shared<Shell>(self, std::move(options), std::move(links), metrics);
+  self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
+  return {
+      [shell](const messages::TokenizedRequest& request) {
+        shell->perform(shell->core().on_request(request, shell->now()));
+      },
+      [shell](const messages::Failure& failure) {
+        shell->perform(shell->core().on_failure(failure));
+      },
+      [shell](const messages::CancelRequest& cancel) {
+        shell->perform(shell->core().on_cancel(cancel.request_id, shell->now()));
+      },
+      [shell](const std::string& peer, const messages::TokenFrame& frame) {
+        shell->observe_tokens(frame);
+        shell->perform(shell->core().on_tokens(peer, frame, shell->now()));
+      },
+      [shell](const messages::ReplyFinished& finished) {
+        shell->observe_finish(finished);
+        shell->perform(shell->core().on_finished(finished, shell->now()));
+      },
+      [shell](const std::string& peer, const messages::WorkerHello& hello) {
+        shell->perform(shell->core().on_hello(peer, hello, shell->now()));
+      },
+      [shell](const std::string& peer, const messages::WorkerBeat& beat) {
+        shell->observe_beat(peer, beat);
+        shell->perform(shell->core().on_beat(peer, beat, shell->now()));
+      },
+      [shell](const std::string& peer, const messages::Released& released) {
+        shell->perform(shell->core().on_released(peer, released, shell->now()));
+      },
+      [shell](const messages::SiblingDown& down) {
+        shell->perform(
+            shell->core().on_worker_down(down.child, down.generation, down.reason, shell->now()));
+      },
+      [self, shell](caf::tick_atom) {
+        shell->tick();
+        self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
+      },
+  };
+}
+
+}  // namespace troupe::actors::dispatch

@@ -1,0 +1,26 @@
+// The dispatch stage: the shell around the dispatcher and its ledger.
+#pragma once
+
+#include <caf/all.hpp>
+#include <functional>
+#include <memory>
+
+#include "actors/dispatch/dispatcher.hpp"
+#include "actors/link/port_actor.hpp"
+#include "actors/observe/metrics.hpp"
+
+namespace troupe::actors::dispatch {
+
+struct DispatchLinks {
+  link::Sender to_workers;  // ROUTER
+  link::Sender to_aggregate;
+  caf::actor gateway;                                        // told of readiness
+  std::function<void(const messages::FrontStatus&)> report;  // called every beat, for root
+};
+
+caf::behavior dispatch_actor(caf::event_based_actor* self,
+                             DispatcherOptions options,
+                             DispatchLinks links,
+                             std::shared_ptr<observe::Metrics> metrics);
+
+}  // namespace troupe::actors::dispatch
