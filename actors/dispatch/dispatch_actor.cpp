@@ -81,7 +81,8 @@ class Shell {
     if (entry == nullptr) return;
     metrics_->observe_request(duration<double>(now() - entry->accepted).count());
     metrics_->observe_generated_tokens(finished.tokens);
-    metrics_->request_finished(finished.reason == messages::FinishReason::kLength ? "length" : "stop");
+    metrics_->request_finished(finished.reason == messages::FinishReason::kLength ? "length"
+                                                                                  : "stop");
   }
 
   void observe_beat(const std::string& peer, const messages::WorkerBeat& beat) {

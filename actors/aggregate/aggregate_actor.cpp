@@ -1,0 +1,27 @@
+#include "actors/aggregate/aggregate_actor.hpp"
+
+#include <utility>
+
+#include "actors/aggregate/aggregator.hpp"
+#include "actors/link/stage_actor.hpp"
+
+namespace troupe::actors::aggregate {
+
+caf::behavior aggregate_actor(caf::event_based_actor* self,
+                              std::shared_ptr<const model::Tokenizer> tokenizer,
+                              link::Sender to_gateway,
+                              link::Sender to_dispatch) {
+  link::name_exceptions(self);
+  auto core = std::make_shared<Aggregator>(std::move(tokenizer));
+  const auto send = [to_gateway, to_dispatch](const Replies& replies) {
+    for (const auto& chunk : replies.chunks) to_gateway.send(chunk);
+    for (const auto& finished : replies.finished) to_dispatch.send(finished);
+  };
+  return {
+      [core, send](const messages::ReplyPlan& plan) { send(core->on_plan(plan)); },
+      [core, send](const messages::JournaledTokens& tokens) { send(core->on_tokens(tokens)); },
+      [core, send](const messages::Failure& failure) { send(core->on_failure(failure)); },
+  };
+}
+
+}  // namespace troupe::actors::aggregate
