@@ -1,0 +1,228 @@
+#include "model/gguf.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "config/user_error.hpp"
+#include "model/gguf_reader.hpp"
+
+namespace troupe::model {
+namespace {
+
+// A file descriptor that closes itself.
+struct Descriptor {
+  int number = -1;
+
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+};
+
+[[noreturn]] void fail(const std::string& file, const std::string& problem) {
+  throw config::UserError(file + ": " + problem);
+}
+
+// Opens a regular, non-empty file and says its size.
+std::size_t open_file(Descriptor& descriptor, const std::string& name) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer; it does nothing to a regular file.
+  descriptor.number = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor.number < 0) {
+    const int error = errno;
+    if (error == ENOENT) fail(name, "no such file: check the path of the model");
+    fail(name,
+         std::string("cannot be opened (") + std::strerror(error) +
+             "): check its path and permissions");
+  }
+  struct stat status = {};
+  if (::fstat(descriptor.number, &status) != 0) {
+    fail(name,
+         std::string("cannot be examined (") + std::strerror(errno) + "): check the file system");
+  }
+  if (S_ISDIR(status.st_mode)) fail(name, "is a directory: give the .gguf file inside it");
+  if (!S_ISREG(status.st_mode)) fail(name, "is not a regular file: give a .gguf file");
+  if (status.st_size == 0) fail(name, "the file is empty: fetch it again");
+  return static_cast<std::size_t>(status.st_size);
+}
+
+std::string_view type_of(const MetadataValue& value) {
+  constexpr std::string_view kNames[] = {"an unsigned integer",
+                                         "an integer",
+                                         "a float",
+                                         "a bool",
+                                         "a string",
+                                         "an array of unsigned integers",
+                                         "an array of integers",
+                                         "an array of floats",
+                                         "an array of bools",
+                                         "an array of strings"};
+  static_assert(std::size(kNames) == std::variant_size_v<MetadataValue>);
+  return kNames[value.index()];
+}
+
+const MetadataValue* find(const GgufFile& file, std::string_view key) {
+  const auto found = file.metadata().find(key);
+  return found == file.metadata().end() ? nullptr : &found->second;
+}
+
+[[noreturn]] void fail_type(const GgufFile& file,
+                            std::string_view key,
+                            const MetadataValue& value,
+                            const std::string& wanted) {
+  fail(file.name(),
+       "metadata " + in_quotes(key) + " is " + std::string(type_of(value)) + ", not " + wanted +
+           ": convert the model again");
+}
+
+// The value of `key` as T; nullptr when absent.
+template <typename T>
+const T* find_as(const GgufFile& file, std::string_view key, const std::string& wanted) {
+  const MetadataValue* value = find(file, key);
+  if (value == nullptr) return nullptr;
+  const T* typed = std::get_if<T>(value);
+  if (typed == nullptr) fail_type(file, key, *value, wanted);
+  return typed;
+}
+
+template <typename Found>
+auto require(const GgufFile& file, std::string_view key, const Found& found) {
+  if (!found) {
+    fail(file.name(), "metadata " + in_quotes(key) + " is missing: convert the model again");
+  }
+  return *found;
+}
+
+}  // namespace
+
+// The whole file, mapped read-only and shared, so that processes serving one model hold one copy.
+class GgufFile::Mapping {
+ public:
+  explicit Mapping(const std::string& name) {
+    Descriptor descriptor;
+    size_ = open_file(descriptor, name);
+    address_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor.number, 0);
+    if (address_ == MAP_FAILED) {
+      fail(name,
+           std::string("cannot be mapped (") + std::strerror(errno) +
+               "): raise the limit of address space");
+    }
+  }
+
+  ~Mapping() { ::munmap(address_, size_); }
+
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(address_), size_};
+  }
+
+ private:
+  void* address_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+GgufFile GgufFile::open(const std::filesystem::path& path) {
+  auto mapping = std::make_shared<const Mapping>(path.string());
+  GgufFile file = parse(mapping->bytes(), path.string());
+  file.mapping_ = std::move(mapping);
+  return file;
+}
+
+GgufFile GgufFile::parse(std::span<const std::byte> bytes, const std::string& name) {
+  GgufContents contents = read_gguf(bytes, name);
+  GgufFile file;
+  file.name_ = name;
+  file.size_bytes_ = bytes.size();
+  file.metadata_ = std::move(contents.metadata);
+  file.tensors_ = std::move(contents.tensors);
+  return file;
+}
+
+const std::string& GgufFile::name() const { return name_; }
+
+std::uint64_t GgufFile::size_bytes() const { return size_bytes_; }
+
+const std::map<std::string, MetadataValue, std::less<>>& GgufFile::metadata() const {
+  return metadata_;
+}
+
+const std::vector<TensorInfo>& GgufFile::tensors() const { return tensors_; }
+
+const TensorInfo* GgufFile::find_tensor(std::string_view name) const {
+  const auto found = std::lower_bound(
+      tensors_.begin(),
+      tensors_.end(),
+      name,
+      [](const TensorInfo& tensor, std::string_view wanted) { return tensor.name < wanted; });
+  return found != tensors_.end() && found->name == name ? &*found : nullptr;
+}
+
+const TensorInfo& GgufFile::tensor(std::string_view name) const {
+  const TensorInfo* found = find_tensor(name);
+  if (found == nullptr)
+    fail(name_, "tensor " + in_quotes(name) + " is missing: convert the model again");
+  if (kernels::block_shape(found->type).values == 0) {
+    fail(name_,
+         "tensor " + in_quotes(name) + " has type " + std::string(kernels::type_name(found->type)) +
+             " (" + std::to_string(static_cast<std::uint32_t>(found->type)) +
+             "), which is not supported: get the model in Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, "
+             "Q5_K, Q6_K, "
+             "F16, BF16 or F32");
+  }
+  return *found;
+}
+
+std::optional<std::uint64_t> GgufFile::find_uint(std::string_view key) const {
+  const MetadataValue* value = find(*this, key);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* number = std::get_if<std::uint64_t>(value)) return *number;
+  const auto* number = std::get_if<std::int64_t>(value);
+  if (number == nullptr) fail_type(*this, key, *value, "an integer");
+  if (*number < 0) {
+    fail(name_,
+         "metadata " + in_quotes(key) + " is negative (" + std::to_string(*number) +
+             "): convert the model again");
+  }
+  return static_cast<std::uint64_t>(*number);
+}
+
+std::optional<double> GgufFile::find_float(std::string_view key) const {
+  const auto* number = find_as<double>(*this, key, "a float");
+  return number == nullptr ? std::nullopt : std::optional(*number);
+}
+
+std::optional<bool> GgufFile::find_bool(std::string_view key) const {
+  const auto* flag = find_as<bool>(*this, key, "a bool");
+  return flag == nullptr ? std::nullopt : std::optional(*flag);
+}
+
+std::optional<std::string_view> GgufFile::find_string(std::string_view key) const {
+  const auto* text = find_as<std::string>(*this, key, "a string");
+  return text == nullptr ? std::nullopt : std::optional<std::string_view>(*text);
+}
+
+const std::vector<std::string>* GgufFile::find_strings(std::string_view key) const {
+  return find_as<std::vector<std::string>>(*this, key, "an array of strings");
+}
+
+std::uint64_t GgufFile::require_uint(std::string_view key) const {
+  return require(*this, key, find_uint(key));
+}
+
+double GgufFile::require_float(std::string_view key) const {
+  return require(*this, key, find_float(key));
+}
+
+std::string_view GgufFile::require_string(std::string_view key) const {
+  return require(*this, key, find_string(key));
+}
+
+}  // namespace troupe::model

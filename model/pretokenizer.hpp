@@ -1,0 +1,33 @@
+// Cuts text into the pieces that byte-pair merging never crosses: words, numbers, punctuation,
+// white space.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace troupe::model {
+
+class Pretokenizer {
+ public:
+  // `name` as tokenizer.ggml.pre has it. Null when it is not one of `supported_names`.
+  static std::unique_ptr<const Pretokenizer> make(std::string_view name);
+  static std::string_view supported_names();
+
+  ~Pretokenizer();
+  Pretokenizer(const Pretokenizer&) = delete;
+  Pretokenizer& operator=(const Pretokenizer&) = delete;
+
+  // Appends views that cover `text` without a gap, in order. Any bytes are accepted: a run of bytes
+  // that is not UTF-8 is a piece of its own. Safe to call from several threads at once; linear in
+  // the text's length.
+  void split(std::string_view text, std::vector<std::string_view>& pieces) const;
+
+ private:
+  struct Pattern;
+  explicit Pretokenizer(std::unique_ptr<const Pattern> pattern);
+
+  std::unique_ptr<const Pattern> pattern_;
+};
+
+}  // namespace troupe::model

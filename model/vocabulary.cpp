@@ -1,0 +1,206 @@
+#include "model/vocabulary.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "config/user_error.hpp"
+#include "model/byte_level.hpp"
+#include "model/gguf.hpp"
+#include "model/gguf_cursor.hpp"
+
+namespace troupe::model {
+namespace {
+
+// Ids are int32 and the largest vocabularies have a quarter of a million tokens.
+constexpr std::size_t kVocabMax = 1U << 21;
+
+// Token types of GGUF that matter here.
+constexpr std::int64_t kControl = 3;
+constexpr std::int64_t kUserDefined = 4;
+
+// Control tokens of these names end an answer in every model that has them, whatever eos_token_id
+// says. Source: github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp, special_eog_ids
+constexpr std::string_view kEndNames[] = {"<|im_end|>",
+                                          "<|endoftext|>",
+                                          "<|eot_id|>",
+                                          "<|eom_id|>",
+                                          "<|end|>",
+                                          "<|end_of_text|>",
+                                          "<|return|>",
+                                          "<|call|>",
+                                          "<end_of_turn>",
+                                          "<end_of_utterance>",
+                                          "<EOT>",
+                                          "</s>",
+                                          "<eos>"};
+
+constexpr std::string_view kEndKeys[] = {
+    "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+
+using IdOfText = std::unordered_map<std::string_view, std::int32_t>;
+
+[[noreturn]] void fail(const GgufFile& file, const std::string& key, const std::string& problem) {
+  throw config::UserError(file.name() + ": metadata '" + key + "' " + problem);
+}
+
+const std::vector<std::string>& require_strings(const GgufFile& file, const std::string& key) {
+  const std::vector<std::string>* found = file.find_strings(key);
+  if (found == nullptr) fail(file, key, "is missing: convert the model again");
+  return *found;
+}
+
+const std::vector<std::string>& read_tokens(const GgufFile& file) {
+  const std::string key = "tokenizer.ggml.tokens";
+  const std::vector<std::string>& tokens = require_strings(file, key);
+  if (tokens.empty() || tokens.size() > kVocabMax) {
+    fail(file,
+         key,
+         "has " + std::to_string(tokens.size()) + " entries, not 1 to " +
+             std::to_string(kVocabMax) + ": convert the model again");
+  }
+  return tokens;
+}
+
+// The type number of every token; without the key all are ordinary.
+std::vector<std::int64_t> read_types(const GgufFile& file, std::size_t vocab) {
+  const std::string key = "tokenizer.ggml.token_type";
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end()) return std::vector<std::int64_t>(vocab, 1);
+  std::vector<std::int64_t> types;
+  if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&found->second)) {
+    types = *integers;
+  } else if (const auto* counts = std::get_if<std::vector<std::uint64_t>>(&found->second)) {
+    types.reserve(counts->size());
+    // An enormous number is no type that matters: cut to 0, which the format leaves undefined.
+    for (const std::uint64_t count : *counts)
+      types.push_back(count < 256 ? static_cast<std::int64_t>(count) : 0);
+  } else {
+    fail(file, key, "is not an array of integers: convert the model again");
+  }
+  if (types.size() != vocab) {
+    fail(file,
+         key,
+         "has " + std::to_string(types.size()) + " entries for " + std::to_string(vocab) +
+             " tokens: convert the model again");
+  }
+  return types;
+}
+
+IdOfText index_texts(const std::vector<std::string>& tokens) {
+  IdOfText ids;
+  ids.reserve(tokens.size());
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    ids.try_emplace(tokens[id], static_cast<std::int32_t>(id));
+  }
+  return ids;
+}
+
+std::optional<std::int32_t> find_id(const IdOfText& ids, std::string_view text) {
+  const auto found = ids.find(text);
+  return found == ids.end() ? std::nullopt : std::optional(found->second);
+}
+
+// "left right", two tokens whose texts joined are a third.
+Merge read_merge(const GgufFile& file,
+                 const IdOfText& ids,
+                 std::string_view line,
+                 std::size_t index) {
+  // Texts contain no spaces (a space is Ġ); a text that begins with one all the same keeps it.
+  const std::size_t space = line.find(' ', 1);
+  if (space != std::string_view::npos && space + 1 < line.size()) {
+    const std::string_view left = line.substr(0, space);
+    const std::string_view right = line.substr(space + 1);
+    const auto left_id = find_id(ids, left);
+    const auto right_id = find_id(ids, right);
+    const auto merged = find_id(ids, std::string(left).append(right));
+    if (left_id && right_id && merged) return {*left_id, *right_id, *merged};
+  }
+  fail(file,
+       "tokenizer.ggml.merges",
+       "has entry " + std::to_string(index) + ", " + in_quotes(line) +
+           ", which does not join two tokens to a third: convert the model again");
+}
+
+MergeTable read_merges(const GgufFile& file, const IdOfText& ids, std::size_t vocab) {
+  const std::vector<std::string>& lines = require_strings(file, "tokenizer.ggml.merges");
+  std::vector<Merge> merges;
+  merges.reserve(lines.size());
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    merges.push_back(read_merge(file, ids, lines[i], i));
+  return MergeTable(merges, static_cast<std::int32_t>(vocab));
+}
+
+std::int32_t read_id(const GgufFile& file, std::string_view key, std::size_t vocab) {
+  const std::optional<std::uint64_t> id = file.find_uint(key);
+  if (!id) return -1;
+  if (*id >= vocab) {
+    fail(file,
+         std::string(key),
+         "is " + std::to_string(*id) + ", beyond the " + std::to_string(vocab) +
+             " tokens: convert the model again");
+  }
+  return static_cast<std::int32_t>(*id);
+}
+
+std::vector<std::int32_t> read_end_tokens(const GgufFile& file,
+                                          const IdOfText& ids,
+                                          const std::vector<std::int64_t>& types) {
+  std::vector<std::int32_t> ends;
+  for (const std::string_view key : kEndKeys) {
+    const std::int32_t id = read_id(file, key, types.size());
+    if (id >= 0) ends.push_back(id);
+  }
+  for (const std::string_view name : kEndNames) {
+    const auto id = find_id(ids, name);
+    if (id && types[static_cast<std::size_t>(*id)] == kControl) ends.push_back(*id);
+  }
+  std::sort(ends.begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  return ends;
+}
+
+void read_pieces(const std::vector<std::string>& tokens,
+                 const std::vector<std::int64_t>& types,
+                 VocabularyTables& tables) {
+  std::vector<SpecialTokenFinder::Token> special_tokens;
+  tables.pieces.reserve(tokens.size());
+  tables.special.resize(tokens.size());
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    const bool special = types[id] == kControl || types[id] == kUserDefined;
+    tables.special[id] = special;
+    // Text that names no bytes, as padding entries may have, stands for itself.
+    std::optional<std::string> bytes;
+    if (!special) bytes = byte_level::bytes_of(tokens[id]);
+    tables.pieces.push_back(bytes ? std::move(*bytes) : tokens[id]);
+    if (special && !tokens[id].empty()) {
+      special_tokens.push_back({tokens[id], static_cast<std::int32_t>(id)});
+    }
+  }
+  tables.special_tokens = SpecialTokenFinder(std::move(special_tokens));
+}
+
+}  // namespace
+
+VocabularyTables read_vocabulary(const GgufFile& file) {
+  const std::vector<std::string>& tokens = read_tokens(file);
+  const std::vector<std::int64_t> types = read_types(file, tokens.size());
+  const IdOfText ids = index_texts(tokens);
+  VocabularyTables tables;
+  read_pieces(tokens, types, tables);
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    const std::string name = byte_level::name_of(static_cast<std::uint8_t>(byte));
+    tables.byte_ids[byte] = find_id(ids, name).value_or(-1);
+  }
+  tables.merges = read_merges(file, ids, tokens.size());
+  tables.end_of_generation = read_end_tokens(file, ids, types);
+  tables.bos = read_id(file, "tokenizer.ggml.bos_token_id", tokens.size());
+  tables.eos = read_id(file, "tokenizer.ggml.eos_token_id", tokens.size());
+  tables.adds_bos =
+      tables.bos >= 0 && file.find_bool("tokenizer.ggml.add_bos_token").value_or(false);
+  return tables;
+}
+
+}  // namespace troupe::model
