@@ -1,0 +1,89 @@
+// Vectors of 8 floats. For the avx2_*.cpp files only; everything is in an unnamed namespace (see
+// isa_kernels.hpp).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace {
+
+using Vec = __m256;
+
+constexpr int kLanes = 8;
+constexpr int kDotRows = 3;  // rows of x in one block of sums: 3 × 4 of 16 registers
+
+inline Vec zero() { return _mm256_setzero_ps(); }
+
+inline Vec broadcast(float x) { return _mm256_set1_ps(x); }
+
+inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
+
+inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
+
+inline __m256i first_lanes(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+// `count` < kLanes values, zeros above them; nothing beyond them is touched.
+inline Vec load_first(const float* p, int count) {
+  return _mm256_maskload_ps(p, first_lanes(count));
+}
+
+inline void store_first(float* p, Vec v, int count) {
+  _mm256_maskstore_ps(p, first_lanes(count), v);
+}
+
+// The first `count` lanes of v; `other` above them.
+inline Vec keep_first(Vec v, int count, Vec other) {
+  return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(first_lanes(count)));
+}
+
+inline Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
+
+inline Vec sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
+
+inline Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
+
+inline Vec div(Vec a, Vec b) { return _mm256_div_ps(a, b); }
+
+inline Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+
+// These two give b when either is not a number: keep constants in a.
+inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+
+inline Vec min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
+
+inline Vec round_to_int(Vec v) {
+  return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+// 2^n for integral n in [-126, 127].
+inline Vec power_of_two(Vec n) {
+  const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+
+// The sums of the lanes of four vectors, each by halves: lane i with i + 4, then + 2, + 1.
+inline __m128 sum_lanes4(Vec a, Vec b, Vec c, Vec d) {
+  const Vec ab = add(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+  const Vec cd = add(_mm256_permute2f128_ps(c, d, 0x20), _mm256_permute2f128_ps(c, d, 0x31));
+  const Vec twos =
+      add(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xEE));  // [a a c c][b b d d]
+  const Vec ones = add(twos, _mm256_permute_ps(twos, 0xB1));
+  const __m128 ac = _mm256_castps256_ps128(ones);
+  const __m128 bd = _mm256_extractf128_ps(ones, 1);
+  const __m128 mixed = _mm_shuffle_ps(ac, bd, 0x88);  // a c b d
+  return _mm_permute_ps(mixed, 0xD8);
+}
+
+inline float sum_lanes(Vec v) { return _mm_cvtss_f32(sum_lanes4(v, v, v, v)); }
+
+inline float max_lanes(Vec v) {
+  v = max(v, _mm256_permute2f128_ps(v, v, 0x01));
+  v = max(v, _mm256_permute_ps(v, 0x4E));
+  v = max(v, _mm256_permute_ps(v, 0xB1));
+  return _mm256_cvtss_f32(v);
+}
+
+}  // namespace

@@ -1,0 +1,12 @@
+#include "kernels/cpu/avx512_vector.hpp"
+#include "kernels/cpu/isa_kernels.hpp"
+
+namespace troupe::kernels::avx512 {
+
+#include "kernels/cpu/body/attention.hpp"
+
+void attention(const Attention& op, const AttentionTile& tile, float* scratch) {
+  attend(op, tile, scratch);
+}
+
+}  // namespace troupe::kernels::avx512

@@ -1,0 +1,16 @@
+#include "kernels/cpu/avx512_vector.hpp"
+#include "kernels/cpu/isa_kernels.hpp"
+
+namespace troupe::kernels::avx512 {
+
+#include "kernels/cpu/body/elementwise.hpp"
+
+void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end) {
+  for (std::int32_t row = begin; row < end; ++row) rms_norm_row(op, row);
+}
+
+void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end) {
+  silu_mul_range(op, begin, end);
+}
+
+}  // namespace troupe::kernels::avx512

@@ -1,0 +1,247 @@
+// Expands one block of stored weights to FP32 in registers, for AVX-512. Every value equals the
+// reference's (a zero may differ in sign): products of a half and a few bits are exact in FP32, so
+// at most one rounding is left, and it is the same one.
+// Block layouts: github.com/ggml-org/ggml/blob/master/src/ggml-common.h
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/cpu/avx512_vector.hpp"
+
+namespace {
+
+using Bytes = const std::uint8_t*;
+
+inline std::uint16_t word16(Bytes p) {
+  std::uint16_t value;
+  __builtin_memcpy(&value, p, sizeof value);
+  return value;
+}
+
+inline std::uint32_t word32(Bytes p) {
+  std::uint32_t value;
+  __builtin_memcpy(&value, p, sizeof value);
+  return value;
+}
+
+inline std::uint64_t word64(Bytes p) {
+  std::uint64_t value;
+  __builtin_memcpy(&value, p, sizeof value);
+  return value;
+}
+
+inline __m128i load16(Bytes p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+
+inline __m256i load32(Bytes p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+
+// A half in every lane.
+inline Vec half(Bytes p) {
+  return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(word16(p))));
+}
+
+inline Vec iota() { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+
+inline __m512i widen(__m128i bytes) { return _mm512_cvtepu8_epi32(bytes); }
+
+inline Vec widen_signed(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)); }
+
+// A table of the 16 values that 4 bits can mean in this block; vpermps looks at the low 4 bits of
+// each lane only.
+inline Vec look_up(Vec table, __m512i index) { return _mm512_permutexvar_ps(index, table); }
+
+inline __m512i high_halves(__m512i bytes) { return _mm512_srli_epi32(bytes, 4); }
+
+// Each struct: how many values and bytes, and each(block, sink), which calls sink(i, v) with values
+// 16·i … 16·i + 15.
+struct Q4_0 {
+  static constexpr int kValues = 32;
+  static constexpr int kBytes = 18;
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    const Vec table = mul(half(b), sub(iota(), broadcast(8.0F)));
+    const __m512i q = widen(load16(b + 2));
+    sink(0, look_up(table, q));
+    sink(1, look_up(table, high_halves(q)));
+  }
+};
+
+struct Q4_1 {
+  static constexpr int kValues = 32;
+  static constexpr int kBytes = 20;
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    const Vec table = fma(half(b), iota(), half(b + 2));
+    const __m512i q = widen(load16(b + 4));
+    sink(0, look_up(table, q));
+    sink(1, look_up(table, high_halves(q)));
+  }
+};
+
+struct Q5_0 {
+  static constexpr int kValues = 32;
+  static constexpr int kBytes = 22;
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    const Vec d = half(b);
+    const Vec table = mul(d, sub(iota(), broadcast(16.0F)));
+    const Vec sixteen = mul(d, broadcast(16.0F));  // the fifth bit adds it; the sum is exact
+    const std::uint32_t high = word32(b + 2);
+    const __m512i q = widen(load16(b + 6));
+    const Vec low = look_up(table, q);
+    sink(0, _mm512_mask_add_ps(low, static_cast<__mmask16>(high), low, sixteen));
+    const Vec up = look_up(table, high_halves(q));
+    sink(1, _mm512_mask_add_ps(up, static_cast<__mmask16>(high >> 16), up, sixteen));
+  }
+};
+
+struct Q5_1 {
+  static constexpr int kValues = 32;
+  static constexpr int kBytes = 24;
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    const Vec d = half(b);
+    const Vec m = half(b + 2);
+    const Vec table = fma(d, iota(), m);
+    const Vec upper = fma(d, add(iota(), broadcast(16.0F)), m);
+    const std::uint32_t high = word32(b + 4);
+    const __m512i q = widen(load16(b + 8));
+    sink(0, _mm512_mask_permutexvar_ps(look_up(table, q), static_cast<__mmask16>(high), q, upper));
+    const __m512i h = high_halves(q);
+    sink(1,
+         _mm512_mask_permutexvar_ps(
+             look_up(table, h), static_cast<__mmask16>(high >> 16), h, upper));
+  }
+};
+
+struct Q8_0 {
+  static constexpr int kValues = 32;
+  static constexpr int kBytes = 34;
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    const Vec d = half(b);
+    sink(0, mul(d, widen_signed(load16(b + 2))));
+    sink(1, mul(d, widen_signed(load16(b + 18))));
+  }
+};
+
+// The eight 6-bit scales and minima of a Q4_K or Q5_K block, times d and dmin: [8 scales][8
+// minima].
+inline void scales_and_minima(Bytes b, float* out) {
+  const std::uint32_t first = word32(b + 4);   // low 6 bits: scales 0-3; high 2: of scales 4-7
+  const std::uint32_t second = word32(b + 8);  // the same for minima
+  const std::uint32_t third = word32(b + 12);  // low 4 bits: of scales 4-7; high 4: of minima 4-7
+  const std::uint32_t scales_high = (third & 0x0F0F0F0FU) | ((first >> 2) & 0x30303030U);
+  const std::uint32_t minima_high = ((third >> 4) & 0x0F0F0F0FU) | ((second >> 2) & 0x30303030U);
+  const __m128i bytes = _mm_setr_epi32(static_cast<int>(first & 0x3F3F3F3FU),
+                                       static_cast<int>(scales_high),
+                                       static_cast<int>(second & 0x3F3F3F3FU),
+                                       static_cast<int>(minima_high));
+  const Vec factors = _mm512_mask_mov_ps(half(b), 0xFF00, half(b + 2));
+  store(out, mul(factors, _mm512_cvtepi32_ps(widen(bytes))));
+}
+
+struct Q4_K {
+  static constexpr int kValues = 256;
+  static constexpr int kBytes = 144;
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    alignas(64) float s[16];
+    scales_and_minima(b, s);
+#pragma GCC unroll 4
+    for (int pair = 0; pair < 4; ++pair) {
+      const Vec low = _mm512_fmsub_ps(broadcast(s[2 * pair]), iota(), broadcast(s[8 + 2 * pair]));
+      const Vec high =
+          _mm512_fmsub_ps(broadcast(s[2 * pair + 1]), iota(), broadcast(s[9 + 2 * pair]));
+      const __m512i q0 = widen(load16(b + 16 + 32 * pair));
+      const __m512i q1 = widen(load16(b + 32 + 32 * pair));
+      sink(4 * pair, look_up(low, q0));
+      sink(4 * pair + 1, look_up(low, q1));
+      sink(4 * pair + 2, look_up(high, high_halves(q0)));
+      sink(4 * pair + 3, look_up(high, high_halves(q1)));
+    }
+  }
+};
+
+struct Q5_K {
+  static constexpr int kValues = 256;
+  static constexpr int kBytes = 176;
+
+  // 16 values of a group: 4 low bits from q, the fifth where bit `group` of `high` is set.
+  static inline Vec values(__m512i q, __m128i high, int group, const float* s) {
+    const Vec scale = broadcast(s[group]);
+    const Vec minimum = broadcast(s[8 + group]);
+    const Vec table = _mm512_fmsub_ps(scale, iota(), minimum);
+    const Vec upper = _mm512_fmsub_ps(scale, add(iota(), broadcast(16.0F)), minimum);
+    const __mmask16 mask = _mm_test_epi8_mask(high, _mm_set1_epi8(static_cast<char>(1U << group)));
+    return _mm512_mask_permutexvar_ps(look_up(table, q), mask, q, upper);
+  }
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    alignas(64) float s[16];
+    scales_and_minima(b, s);
+    const __m128i high0 = load16(b + 16);
+    const __m128i high1 = load16(b + 32);
+#pragma GCC unroll 4
+    for (int pair = 0; pair < 4; ++pair) {
+      const __m512i q0 = widen(load16(b + 48 + 32 * pair));
+      const __m512i q1 = widen(load16(b + 64 + 32 * pair));
+      sink(4 * pair, values(q0, high0, 2 * pair, s));
+      sink(4 * pair + 1, values(q1, high1, 2 * pair, s));
+      sink(4 * pair + 2, values(high_halves(q0), high0, 2 * pair + 1, s));
+      sink(4 * pair + 3, values(high_halves(q1), high1, 2 * pair + 1, s));
+    }
+  }
+};
+
+struct Q6_K {
+  static constexpr int kValues = 256;
+  static constexpr int kBytes = 210;
+
+  template <typename Sink>
+  static inline void each(Bytes b, Sink sink) {
+    alignas(64) float s[16];
+    store(s, mul(half(b + 208), widen_signed(load16(b + 192))));
+    const __m256i low_bits = _mm256_set1_epi8(15);
+    const __m256i high_bits = _mm256_set1_epi8(0x30);
+    const __m256i bias = _mm256_set1_epi8(32);
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; ++part) {
+      const __m256i high = load32(b + 128 + 32 * part);
+#pragma GCC unroll 4
+      for (int quarter = 0; quarter < 4; ++quarter) {
+        __m256i low = load32(b + 64 * part + 32 * (quarter % 2));
+        if (quarter >= 2) low = _mm256_srli_epi16(low, 4);
+        const __m256i up = quarter < 2 ? _mm256_slli_epi16(high, 4 - 2 * quarter)
+                                       : _mm256_srli_epi16(high, 2 * quarter - 4);
+        const __m256i six =
+            _mm256_or_si256(_mm256_and_si256(low, low_bits), _mm256_and_si256(up, high_bits));
+        const __m256i q = _mm256_sub_epi8(six, bias);
+        const int group = 8 * part + 2 * quarter;
+        sink(group, mul(broadcast(s[group]), widen_signed(_mm256_castsi256_si128(q))));
+        sink(group + 1, mul(broadcast(s[group + 1]), widen_signed(_mm256_extracti128_si256(q, 1))));
+      }
+    }
+  }
+};
+
+// Plain floats come 16 at a time; `count` may be less in the last step.
+inline Vec widen_f16(Bytes p, int count) {
+  const __m256i words = _mm256_maskz_loadu_epi16(first_lanes(count), p);
+  return _mm512_cvtph_ps(words);
+}
+
+inline Vec widen_bf16(Bytes p, int count) {
+  const __m256i words = _mm256_maskz_loadu_epi16(first_lanes(count), p);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(words), 16));
+}
+
+}  // namespace

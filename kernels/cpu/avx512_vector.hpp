@@ -1,0 +1,86 @@
+// Vectors of 16 floats. For the avx512_*.cpp files only; everything is in an unnamed namespace (see
+// isa_kernels.hpp).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace {
+
+using Vec = __m512;
+
+constexpr int kLanes = 16;
+constexpr int kDotRows = 6;  // rows of x in one block of sums: 6 × 4 of 32 registers
+
+inline Vec zero() { return _mm512_setzero_ps(); }
+
+inline Vec broadcast(float x) { return _mm512_set1_ps(x); }
+
+inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
+
+inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+
+inline __mmask16 first_lanes(int count) { return static_cast<__mmask16>((1U << count) - 1U); }
+
+// `count` < kLanes values, zeros above them; nothing beyond them is touched.
+inline Vec load_first(const float* p, int count) {
+  return _mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+
+inline void store_first(float* p, Vec v, int count) {
+  _mm512_mask_storeu_ps(p, first_lanes(count), v);
+}
+
+// The first `count` lanes of v; `other` above them.
+inline Vec keep_first(Vec v, int count, Vec other) {
+  return _mm512_mask_mov_ps(other, first_lanes(count), v);
+}
+
+inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+
+inline Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
+
+inline Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+
+inline Vec div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
+
+inline Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+
+// These two give b when either is not a number: keep constants in a.
+inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+
+inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+
+inline Vec round_to_int(Vec v) {
+  return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+// 2^n for integral n in [-126, 127].
+inline Vec power_of_two(Vec n) {
+  const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+}
+
+// The sums of the lanes of four vectors, each by halves: lane i with i + 8, then + 4, + 2, + 1.
+inline __m128 sum_lanes4(Vec a, Vec b, Vec c, Vec d) {
+  const Vec ab = add(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+  const Vec cd = add(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+  Vec v = add(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+  v = add(v, _mm512_permute_ps(v, 0x4E));
+  v = add(v, _mm512_permute_ps(v, 0xB1));
+  const __m512i every_fourth = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  return _mm512_castps512_ps128(_mm512_permutexvar_ps(every_fourth, v));
+}
+
+inline float sum_lanes(Vec v) { return _mm_cvtss_f32(sum_lanes4(v, v, v, v)); }
+
+inline float max_lanes(Vec v) {
+  v = max(v, _mm512_shuffle_f32x4(v, v, 0x4E));
+  v = max(v, _mm512_shuffle_f32x4(v, v, 0xB1));
+  v = max(v, _mm512_permute_ps(v, 0x4E));
+  v = max(v, _mm512_permute_ps(v, 0xB1));
+  return _mm512_cvtss_f32(v);
+}
+
+}  // namespace

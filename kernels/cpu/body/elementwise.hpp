@@ -1,0 +1,61 @@
+// Normalisation, gate and exponential, written once for every vector width. Included by ISA files
+// only, after a
+// *_vector.hpp.
+#pragma once
+
+namespace {
+
+// e^x. x = n·ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor series to r⁷, whose first omitted term
+// is below 6e-9; then times 2^n. ln 2 is subtracted in two parts (Cody and Waite) of which the
+// first times n is exact. Below -87 the result is 0 or nearly so, above 88 it stays at e^88;
+// not-a-number stays what it is.
+inline Vec exponential(Vec x) {
+  x = min(broadcast(88.0F), max(broadcast(-87.0F), x));
+  const Vec n = round_to_int(mul(x, broadcast(1.44269504F)));
+  Vec r = fma(n, broadcast(-0.693359375F), x);
+  r = fma(n, broadcast(2.12194440e-4F), r);
+  Vec p = broadcast(1.0F / 5040.0F);
+  p = fma(p, r, broadcast(1.0F / 720.0F));
+  p = fma(p, r, broadcast(1.0F / 120.0F));
+  p = fma(p, r, broadcast(1.0F / 24.0F));
+  p = fma(p, r, broadcast(1.0F / 6.0F));
+  p = fma(p, r, broadcast(0.5F));
+  p = fma(p, r, broadcast(1.0F));
+  p = fma(p, r, broadcast(1.0F));
+  return mul(p, power_of_two(n));
+}
+
+inline void rms_norm_row(const RmsNorm& op, std::int32_t row) {
+  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.k;
+  float* y = op.y + static_cast<std::ptrdiff_t>(row) * op.k;
+  const std::int32_t whole = op.k / kLanes * kLanes;
+  const int rest = op.k - whole;
+  Vec squares = zero();
+  for (std::int32_t i = 0; i < whole; i += kLanes) squares = fma(load(x + i), load(x + i), squares);
+  if (rest != 0) squares = fma(load_first(x + whole, rest), load_first(x + whole, rest), squares);
+  const float mean = sum_lanes(squares) / static_cast<float>(op.k);
+  const Vec scale = broadcast(1.0F / __builtin_sqrtf(mean + op.epsilon));
+  for (std::int32_t i = 0; i < whole; i += kLanes)
+    store(y + i, mul(mul(load(x + i), scale), load(op.weight + i)));
+  if (rest == 0) return;
+  const Vec last =
+      mul(mul(load_first(x + whole, rest), scale), load_first(op.weight + whole, rest));
+  store_first(y + whole, last, rest);
+}
+
+inline Vec gated(Vec gate, Vec up) {
+  const Vec one = broadcast(1.0F);
+  return mul(div(gate, add(one, exponential(sub(zero(), gate)))), up);
+}
+
+inline void silu_mul_range(const SiluMul& op, std::int64_t begin, std::int64_t end) {
+  std::int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes)
+    store(op.out + i, gated(load(op.gate + i), load(op.up + i)));
+  const int rest = static_cast<int>(end - i);
+  if (rest != 0)
+    store_first(
+        op.out + i, gated(load_first(op.gate + i, rest), load_first(op.up + i, rest)), rest);
+}
+
+}  // namespace

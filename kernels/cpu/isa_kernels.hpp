@@ -1,0 +1,56 @@
+// What each instruction set provides. These functions run on one thread and share out nothing.
+//
+// The files that define them are compiled with flags of their own. Whatever they instantiate from a
+// header could be emitted with instructions that other CPUs lack and be kept by the linker for
+// everybody, so those files use nothing inline from outside: no standard library, and their common
+// source (body/) only inside an unnamed namespace.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/attention.hpp"
+#include "kernels/linear.hpp"
+#include "kernels/rms_norm.hpp"
+#include "kernels/silu_mul.hpp"
+
+namespace troupe::kernels {
+
+// Rows of weights that are expanded together when a linear layer has several rows of x.
+inline constexpr std::int32_t kLinearPanelRows = 16;
+
+constexpr std::int32_t linear_scratch_floats(std::int32_t k) {
+  return kLinearPanelRows * ((k + 15) / 16 * 16);
+}
+
+// For a tile of kQueryTileTokens queries: scores of a split; and output, split's output, and four
+// numbers a query head.
+constexpr std::int32_t attention_scratch_floats(std::int32_t group, std::int32_t head_dim) {
+  return group * kQueryTileTokens * (kKvSplitTokens + 2 * kv_padded(head_dim) + 4);
+}
+
+}  // namespace troupe::kernels
+
+namespace troupe::kernels::avx512 {
+
+// One row of `k` weights as FP32; `out` holds k rounded up to 16, the rest becomes zero.
+void expand_row(TensorType type, const std::byte* row, std::int32_t k, float* out);
+
+// Columns [begin, end) of y; `scratch` holds linear_scratch_floats(k), 64-byte aligned.
+void linear(const Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end);  // rows [begin, end)
+void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);  // values [begin, end)
+
+}  // namespace troupe::kernels::avx512
+
+// As above.
+namespace troupe::kernels::avx2 {
+
+void expand_row(TensorType type, const std::byte* row, std::int32_t k, float* out);
+void linear(const Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end);
+void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);
+
+}  // namespace troupe::kernels::avx2

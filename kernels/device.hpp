@@ -1,0 +1,83 @@
+// The seam between the model and what computes it: memory, a stream of operations, and the
+// operations.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "kernels/attention.hpp"
+#include "kernels/embedding.hpp"
+#include "kernels/linear.hpp"
+#include "kernels/rms_norm.hpp"
+#include "kernels/rope.hpp"
+#include "kernels/silu_mul.hpp"
+
+namespace troupe::kernels {
+
+class Device;
+
+// Memory of one device, zeroed when allocated. The device must outlive it.
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+
+  DeviceBuffer(Device& device, std::byte* data, std::size_t bytes)
+      : device_(&device), data_(data), bytes_(bytes) {}
+
+  ~DeviceBuffer();
+  DeviceBuffer(DeviceBuffer&& other) noexcept;
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept;
+
+  std::byte* data() const { return data_; }
+
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  Device* device_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+// Operations run in the order given. Pointers in them are the device's; `run` may return before the
+// work is done, and `synchronize` waits for all of it. (The CPU is done when `run` returns; a
+// device with a queue will add capture of a step as a graph behind the same calls.)
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual std::string_view backend() const = 0;  // decides bits, with the kernel revision: "avx512"
+  virtual int threads() const = 0;
+
+  // 64-byte aligned. Throws std::bad_alloc.
+  virtual DeviceBuffer allocate(std::size_t bytes) = 0;
+  virtual void copy_to_device(void* device, const void* host, std::size_t bytes) = 0;
+  virtual void copy_to_host(void* host, const void* device, std::size_t bytes) = 0;
+  virtual void synchronize() = 0;
+
+  // Independent of one another, so that they may share a launch (queries, keys and values, say).
+  virtual void run(std::span<const Linear> ops) = 0;
+  virtual void run(const Embedding& op) = 0;
+  virtual void run(const RmsNorm& op) = 0;
+  virtual void run(const Rope& op) = 0;
+  virtual void run(const KvAppend& op) = 0;
+  virtual void run(const Attention& op) = 0;
+  virtual void run(const SiluMul& op) = 0;
+
+ private:
+  friend class DeviceBuffer;
+  virtual void release(std::byte* data, std::size_t bytes) = 0;
+};
+
+// `amx` is part of the interface of the command line; no kernels exist for it yet.
+enum class CpuBackend { kAuto, kAmx, kAvx512, kAvx2, kScalar };
+
+// Throws config::UserError naming the choices.
+CpuBackend parse_cpu_backend(std::string_view text);
+
+// 0 threads: one for each processor this process may use. Throws config::UserError when the CPU
+// lacks the backend, naming what it has.
+std::unique_ptr<Device> make_cpu_device(int threads, CpuBackend backend = CpuBackend::kAuto);
+
+}  // namespace troupe::kernels

@@ -1,0 +1,29 @@
+// The plain form of every operation: scalar, sums in double. What the fast kernels are tested
+// against, and what a CPU without AVX2 runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/attention.hpp"
+#include "kernels/linear.hpp"
+#include "kernels/rms_norm.hpp"
+#include "kernels/silu_mul.hpp"
+
+namespace troupe::kernels::reference {
+
+// One row of `k` weights as FP32 into `out` ([k]).
+void expand_row(TensorType type, const std::byte* row, std::int32_t k, float* out);
+
+// Columns [begin, end) of y. `scratch` holds k floats.
+void linear(const Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+// Rows [begin, end).
+void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end);
+
+void attention(const Attention& op, const AttentionTile& tile);
+
+// Values [begin, end).
+void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);
+
+}  // namespace troupe::kernels::reference

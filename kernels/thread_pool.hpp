@@ -1,0 +1,55 @@
+// A fixed set of threads that shares out the tiles of one loop at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace troupe::kernels {
+
+// Tiles are claimed one by one, so a thread that the system has descheduled costs the one tile it
+// holds, not a share of the loop. Between loops threads spin for some microseconds (decode has
+// hundreds of short loops a step), then sleep on a futex: other processes use these cores too.
+class ThreadPool {
+ public:
+  // `threads` includes the calling one; at least 1.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Calls body(tile, thread) once for every tile in [0, tiles); returns when all are done. `thread`
+  // is in [0, threads()). One caller at a time; `body` must not throw.
+  template <typename Body>
+  void parallel_for(std::uint32_t tiles, Body&& body) {
+    const Task task = [](void* context, std::uint32_t tile, int thread) {
+      (*static_cast<std::remove_reference_t<Body>*>(context))(tile, thread);
+    };
+    run(tiles, task, const_cast<void*>(static_cast<const void*>(&body)));
+  }
+
+ private:
+  using Task = void (*)(void* context, std::uint32_t tile, int thread);
+
+  void run(std::uint32_t tiles, Task task, void* context);
+  void work(int thread);
+  void drain(std::uint64_t epoch, int thread);
+
+  // (loop number << 32) | tiles not yet claimed. A claim is a compare-and-swap on both. While it
+  // can succeed the loop is unfinished, so what a thread read of the task before its claim belongs
+  // to the same loop.
+  alignas(64) std::atomic<std::uint64_t> claim_{0};
+  std::atomic<Task> task_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<std::uint32_t> tiles_{0};
+  alignas(64) std::atomic<std::uint32_t> done_{0};  // tiles of this loop that are finished
+  alignas(64) std::atomic<std::uint32_t> wake_{0};  // changes with every loop and at the end
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace troupe::kernels

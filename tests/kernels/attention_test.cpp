@@ -1,0 +1,167 @@
+#include "kernels/attention.hpp"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "kernels/reference/reference.hpp"
+#include "tests/kernels/backends.hpp"
+#include "tests/kernels/random_weights.hpp"
+
+namespace troupe::kernels {
+namespace {
+
+struct Shape {
+  std::int32_t heads, kv_heads, head_dim;
+};
+
+constexpr Shape kShapes[] = {{9, 3, 64}, {14, 2, 64}, {2, 2, 8}, {5, 1, 24}, {4, 1, 128}};
+
+// A cache with two sequences in shuffled blocks, all of whose keys and values are written by
+// `append`.
+struct Cache {
+  Shape shape;
+  std::int32_t blocks;
+  std::vector<float> storage = std::vector<float>(
+      static_cast<std::size_t>(blocks * shape.kv_heads * kv_head_floats(shape.head_dim)), 0.0F);
+
+  KvPool pool() { return {storage.data(), blocks, shape.kv_heads, shape.head_dim}; }
+};
+
+std::size_t values(std::int32_t tokens, std::int32_t heads, std::int32_t head_dim) {
+  return static_cast<std::size_t>(tokens * heads * head_dim);
+}
+
+void append(Device& device, Cache& cache, const AttentionSequence& sequence, std::uint32_t seed) {
+  const Shape& s = cache.shape;
+  // Values of a position are the same however the positions are grouped: the whole sequence's are
+  // drawn first.
+  const auto k =
+      random_floats(values(sequence.position + sequence.tokens, s.kv_heads, s.head_dim), seed);
+  const auto v = random_floats(k.size(), seed + 1);
+  const std::size_t skip = values(sequence.position, s.kv_heads, s.head_dim);
+  AttentionSequence from_zero = sequence;
+  from_zero.row = 0;
+  device.run(KvAppend{.pool = cache.pool(),
+                      .k = k.data() + skip,
+                      .v = v.data() + skip,
+                      .sequences = &from_zero,
+                      .count = 1});
+}
+
+// Outputs of queries [position, position + tokens) of a sequence that has all its keys in the
+// cache.
+std::vector<float> attend(Device& device,
+                          Cache& cache,
+                          const std::int32_t* blocks,
+                          std::int32_t position,
+                          std::int32_t tokens,
+                          const std::vector<float>& all_q) {
+  const Shape& s = cache.shape;
+  std::vector<float> out(values(tokens, s.heads, s.head_dim));
+  const AttentionSequence sequence{
+      .blocks = blocks, .row = 0, .tokens = tokens, .position = position};
+  device.run(Attention{.pool = cache.pool(),
+                       .q = all_q.data() + values(position, s.heads, s.head_dim),
+                       .out = out.data(),
+                       .sequences = &sequence,
+                       .count = 1,
+                       .heads = s.heads,
+                       .scale = 0.3F});
+  return out;
+}
+
+std::vector<std::int32_t> shuffled_blocks(std::int32_t count) {
+  std::vector<std::int32_t> blocks(static_cast<std::size_t>(count));
+  std::iota(blocks.begin(), blocks.end(), 0);
+  std::mt19937 bits(3);
+  std::shuffle(blocks.begin(), blocks.end(), bits);
+  return blocks;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(attention)
+
+BOOST_AUTO_TEST_CASE(agrees_with_the_reference_across_splits_and_group_sizes) {
+  const std::int32_t tokens = 600;  // three splits
+  const auto blocks = shuffled_blocks(20);
+  const auto scalar = make_cpu_device(1, CpuBackend::kScalar);
+  for (const auto& device : all_cpu_devices(2)) {
+    for (const Shape& shape : kShapes) {
+      Cache cache{shape, 20};
+      append(
+          *device, cache, {.blocks = blocks.data(), .row = 0, .tokens = tokens, .position = 0}, 11);
+      const auto q = random_floats(values(tokens, shape.heads, shape.head_dim), 13);
+      for (const auto& [position, count] : {std::pair{0, 40}, {250, 11}, {599, 1}, {510, 5}}) {
+        const auto found = attend(*device, cache, blocks.data(), position, count, q);
+        const auto expected = attend(*scalar, cache, blocks.data(), position, count, q);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+          // Outputs are averages of values below 1; scores of up to 128 terms err by some 2^-18.
+          const double error =
+              std::abs(static_cast<double>(found[i]) - static_cast<double>(expected[i]));
+          BOOST_REQUIRE_MESSAGE(error < 1e-5,
+                                device->backend()
+                                    << " head_dim " << shape.head_dim << " at " << position);
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_querys_bits_do_not_depend_on_the_chunk_it_came_in) {
+  const std::int32_t tokens = 530;
+  const auto blocks = shuffled_blocks(20);
+  for (const auto& device : all_cpu_devices(2)) {
+    if (device->backend() == "scalar") continue;  // one query at a time by construction, and slow
+    for (const Shape& shape : kShapes) {
+      Cache cache{shape, 20};
+      append(
+          *device, cache, {.blocks = blocks.data(), .row = 0, .tokens = tokens, .position = 0}, 17);
+      const auto q = random_floats(values(tokens, shape.heads, shape.head_dim), 19);
+      const auto whole = attend(*device, cache, blocks.data(), 0, tokens, q);
+      for (const auto& [position, count] :
+           {std::pair{0, 1}, {31, 2}, {255, 1}, {256, 1}, {250, 13}, {512, 18}}) {
+        const auto part = attend(*device, cache, blocks.data(), position, count, q);
+        const float* expected = whole.data() + values(position, shape.heads, shape.head_dim);
+        BOOST_REQUIRE(std::memcmp(part.data(), expected, part.size() * sizeof(float)) == 0);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_a_former_owner_left_in_a_block_does_not_matter) {
+  const std::int32_t block = 0;
+  for (const auto& device : all_cpu_devices(1)) {
+    Cache clean{{4, 2, 16}, 1};
+    Cache dirty = clean;
+    std::fill(dirty.storage.begin(), dirty.storage.end(), std::numeric_limits<float>::quiet_NaN());
+    const auto q = random_floats(values(5, 4, 16), 23);
+    std::vector<float> out[2];
+    for (Cache* cache : {&clean, &dirty}) {
+      append(*device, *cache, {.blocks = &block, .row = 0, .tokens = 5, .position = 0}, 29);
+      out[cache == &dirty] = attend(*device, *cache, &block, 0, 5, q);
+    }
+    BOOST_TEST(out[0] == out[1], boost::test_tools::per_element());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(tiles_cover_every_query_and_head_once) {
+  const AttentionSequence sequences[] = {
+      {.row = 0, .tokens = 1}, {.row = 1, .tokens = 17}, {.row = 18, .tokens = 8}};
+  const Attention op{.pool = {.kv_heads = 3}, .sequences = sequences, .count = 3, .heads = 9};
+  std::vector<int> seen(26 * 3);
+  for (std::int32_t i = 0; i < attention_tile_count(op); ++i) {
+    const AttentionTile tile = attention_tile(op, i);
+    for (std::int32_t query = tile.query_begin; query < tile.query_end; ++query) {
+      ++seen[static_cast<std::size_t>((tile.sequence->row + query) * 3 + tile.kv_head)];
+    }
+  }
+  BOOST_TEST((std::count(seen.begin(), seen.end(), 1) == 26 * 3));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace troupe::kernels
