@@ -22,11 +22,12 @@ struct BatchSlice {
 
 struct Batch {
   std::uint64_t step = 0;
+  std::uint64_t front_epoch = 0;    // of the front that the tokens are for
   std::vector<WorkItem> joined;     // sequences that infer has not seen
   std::vector<std::uint64_t> left;  // sequences that infer may forget, before `joined` is read
   std::vector<BatchSlice> slices;
 
-  TROUPE_MESSAGE(Batch, step, joined, left, slices)
+  TROUPE_MESSAGE(Batch, step, front_epoch, joined, left, slices)
 };
 
 }  // namespace troupe::messages

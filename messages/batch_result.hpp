@@ -20,9 +20,10 @@ struct BatchOutcome {
 struct BatchResult {
   std::uint64_t step = 0;
   std::uint64_t step_us = 0;           // how long the forward pass and sampling took
+  std::uint32_t nonfinite = 0;         // sequences that failed: a logit was not finite
   std::vector<BatchOutcome> outcomes;  // one for each slice that sampled
 
-  TROUPE_MESSAGE(BatchResult, step, step_us, outcomes)
+  TROUPE_MESSAGE(BatchResult, step, step_us, nonfinite, outcomes)
 };
 
 }  // namespace troupe::messages

@@ -1,0 +1,112 @@
+#include "actors/batch/batch_actor.hpp"
+
+#include <memory>
+#include <utility>
+
+#include "actors/link/stage_actor.hpp"
+#include "config/limits.hpp"
+
+namespace troupe::actors::batch {
+namespace {
+
+// The batcher, its links, and which front it works for.
+class Shell {
+ public:
+  Shell(const BatcherOptions& options, messages::WorkerHello hello, BatchLinks links)
+      : core_(options), hello_(std::move(hello)), links_(std::move(links)) {}
+
+  Batcher& core() { return core_; }
+
+  void welcome(const messages::WorkerWelcome& welcome) {
+    if (!welcome.refused.empty()) return links_.on_refused(welcome.refused);
+    if (welcome.front_epoch == front_epoch_) return;
+    if (front_epoch_ != 0) core_.drop_all();
+    front_epoch_ = welcome.front_epoch;
+    links_.to_dispatch.send(hello_);
+    links_.on_joined();
+  }
+
+  void add(const messages::WorkItem& item) {
+    if (item.front_epoch == front_epoch_) core_.add(item);
+  }
+
+  void cancel(const messages::CancelWork& cancel) {
+    if (cancel.front_epoch == front_epoch_) core_.cancel(cancel);
+  }
+
+  // Sends what an input has made possible: the next step, credits.
+  void proceed() {
+    if (auto batch = core_.next_batch()) {
+      batch->front_epoch = front_epoch_;
+      links_.to_infer.send(*batch);
+    }
+    std::vector<std::uint64_t> released = core_.take_released();
+    if (released.empty()) return;
+    links_.to_dispatch.send(messages::Released{.front_epoch = front_epoch_,
+                                               .worker_generation = hello_.generation,
+                                               .request_ids = std::move(released)});
+  }
+
+  void finish(const messages::BatchResult& result) {
+    step_us_last_ = result.step_us;
+    nonfinite_ += result.nonfinite;
+    core_.finish(result);
+  }
+
+  void beat() {
+    if (front_epoch_ == 0) return links_.to_dispatch.send(hello_);
+    links_.to_dispatch.send(
+        messages::WorkerBeat{.worker_generation = hello_.generation,
+                             .step = core_.steps(),
+                             .step_us_last = step_us_last_,
+                             .running = static_cast<std::uint32_t>(core_.running()),
+                             .waiting = static_cast<std::uint32_t>(core_.waiting()),
+                             .kv_blocks_used = static_cast<std::uint32_t>(core_.blocks().used()),
+                             .kv_blocks_free = static_cast<std::uint32_t>(core_.blocks().free()),
+                             .preemptions = core_.preemptions(),
+                             .nonfinite = nonfinite_});
+  }
+
+ private:
+  Batcher core_;
+  messages::WorkerHello hello_;
+  BatchLinks links_;
+  std::uint64_t front_epoch_ = 0;  // 0: no front has welcomed this worker yet
+  std::uint64_t step_us_last_ = 0;
+  std::uint64_t nonfinite_ = 0;
+};
+
+}  // namespace
+
+caf::behavior batch_actor(caf::event_based_actor* self,
+                          BatcherOptions options,
+                          messages::WorkerHello hello,
+                          BatchLinks links) {
+  link::name_exceptions(self);
+  auto shell = std::make_shared<Shell>(options, std::move(hello), std::move(links));
+  self->send(self, caf::tick_atom_v);
+  return {
+      [shell](const messages::WorkerWelcome& welcome) {
+        shell->welcome(welcome);
+        shell->proceed();
+      },
+      [shell](const messages::WorkItem& item) {
+        shell->add(item);
+        shell->proceed();
+      },
+      [shell](const messages::CancelWork& cancel) {
+        shell->cancel(cancel);
+        shell->proceed();
+      },
+      [shell](const messages::BatchResult& result) {
+        shell->finish(result);
+        shell->proceed();
+      },
+      [self, shell](caf::tick_atom) {
+        shell->beat();
+        self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
+      },
+  };
+}
+
+}  // namespace troupe::actors::batch

@@ -1,0 +1,26 @@
+// The batch stage: the shell around the batcher, and the worker's voice towards dispatch (hello,
+// beat, released).
+#pragma once
+
+#include <caf/all.hpp>
+#include <functional>
+
+#include "actors/batch/batcher.hpp"
+#include "actors/link/port_actor.hpp"
+#include "messages/worker_link.hpp"
+
+namespace troupe::actors::batch {
+
+struct BatchLinks {
+  link::Sender to_infer;
+  link::Sender to_dispatch;                            // the worker's DEALER
+  std::function<void()> on_joined;                     // the front has welcomed this worker
+  std::function<void(const std::string&)> on_refused;  // it will not, and why
+};
+
+caf::behavior batch_actor(caf::event_based_actor* self,
+                          BatcherOptions options,
+                          messages::WorkerHello hello,
+                          BatchLinks links);
+
+}  // namespace troupe::actors::batch

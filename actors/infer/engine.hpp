@@ -1,0 +1,72 @@
+// What infer does with a batch: one forward pass, one sampled token for each sequence that wants
+// one. No CAF, no sockets.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels/device.hpp"
+#include "messages/batch.hpp"
+#include "messages/batch_result.hpp"
+#include "messages/token_frame.hpp"
+#include "model/kv_cache.hpp"
+#include "model/sampler.hpp"
+#include "model/transformer.hpp"
+
+namespace troupe::actors::infer {
+
+struct StepOutput {
+  messages::BatchResult result;  // to batch
+  messages::TokenFrame frame;    // to the ledger; epoch and generation are the caller's to fill
+};
+
+struct EngineOptions {
+  std::uint32_t step_tokens_max = 0;
+  std::uint32_t sequences_max = 0;
+  std::int32_t kv_blocks = 0;
+  std::vector<std::int32_t> end_tokens;  // that end an answer
+};
+
+class Engine {
+ public:
+  // `file` must outlive the engine. Throws config::UserError for a model it cannot run.
+  Engine(const model::GgufFile& file,
+         std::unique_ptr<kernels::Device> device,
+         EngineOptions options);
+
+  // The slices' blocks belong to their sequences until the next batch says otherwise.
+  StepOutput run(const messages::Batch& batch);
+
+  const model::Architecture& architecture() const { return transformer_.architecture(); }
+
+  const std::string& numerics_id() const { return transformer_.numerics_id(); }
+
+ private:
+  // What sampling needs of a sequence: pure data of prompt + produced, so that a resumed one is as
+  // good as new.
+  struct Sequence {
+    std::uint32_t attempt = 0;
+    std::int32_t prompt_length = 0;
+    std::vector<std::int32_t> tokens;  // [prompt + produced]
+    messages::Sampling sampling;
+    model::SamplingParams params;
+  };
+
+  void update_sequences(const messages::Batch& batch);
+  messages::TokenEvent sample_next(Sequence& sequence,
+                                   std::uint64_t request_id,
+                                   std::span<float> logits);
+  messages::FinishReason finish_reason(const Sequence& sequence) const;
+
+  EngineOptions options_;
+  std::unique_ptr<kernels::Device> device_;
+  model::Transformer transformer_;
+  model::KvCache cache_;
+  std::unordered_map<std::uint64_t, Sequence> sequences_;
+  std::vector<model::SequenceSlice> slices_;  // scratch of a step
+  std::vector<float> logits_;                 // [sequences_max, vocab]
+};
+
+}  // namespace troupe::actors::infer

@@ -1,0 +1,23 @@
+// The infer stage: owns the engine and its device. Detached, because a step blocks for
+// milliseconds.
+#pragma once
+
+#include <caf/all.hpp>
+#include <memory>
+
+#include "actors/infer/engine.hpp"
+#include "actors/link/port_actor.hpp"
+
+namespace troupe::actors::infer {
+
+struct InferLinks {
+  link::Sender to_batch;
+  link::Sender to_ledger;  // the worker's DEALER
+  std::uint64_t worker_generation = 0;
+};
+
+caf::behavior infer_actor(caf::event_based_actor* self,
+                          std::shared_ptr<Engine> engine,
+                          InferLinks links);
+
+}  // namespace troupe::actors::infer
