@@ -14,12 +14,12 @@ struct WorkerHello {
   std::string worker;               // name: worker-0
   std::uint64_t generation = 0;     // of this incarnation; higher than every earlier one's
   std::string numerics_id;          // what decides the bits of its answers
-  std::string model_sha;            // hash of the vocabulary: must equal the front's
+  std::string vocabulary_hash;      // of the tokens in order: must equal the front's
   std::uint32_t sequences_max = 0;  // credits: work items it holds at once
   std::uint32_t context_max = 0;    // tokens of prompt + answer
 
   TROUPE_MESSAGE(
-      WorkerHello, worker, generation, numerics_id, model_sha, sequences_max, context_max)
+      WorkerHello, worker, generation, numerics_id, vocabulary_hash, sequences_max, context_max)
 };
 
 // Dispatch → worker. A new epoch means a new front: work of older epochs is dropped.

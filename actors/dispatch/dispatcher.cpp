@@ -102,7 +102,7 @@ Effects Dispatcher::on_hello(const std::string& peer,
                              const messages::WorkerHello& hello,
                              Time now) {
   Effects effects;
-  if (hello.model_sha != options_.model_sha) {
+  if (hello.vocabulary_hash != options_.vocabulary_hash) {
     effects.welcomes.push_back({peer,
                                 {.front_epoch = options_.front_epoch,
                                  .refused = "the worker's model has another vocabulary than the "

@@ -47,7 +47,7 @@ struct Totals {
 struct DispatcherOptions {
   std::uint64_t front_epoch = 0;
   std::uint32_t queued_max = 0;
-  std::string model_sha;  // a worker with another vocabulary gets no work
+  std::string vocabulary_hash;  // a worker with another vocabulary gets no work
 };
 
 class Dispatcher {

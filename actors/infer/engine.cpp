@@ -65,7 +65,7 @@ StepOutput Engine::run(const messages::Batch& batch) {
     messages::TokenEvent event =
         sample_next(sequences_.at(slice.request_id), slice.request_id, unread.first(vocab));
     unread = unread.subspan(vocab);
-    output.result.nonfinite += event.token < 0 ? 1 : 0;
+    if (event.token < 0) ++output.result.nonfinite;
     output.result.outcomes.push_back({.request_id = slice.request_id,
                                       .token = event.token,
                                       .finished = event.finish != FinishReason::kNone});
