@@ -59,19 +59,27 @@ void set_options(zmq::socket_t& socket, const SocketSpec& spec) {
 // The sockets of a process and what is done with the frames they bring.
 class Sockets {
  public:
-  explicit Sockets(PortPlan plan) : plan_(std::move(plan)) {
-    for (const PortSocket& planned : plan_.sockets) {
-      sockets_.emplace_back(context_, zmq_type(planned.spec.type));
-      set_options(sockets_.back(), planned.spec);
+  Sockets(std::vector<SocketSpec> specs, RefusalHandler on_refusal)
+      : specs_(std::move(specs)), on_refusal_(std::move(on_refusal)) {
+    for (const SocketSpec& spec : specs_) {
+      sockets_.emplace_back(context_, zmq_type(spec.type));
+      set_options(sockets_.back(), spec);
     }
     open(true);  // inproc peers find one another whichever comes first, but a bound endpoint fails
                  // early
     open(false);
   }
 
+  void set_routes(Routes routes) {
+    CHECK(routes->size() == specs_.size(), "each socket has its routes");
+    routes_ = std::move(routes);
+  }
+
+  // The wake-up descriptor first; the sockets once there is somewhere for their frames to go.
   std::vector<zmq::pollitem_t> poll_items(int wake_fd) {
     std::vector<zmq::pollitem_t> items;
     items.push_back({nullptr, wake_fd, ZMQ_POLLIN, 0});
+    if (!routes_) return items;
     for (zmq::socket_t& socket : sockets_) items.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
     return items;
   }
@@ -94,7 +102,7 @@ class Sockets {
 
   // Takes at most a burst of frames from socket `id`.
   void receive(SocketId id) {
-    const bool routed = plan_.sockets[id].spec.type == SocketType::kRouter;
+    const bool routed = specs_[id].type == SocketType::kRouter;
     for (int taken = 0; taken < kReceiveBurst; ++taken) {
       zmq::message_t peer;
       zmq::message_t frame;
@@ -114,7 +122,7 @@ class Sockets {
  private:
   void open(bool bind) {
     for (SocketId id = 0; id < sockets_.size(); ++id) {
-      const SocketSpec& spec = plan_.sockets[id].spec;
+      const SocketSpec& spec = specs_[id];
       if (spec.bind != bind) continue;
       try {
         bind ? sockets_[id].bind(spec.endpoint) : sockets_[id].connect(spec.endpoint);
@@ -125,16 +133,16 @@ class Sockets {
   }
 
   void handle(SocketId id, std::string_view peer, std::string_view frame) {
-    const PortSocket& planned = plan_.sockets[id];
+    const SocketRoutes& routes = (*routes_)[id];
     messages::WireError error;
-    if (planned.raw) {
-      error = planned.raw(peer, frame);
+    if (routes.raw) {
+      error = routes.raw(peer, frame);
     } else {
       messages::Header header;
       error = messages::read_header(frame, header);
       if (error.empty()) {
-        const auto found = planned.handlers.find(header.kind);
-        error = found == planned.handlers.end()
+        const auto found = routes.handlers.find(header.kind);
+        error = found == routes.handlers.end()
                     ? "kind " + std::to_string(static_cast<int>(header.kind)) + " is not taken here"
                     : found->second(peer, frame);
       }
@@ -143,10 +151,12 @@ class Sockets {
   }
 
   void refuse(SocketId id, std::string_view peer, const std::string& why) {
-    if (plan_.on_refusal) plan_.on_refusal(plan_.sockets[id].spec.name, peer, why);
+    if (on_refusal_) on_refusal_(specs_[id].name, peer, why);
   }
 
-  PortPlan plan_;
+  std::vector<SocketSpec> specs_;
+  RefusalHandler on_refusal_;
+  Routes routes_;
   zmq::context_t context_{1};
   std::vector<zmq::socket_t> sockets_;
 };
@@ -180,6 +190,7 @@ class PortActor : public caf::blocking_actor {
         std::uint64_t wakes = 0;
         (void)!::read(wake_fd_, &wakes, sizeof wakes);
         running = drain_mailbox();
+        if (items.size() == 1) items = sockets_->poll_items(wake_fd_);
       }
       for (SocketId id = 0; id + 1 < items.size(); ++id) {
         if (items[id + 1].revents != 0) sockets_->receive(id);
@@ -197,6 +208,7 @@ class PortActor : public caf::blocking_actor {
           [this](std::uint64_t socket, const std::string& peer, const std::string& frame) {
             sockets_->send(socket, peer, frame);
           },
+          [this](Routes routes) { sockets_->set_routes(std::move(routes)); },
           [this, &running](const caf::exit_msg& exit) {
             fail_state(exit.reason);
             running = false;
@@ -211,9 +223,15 @@ class PortActor : public caf::blocking_actor {
 
 }  // namespace
 
-caf::actor spawn_port(caf::actor_system& system, PortPlan plan) {
-  auto sockets = std::make_unique<Sockets>(std::move(plan));
+caf::actor spawn_port(caf::actor_system& system,
+                      std::vector<SocketSpec> specs,
+                      RefusalHandler on_refusal) {
+  auto sockets = std::make_unique<Sockets>(std::move(specs), std::move(on_refusal));
   return caf::actor_cast<caf::actor>(system.spawn<PortActor, caf::detached>(std::move(sockets)));
+}
+
+void start_port(const caf::actor& port, std::vector<SocketRoutes> routes) {
+  caf::anon_send(port, std::make_shared<std::vector<SocketRoutes>>(std::move(routes)));
 }
 
 void Sender::send_frame(std::string peer, std::string frame) const {

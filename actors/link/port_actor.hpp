@@ -25,22 +25,26 @@ using FrameHandler =
 using RefusalHandler =
     std::function<void(const std::string& socket, std::string_view peer, const std::string& why)>;
 
-struct PortSocket {
-  SocketSpec spec;
+// What is done with the frames that one socket brings.
+struct SocketRoutes {
   std::unordered_map<messages::Kind, FrameHandler> handlers;  // by kind; others are refused
   FrameHandler
-      raw;  // when set, takes every frame instead: for the public door, whose errors are answered
+      raw;  // when set, takes every frame instead: for the public door, which answers errors
 };
 
-struct PortPlan {
-  std::vector<PortSocket> sockets;  // SocketId = index
-  RefusalHandler on_refusal;
-};
+// One for each socket, in the order of the specs.
+using Routes = std::shared_ptr<std::vector<SocketRoutes>>;
 
-// Spawns the port, detached. Binds before it connects and throws config::UserError naming the
-// endpoint when one is in use or malformed. Ends on an exit message after it tried to send what its
-// mailbox still held.
-caf::actor spawn_port(caf::actor_system& system, PortPlan plan);
+// Spawns the port, detached, with its sockets open: it sends at once, and receives when it has its
+// routes, because the stages that routes lead to hold senders of this port. Binds before it
+// connects and throws config::UserError naming the endpoint when one is in use or malformed. Ends
+// on an exit message after it sent what its mailbox still held.
+caf::actor spawn_port(caf::actor_system& system,
+                      std::vector<SocketSpec> specs,
+                      RefusalHandler on_refusal);
+
+// Once for each port.
+void start_port(const caf::actor& port, std::vector<SocketRoutes> routes);
 
 // An edge as its sender sees it. Cheap to copy; safe to use from any actor or thread.
 class Sender {
@@ -109,3 +113,5 @@ FrameHandler deliver_in_turn(std::vector<caf::actor> pool) {
 FrameHandler deliver_raw_to(caf::actor stage);
 
 }  // namespace troupe::actors::link
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::link::Routes)
