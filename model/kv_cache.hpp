@@ -34,6 +34,8 @@ class KvCache {
   std::int32_t blocks_ = 0;
   kernels::DeviceBuffer storage_;
   std::uint64_t layer_bytes_ = 0;
+  std::int32_t kv_heads_ = 0;
+  std::int32_t head_dim_ = 0;
 };
 
 }  // namespace troupe::model

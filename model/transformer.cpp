@@ -1,0 +1,267 @@
+#include "model/transformer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "config/check.hpp"
+#include "config/user_error.hpp"
+#include "model/gguf.hpp"
+#include "model/kv_cache.hpp"
+#include "model/weights.hpp"
+
+namespace troupe::model {
+namespace {
+
+// Goes up with any change of the kernels or of this file that changes bits.
+constexpr int kKernelRevision = 1;
+
+kernels::Linear linear(const Matrix& w, const float* x, std::int32_t rows, float* y) {
+  return {
+      .type = w.type, .weights = w.data, .x = x, .y = y, .rows = rows, .k = w.columns, .n = w.rows};
+}
+
+kernels::Linear with_bias(kernels::Linear op, const float* bias) {
+  op.bias = bias;
+  return op;
+}
+
+kernels::Linear accumulate(kernels::Linear op) {
+  op.accumulate = true;
+  return op;
+}
+
+}  // namespace
+
+// Weights, and scratch for the largest step: forward() allocates nothing.
+struct Transformer::State {
+  State(const GgufFile& file, kernels::Device& device_to_use, std::int32_t tokens_max_to_hold);
+
+  float* take(std::int32_t floats_per_token);
+
+  // The parts of a step, in order.
+  void load_tokens(std::span<const SequenceSlice> slices);
+  void attention_block(const LayerWeights& w, const kernels::KvPool& pool);
+  void feed_forward_block(const LayerWeights& w);
+  void head(std::span<const SequenceSlice> slices, std::span<float> logits);
+  void rotate(float* heads, std::int32_t count) const;
+  void norm(const float* in, const float* weight, std::int32_t rows, float* out) const;
+
+  kernels::Device& device;
+  Architecture architecture;
+  Weights weights;
+  std::string numerics_id;
+  std::int32_t tokens_max;
+  std::vector<double> frequencies;  // [head_dim / 2], radians a position
+
+  // The step at hand.
+  std::int32_t tokens = 0;
+  std::vector<kernels::AttentionSequence> sequences;
+  std::vector<std::int32_t> ids;  // [tokens]
+
+  kernels::DeviceBuffer scratch;
+  std::size_t taken = 0;      // floats of scratch
+  float* residual = nullptr;  // [tokens, hidden]
+  float* normed = nullptr;    // [tokens, hidden]
+  float* q = nullptr;         // [tokens, heads, head_dim]
+  float* k = nullptr;         // [tokens, kv_heads, head_dim]
+  float* v = nullptr;         // [tokens, kv_heads, head_dim]
+  float* attended = nullptr;  // [tokens, heads, head_dim]
+  float* gate = nullptr;      // [tokens, feed_forward]
+  float* up = nullptr;        // [tokens, feed_forward]
+  float* cos = nullptr;       // [tokens, head_dim / 2]
+  float* sin = nullptr;       // [tokens, head_dim / 2]
+};
+
+Transformer::State::State(const GgufFile& file,
+                          kernels::Device& device_to_use,
+                          std::int32_t tokens_max_to_hold)
+    : device(device_to_use),
+      architecture(read_architecture(file)),
+      weights(read_weights(file, architecture, device)),
+      numerics_id(weights_fingerprint(file) + "-" + std::string(device.backend()) + "-r" +
+                  std::to_string(kKernelRevision) + "-fp32"),
+      tokens_max(tokens_max_to_hold) {
+  CHECK(tokens_max > 0, "a step holds at least one token");
+  const Architecture& a = architecture;
+  for (std::int32_t i = 0; i < a.head_dim / 2; ++i) {
+    frequencies.push_back(std::pow(static_cast<double>(a.rope_base), -2.0 * i / a.head_dim));
+  }
+  sequences.reserve(static_cast<std::size_t>(tokens_max));
+  ids.reserve(static_cast<std::size_t>(tokens_max));
+  const std::int32_t queries = a.heads * a.head_dim;
+  const std::int32_t keys = a.kv_heads * a.head_dim;
+  const std::int64_t per_token =
+      2LL * a.hidden + 2LL * queries + 2LL * keys + 2LL * a.feed_forward + a.head_dim;
+  constexpr std::int64_t kLines = 10 * 16;  // each of ten arrays starts on a cache line
+  const auto floats = static_cast<std::size_t>(per_token * tokens_max + kLines);
+  scratch = device.allocate(floats * sizeof(float));
+  residual = take(a.hidden);
+  normed = take(a.hidden);
+  q = take(queries);
+  k = take(keys);
+  v = take(keys);
+  attended = take(queries);
+  gate = take(a.feed_forward);
+  up = take(a.feed_forward);
+  cos = take(a.head_dim / 2);
+  sin = take(a.head_dim / 2);
+}
+
+float* Transformer::State::take(std::int32_t floats_per_token) {
+  float* array = reinterpret_cast<float*>(scratch.data()) + taken;
+  const std::size_t floats =
+      static_cast<std::size_t>(floats_per_token) * static_cast<std::size_t>(tokens_max);
+  taken += (floats + 15) / 16 * 16;
+  CHECK(taken * sizeof(float) <= scratch.bytes(), "the sizes above add up to the scratch");
+  return array;
+}
+
+// Checks the slices, looks up embeddings, and prepares the angles of every position.
+void Transformer::State::load_tokens(std::span<const SequenceSlice> slices) {
+  sequences.clear();
+  ids.clear();
+  for (const SequenceSlice& slice : slices) {
+    const auto count = static_cast<std::int32_t>(slice.tokens.size());
+    const auto row = static_cast<std::int32_t>(ids.size());
+    CHECK(count >= 1 && row + count <= tokens_max, "the batcher keeps a step within its bound");
+    CHECK(slice.logit_rows >= 0 && slice.logit_rows <= count, "logits are of tokens in the slice");
+    CHECK(slice.position >= 0 &&
+              static_cast<std::int32_t>(slice.blocks.size()) >= blocks_for(slice.position + count),
+          "blocks cover the sequence");
+    sequences.push_back({slice.blocks.data(), row, count, slice.position});
+    for (std::int32_t i = 0; i < count; ++i) {
+      const std::int32_t id = slice.tokens[static_cast<std::size_t>(i)];
+      CHECK(id >= 0 && id < architecture.vocab, "ids were checked when the request came in");
+      ids.push_back(id);
+      const std::size_t half = frequencies.size();
+      for (std::size_t j = 0; j < half; ++j) {
+        const double angle = (slice.position + i) * frequencies[j];
+        const std::size_t at = static_cast<std::size_t>(row + i) * half + j;
+        cos[at] = static_cast<float>(std::cos(angle));
+        sin[at] = static_cast<float>(std::sin(angle));
+      }
+    }
+  }
+  tokens = static_cast<std::int32_t>(ids.size());
+  const Matrix& table = weights.embedding;
+  device.run(kernels::Embedding{.type = table.type,
+                                .table = table.data,
+                                .ids = ids.data(),
+                                .out = residual,
+                                .tokens = tokens,
+                                .k = table.columns});
+}
+
+void Transformer::State::norm(const float* in,
+                              const float* weight,
+                              std::int32_t rows,
+                              float* out) const {
+  device.run(kernels::RmsNorm{.x = in,
+                              .weight = weight,
+                              .y = out,
+                              .rows = rows,
+                              .k = architecture.hidden,
+                              .epsilon = architecture.norm_epsilon});
+}
+
+void Transformer::State::rotate(float* heads, std::int32_t count) const {
+  device.run(kernels::Rope{.x = heads,
+                           .cos = cos,
+                           .sin = sin,
+                           .tokens = tokens,
+                           .heads = count,
+                           .head_dim = architecture.head_dim,
+                           .interleaved = architecture.rope_interleaved});
+}
+
+void Transformer::State::attention_block(const LayerWeights& w, const kernels::KvPool& pool) {
+  norm(residual, w.attention_norm, tokens, normed);
+  const kernels::Linear projections[] = {
+      with_bias(linear(w.query, normed, tokens, q), w.query_bias),
+      with_bias(linear(w.key, normed, tokens, k), w.key_bias),
+      with_bias(linear(w.value, normed, tokens, v), w.value_bias)};
+  device.run(projections);
+  rotate(q, architecture.heads);
+  rotate(k, architecture.kv_heads);
+  const auto count = static_cast<std::int32_t>(sequences.size());
+  device.run(kernels::KvAppend{
+      .pool = pool, .k = k, .v = v, .sequences = sequences.data(), .count = count});
+  device.run(
+      kernels::Attention{.pool = pool,
+                         .q = q,
+                         .out = attended,
+                         .sequences = sequences.data(),
+                         .count = count,
+                         .heads = architecture.heads,
+                         .scale = 1.0F / std::sqrt(static_cast<float>(architecture.head_dim))});
+  const kernels::Linear output = accumulate(
+      with_bias(linear(w.attention_output, attended, tokens, residual), w.attention_output_bias));
+  device.run(std::span(&output, 1));
+}
+
+void Transformer::State::feed_forward_block(const LayerWeights& w) {
+  norm(residual, w.feed_forward_norm, tokens, normed);
+  const kernels::Linear projections[] = {linear(w.gate, normed, tokens, gate),
+                                         linear(w.up, normed, tokens, up)};
+  device.run(projections);
+  device.run(kernels::SiluMul{.gate = gate,
+                              .up = up,
+                              .out = gate,
+                              .values = std::int64_t{tokens} * architecture.feed_forward});
+  const kernels::Linear down = accumulate(linear(w.down, gate, tokens, residual));
+  device.run(std::span(&down, 1));
+}
+
+// The wanted rows are normed into consecutive rows, so that the head is one layer over just those.
+void Transformer::State::head(std::span<const SequenceSlice> slices, std::span<float> logits) {
+  std::int32_t rows = 0;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const std::int32_t wanted = slices[i].logit_rows;
+    if (wanted == 0) continue;
+    const std::ptrdiff_t first = sequences[i].row + sequences[i].tokens - wanted;
+    norm(residual + first * architecture.hidden,
+         weights.output_norm,
+         wanted,
+         normed + std::ptrdiff_t{rows} * architecture.hidden);
+    rows += wanted;
+  }
+  CHECK(logits.size() ==
+            static_cast<std::size_t>(rows) * static_cast<std::size_t>(architecture.vocab),
+        "logits hold the wanted rows");
+  if (rows == 0) return;
+  const kernels::Linear op = linear(weights.head, normed, rows, logits.data());
+  device.run(std::span(&op, 1));
+}
+
+Transformer::Transformer(const GgufFile& file,
+                         kernels::Device& device,
+                         std::int32_t tokens_per_step_max)
+    : state_(std::make_unique<State>(file, device, tokens_per_step_max)) {}
+
+Transformer::~Transformer() = default;
+
+const Architecture& Transformer::architecture() const { return state_->architecture; }
+
+const std::string& Transformer::numerics_id() const { return state_->numerics_id; }
+
+void Transformer::forward(std::span<const SequenceSlice> slices,
+                          KvCache& cache,
+                          std::span<float> logits) {
+  State& s = *state_;
+  for (const SequenceSlice& slice : slices) {
+    for (const std::int32_t block : slice.blocks) {
+      CHECK(block >= 0 && block < cache.blocks(), "blocks are the cache's own");
+    }
+  }
+  s.load_tokens(slices);
+  for (std::int32_t i = 0; i < s.architecture.layers; ++i) {
+    const LayerWeights& layer = s.weights.layers[static_cast<std::size_t>(i)];
+    s.attention_block(layer, cache.layer(i));
+    s.feed_forward_block(layer);
+  }
+  s.head(slices, logits);
+  s.device.synchronize();
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,61 @@
+// The tensors of a `llama` or `qwen2` file, found by name and held against the shape that the file
+// states. Names: github.com/ggml-org/ggml/blob/master/docs/gguf.md
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/device.hpp"
+#include "kernels/tensor_type.hpp"
+#include "model/architecture.hpp"
+
+namespace troupe::model {
+
+class GgufFile;
+
+// A weight matrix as it lies in the file.
+struct Matrix {
+  kernels::TensorType type = kernels::TensorType::kF32;
+  const std::byte* data = nullptr;  // [rows, columns]
+  std::int32_t rows = 0;
+  std::int32_t columns = 0;
+};
+
+struct LayerWeights {
+  const float* attention_norm = nullptr;         // [hidden]
+  Matrix query;                                  // [heads · head_dim, hidden]
+  Matrix key;                                    // [kv_heads · head_dim, hidden]
+  Matrix value;                                  // [kv_heads · head_dim, hidden]
+  Matrix attention_output;                       // [hidden, heads · head_dim]
+  const float* query_bias = nullptr;             // [heads · head_dim], or null, as all biases
+  const float* key_bias = nullptr;               // [kv_heads · head_dim]
+  const float* value_bias = nullptr;             // [kv_heads · head_dim]
+  const float* attention_output_bias = nullptr;  // [hidden]
+  const float* feed_forward_norm = nullptr;      // [hidden]
+  Matrix gate;                                   // [feed_forward, hidden]
+  Matrix up;                                     // [feed_forward, hidden]
+  Matrix down;                                   // [hidden, feed_forward]
+};
+
+// Matrices are views into the file; vectors are copied as FP32.
+struct Weights {
+  Matrix embedding;  // [vocab, hidden]
+  std::vector<LayerWeights> layers;
+  const float* output_norm = nullptr;  // [hidden]
+  Matrix head;  // [vocab, hidden]; the embedding itself where the file has no other
+  kernels::DeviceBuffer vectors;
+};
+
+// Throws config::UserError naming file, tensor, and what was expected and found.
+Weights read_weights(const GgufFile& file,
+                     const Architecture& architecture,
+                     kernels::Device& device);
+
+// 16 hexadecimal digits of the file's size, all tensors' names, types and shapes, and samples of
+// each tensor's bytes: reading everything would cost a restarted worker more than the rest of its
+// start.
+std::string weights_fingerprint(const GgufFile& file);
+
+}  // namespace troupe::model
