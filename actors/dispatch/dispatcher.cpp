@@ -18,7 +18,7 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
   const std::uint64_t id = request.request_id;
   if (queue_.size() >= options_.queued_max) {
     ++totals_.refused;
-    effects.failures.push_back({.request_id = id,
+    effects.refusals.push_back({.request_id = id,
                                 .code = FailureCode::kOverload,
                                 .message = "the queue is full (" +
                                            std::to_string(options_.queued_max) +

@@ -1,0 +1,44 @@
+#include "apps/role.hpp"
+
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "actors/supervision/control_channel.hpp"
+#include "messages/type_ids.hpp"
+
+namespace troupe::apps {
+
+RoleFlags read_role_flags(int argc, char** argv) {
+  RoleFlags flags;
+  flags.name = argv[1];
+  std::string file;
+  CLI::App app{"A process of a node. `troupe serve` starts it."};
+  app.add_option("--config", file)->required();
+  app.add_option("--generation", flags.generation)->required();
+  app.add_option("--control-fd", flags.control_fd)->required();
+  app.parse(argc - 1, argv + 1);
+  // Ctrl-C goes to the whole group; root alone decides what it means.
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
+  flags.config = config::load_config(file);
+  config::finish_config(flags.config);
+  return flags;
+}
+
+void configure_actor_system(caf::actor_system_config& system_config) {
+  system_config.add_message_types<caf::id_block::troupe>();
+  system_config.set("scheduler.policy", caf::atom("sharing"));
+}
+
+void end_process_with(const caf::actor& stage, const std::string& name) {
+  stage->attach_functor([name](const caf::error& reason) {
+    if (!reason || reason == caf::exit_reason::user_shutdown) return;
+    std::fprintf(stderr, "troupe: stage %s died: %s\n", name.c_str(), to_string(reason).c_str());
+    std::_Exit(kExitStageDied);
+  });
+}
+
+}  // namespace troupe::apps

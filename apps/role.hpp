@@ -1,0 +1,36 @@
+// What the processes that root starts have in common: their flags, their signals, and how they end.
+#pragma once
+
+#include <caf/all.hpp>
+#include <cstdint>
+#include <string>
+
+#include "config/node_config.hpp"
+
+namespace troupe::apps {
+
+// The exit code for what a restart cannot cure: root stops the node instead of restarting.
+inline constexpr int kExitIncurable = 2;
+// The exit code of a process one of whose stages ended by an exception (EX_SOFTWARE of sysexits.h).
+inline constexpr int kExitStageDied = 70;
+
+struct RoleFlags {
+  std::string name;  // front, worker-0
+  config::NodeConfig config;
+  std::uint64_t generation = 0;  // of this incarnation
+  int control_fd = -1;
+};
+
+// Reads `troupe ROLE --config FILE --generation N --control-fd FD` and binds the process to root's
+// life.
+RoleFlags read_role_flags(int argc, char** argv);
+
+// One scheduler for every process: work sharing idles at no CPU and answers in a sixth of work
+// stealing's time (measured with CAF 0.17.6).
+void configure_actor_system(caf::actor_system_config& system_config);
+
+// Ends the process when the stage ends by itself: root restarts it. Until stages are restarted one
+// by one, a process with a stage missing would accept requests and never answer.
+void end_process_with(const caf::actor& stage, const std::string& name);
+
+}  // namespace troupe::apps

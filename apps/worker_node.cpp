@@ -1,0 +1,116 @@
+#include "apps/worker_node.hpp"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "actors/batch/batch_actor.hpp"
+#include "actors/infer/infer_actor.hpp"
+#include "apps/role.hpp"
+#include "model/kv_cache.hpp"
+
+namespace troupe::apps {
+namespace {
+
+namespace link = actors::link;
+namespace batch = actors::batch;
+namespace infer = actors::infer;
+using link::SocketType;
+
+// The worker's sockets, by index.
+enum WorkerSocket : link::SocketId {
+  kDispatch,
+  kBatchToInfer,
+  kInferFromBatch,
+  kInferToBatch,
+  kBatchFromInfer
+};
+
+std::vector<link::SocketSpec> worker_sockets(const config::LinkConfig& links,
+                                             const WorkerNodeOptions& options) {
+  return {
+      {.name = "worker.dispatch",
+       .type = SocketType::kDealer,
+       .endpoint = links.dispatch_to_worker,
+       // A generation of its own: a late frame of a dead incarnation comes from another identity.
+       .identity = options.name + "#" + std::to_string(options.generation)},
+      {.name = "batch.infer", .type = SocketType::kPush, .endpoint = links.batch_to_infer},
+      {.name = "infer.batch",
+       .type = SocketType::kPull,
+       .bind = true,
+       .endpoint = links.batch_to_infer},
+      {.name = "infer.result", .type = SocketType::kPush, .endpoint = links.infer_to_batch},
+      {.name = "batch.result",
+       .type = SocketType::kPull,
+       .bind = true,
+       .endpoint = links.infer_to_batch},
+  };
+}
+
+std::vector<link::SocketRoutes> worker_routes(const caf::actor& batch_stage,
+                                              const caf::actor& infer_stage) {
+  using messages::Kind;
+  std::vector<link::SocketRoutes> routes(5);
+  routes[kDispatch].handlers = {
+      {Kind::kWorkerWelcome, link::deliver_to<messages::WorkerWelcome>(batch_stage)},
+      {Kind::kWorkItem, link::deliver_to<messages::WorkItem>(batch_stage)},
+      {Kind::kCancelWork, link::deliver_to<messages::CancelWork>(batch_stage)}};
+  routes[kInferFromBatch].handlers = {
+      {Kind::kBatch, link::deliver_to<messages::Batch>(infer_stage)}};
+  routes[kBatchFromInfer].handlers = {
+      {Kind::kBatchResult, link::deliver_to<messages::BatchResult>(batch_stage)}};
+  return routes;
+}
+
+void report_refusal(const std::string& socket, std::string_view, const std::string& why) {
+  std::fprintf(stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), why.c_str());
+}
+
+}  // namespace
+
+WorkerNode::WorkerNode(caf::actor_system& system,
+                       const config::NodeConfig& config,
+                       const LoadedModel& model,
+                       std::shared_ptr<infer::Engine> engine,
+                       std::int32_t kv_blocks,
+                       WorkerNodeOptions options) {
+  const caf::actor port =
+      link::spawn_port(system, worker_sockets(config.links, options), report_refusal);
+  const std::uint64_t generation = options.generation;
+  const messages::WorkerHello hello{.worker = options.name,
+                                    .generation = generation,
+                                    .numerics_id = engine->numerics_id(),
+                                    .vocabulary_hash = model.vocabulary_hash,
+                                    .sequences_max = config.batch.sequences_max,
+                                    .context_max = model.context_max};
+  const caf::actor infer_stage =
+      system.spawn<caf::detached>(infer::infer_actor,
+                                  std::move(engine),
+                                  infer::InferLinks{.to_batch = {port, kInferToBatch, generation},
+                                                    .to_ledger = {port, kDispatch, generation},
+                                                    .worker_generation = generation});
+  const caf::actor batch_stage =
+      system.spawn(batch::batch_actor,
+                   batch::BatcherOptions{.sequences_max = config.batch.sequences_max,
+                                         .step_tokens_max = config.batch.step_tokens_max,
+                                         .kv_blocks = kv_blocks,
+                                         .block_tokens = model::kBlockTokens},
+                   hello,
+                   batch::BatchLinks{.to_infer = {port, kBatchToInfer, generation},
+                                     .to_dispatch = {port, kDispatch, generation},
+                                     .on_joined = std::move(options.on_joined),
+                                     .on_refused = std::move(options.on_refused)});
+  end_process_with(port, "port");
+  end_process_with(infer_stage, "infer");
+  end_process_with(batch_stage, "batch");
+  link::start_port(port, worker_routes(batch_stage, infer_stage));
+  stages_ = {port, infer_stage, batch_stage};
+}
+
+WorkerNode::~WorkerNode() {
+  for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage) {
+    caf::anon_send_exit(*stage, caf::exit_reason::user_shutdown);
+  }
+}
+
+}  // namespace troupe::apps

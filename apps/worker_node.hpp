@@ -1,0 +1,42 @@
+// The stages of a worker and the links between them.
+#pragma once
+
+#include <caf/all.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/infer/engine.hpp"
+#include "actors/link/port_actor.hpp"
+#include "apps/loaded_model.hpp"
+#include "config/node_config.hpp"
+
+namespace troupe::apps {
+
+struct WorkerNodeOptions {
+  std::string name;                 // worker-0
+  std::uint64_t generation = 0;     // of this incarnation; higher than every earlier one's
+  std::function<void()> on_joined;  // a front has welcomed the worker
+  std::function<void(const std::string&)> on_refused;  // it never will, and why
+};
+
+// Spawns port, batch and infer. Lives until destroyed, which ends the stages in reverse order.
+class WorkerNode {
+ public:
+  WorkerNode(caf::actor_system& system,
+             const config::NodeConfig& config,
+             const LoadedModel& model,
+             std::shared_ptr<actors::infer::Engine> engine,
+             std::int32_t kv_blocks,
+             WorkerNodeOptions options);
+  ~WorkerNode();
+  WorkerNode(const WorkerNode&) = delete;
+  WorkerNode& operator=(const WorkerNode&) = delete;
+
+ private:
+  std::vector<caf::actor> stages_;  // in order of their start
+};
+
+}  // namespace troupe::apps

@@ -1,0 +1,247 @@
+// The batcher: who computes what in which step, and who owns which block.
+#include "actors/batch/batcher.hpp"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <random>
+#include <set>
+
+namespace troupe::actors::batch {
+namespace {
+
+constexpr std::int32_t kBlock = 32;
+
+BatcherOptions options(std::uint32_t sequences = 4,
+                       std::uint32_t tokens = 64,
+                       std::int32_t blocks = 64) {
+  return {.sequences_max = sequences,
+          .step_tokens_max = tokens,
+          .kv_blocks = blocks,
+          .block_tokens = kBlock};
+}
+
+messages::WorkItem item(std::uint64_t id, std::size_t prompt, std::uint32_t attempt = 1) {
+  return {.front_epoch = 1,
+          .request_id = id,
+          .attempt = attempt,
+          .prompt_tokens = std::vector<std::int32_t>(prompt, 7)};
+}
+
+// What infer answers to a batch: token 5 for each slice that samples; those in `finished` end.
+messages::BatchResult answer(const messages::Batch& batch,
+                             const std::set<std::uint64_t>& finished = {}) {
+  messages::BatchResult result{.step = batch.step};
+  for (const auto& slice : batch.slices) {
+    if (!slice.sample) continue;
+    result.outcomes.push_back({.request_id = slice.request_id,
+                               .token = 5,
+                               .finished = finished.contains(slice.request_id)});
+  }
+  return result;
+}
+
+const messages::BatchSlice* slice_of(const messages::Batch& batch, std::uint64_t id) {
+  const auto found = std::ranges::find(batch.slices, id, &messages::BatchSlice::request_id);
+  return found == batch.slices.end() ? nullptr : &*found;
+}
+
+BOOST_AUTO_TEST_CASE(nothing_to_do_makes_no_batch) {
+  Batcher batcher(options());
+  BOOST_TEST(!batcher.next_batch());
+}
+
+BOOST_AUTO_TEST_CASE(a_lone_request_is_computed_whole_and_then_token_by_token) {
+  Batcher batcher(options());
+  batcher.add(item(1, 10));
+  const auto prefill = batcher.next_batch();
+  BOOST_REQUIRE(prefill);
+  BOOST_TEST(prefill->joined.size() == 1U);
+  BOOST_TEST(prefill->slices[0].count == 10);
+  BOOST_TEST(prefill->slices[0].sample);
+  BOOST_TEST(!batcher.next_batch());  // one step is under way
+  batcher.finish(answer(*prefill));
+  const auto decode = batcher.next_batch();
+  BOOST_REQUIRE(decode);
+  BOOST_TEST(decode->joined.empty());
+  BOOST_TEST(decode->slices[0].position == 10);
+  BOOST_TEST(decode->slices[0].count == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_joins_at_the_next_step_beside_a_running_one) {
+  Batcher batcher(options());
+  batcher.add(item(1, 10));
+  const auto first = batcher.next_batch();
+  batcher.add(item(2, 5));
+  batcher.finish(answer(*first));
+  const auto second = batcher.next_batch();
+  BOOST_REQUIRE(second);
+  BOOST_TEST(slice_of(*second, 1)->count == 1);
+  BOOST_TEST(slice_of(*second, 2)->count == 5);
+}
+
+BOOST_AUTO_TEST_CASE(a_long_prompt_is_cut_into_chunks_and_samples_only_at_its_end) {
+  Batcher batcher(options(4, 64));
+  batcher.add(item(1, 150));
+  std::vector<std::int32_t> counts;
+  for (int step = 0; step < 3; ++step) {
+    const auto batch = batcher.next_batch();
+    counts.push_back(batch->slices[0].count);
+    BOOST_TEST(batch->slices[0].sample == (step == 2));
+    batcher.finish(answer(*batch));
+  }
+  BOOST_TEST(counts == (std::vector<std::int32_t>{64, 64, 22}));
+}
+
+BOOST_AUTO_TEST_CASE(a_running_stream_keeps_its_token_while_a_long_prompt_is_computed) {
+  Batcher batcher(options(4, 64));
+  batcher.add(item(1, 4));
+  batcher.finish(answer(*batcher.next_batch()));
+  batcher.add(item(2, 500));
+  for (int step = 0; step < 4; ++step) {
+    const auto batch = batcher.next_batch();
+    BOOST_TEST(slice_of(*batch, 1)->sample);
+    BOOST_TEST(slice_of(*batch, 2)->count == 63);
+    batcher.finish(answer(*batch));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_finished_request_gives_its_blocks_and_its_credit_back) {
+  Batcher batcher(options());
+  batcher.add(item(1, 40));
+  batcher.finish(answer(*batcher.next_batch(), {1}));
+  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(batcher.take_released() == std::vector<std::uint64_t>{1});
+  BOOST_TEST(batcher.take_released().empty());
+  batcher.add(item(2, 1));
+  BOOST_TEST(batcher.next_batch()->left == std::vector<std::uint64_t>{1});
+}
+
+BOOST_AUTO_TEST_CASE(a_cancelled_stream_leaves_after_the_step_under_way) {
+  Batcher batcher(options());
+  batcher.add(item(1, 4));
+  const auto batch = batcher.next_batch();
+  batcher.cancel({.request_id = 1, .attempt = 1});
+  BOOST_TEST(batcher.blocks().used() == 1);  // the step under way still writes to it
+  batcher.finish(answer(*batch));
+  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(batcher.take_released() == std::vector<std::uint64_t>{1});
+  BOOST_TEST(!batcher.next_batch());
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_between_steps_frees_at_once) {
+  Batcher batcher(options());
+  batcher.add(item(1, 4));
+  batcher.finish(answer(*batcher.next_batch()));
+  batcher.cancel({.request_id = 1, .attempt = 1});
+  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(batcher.take_released() == std::vector<std::uint64_t>{1});
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_that_overtakes_its_work_buries_it) {
+  Batcher batcher(options());
+  batcher.cancel({.request_id = 1, .attempt = 1});
+  batcher.add(item(1, 4));
+  BOOST_TEST(batcher.waiting() == 0U);
+  BOOST_TEST(batcher.take_released() == std::vector<std::uint64_t>{1});
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_of_an_earlier_attempt_spares_a_later_one) {
+  Batcher batcher(options());
+  batcher.add(item(1, 4, 2));
+  batcher.cancel({.request_id = 1, .attempt = 1});
+  BOOST_TEST(batcher.next_batch()->slices.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(more_requests_than_places_wait_their_turn) {
+  Batcher batcher(options(2));
+  for (std::uint64_t id = 1; id <= 3; ++id) batcher.add(item(id, 4));
+  const auto batch = batcher.next_batch();
+  BOOST_TEST(batch->slices.size() == 2U);
+  batcher.finish(answer(*batch, {1}));
+  BOOST_TEST(slice_of(*batcher.next_batch(), 3)->count == 4);
+}
+
+BOOST_AUTO_TEST_CASE(when_blocks_run_out_the_youngest_is_computed_again_later) {
+  Batcher batcher(options(2, 64, 2));
+  batcher.add(item(1, 31));
+  batcher.add(item(2, 31));
+  const auto first = batcher.next_batch();
+  BOOST_TEST(first->slices.size() == 2U);
+  batcher.finish(answer(*first));
+  batcher.finish(answer(
+      *batcher.next_batch()));  // both now know 33 tokens: two blocks each, and there are two
+  const auto squeezed = batcher.next_batch();
+  BOOST_TEST(squeezed->slices.size() == 1U);
+  BOOST_TEST(squeezed->slices[0].request_id == 1U);
+  BOOST_TEST(batcher.preemptions() == 1U);
+  batcher.finish(answer(*squeezed, {1}));
+  const auto again = batcher.next_batch();
+  BOOST_REQUIRE(slice_of(*again, 2) != nullptr);
+  BOOST_TEST(slice_of(*again, 2)->position == 0);
+  BOOST_TEST(slice_of(*again, 2)->count == 33);  // prompt and what was produced
+  BOOST_TEST(again->joined.empty());             // infer has not forgotten it
+}
+
+BOOST_AUTO_TEST_CASE(work_of_an_old_front_is_dropped) {
+  Batcher batcher(options());
+  batcher.add(item(1, 4));
+  batcher.add(item(2, 4));
+  const auto batch = batcher.next_batch();
+  batcher.drop_all();
+  batcher.finish(answer(*batch));
+  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(!batcher.next_batch());
+}
+
+// Draws adds, cancels and steps, and holds what must be true after each.
+BOOST_AUTO_TEST_CASE(in_any_schedule_blocks_are_owned_once_and_every_request_is_released_once) {
+  for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+    std::mt19937 random{seed};
+    Batcher batcher(options(4, 16, 12));
+    std::map<std::uint64_t, int> released;
+    std::map<std::uint64_t, std::int32_t> target;  // tokens at which the request ends
+    std::map<std::uint64_t, std::int32_t> computed;
+    std::optional<messages::Batch> batch;
+    std::uint64_t next_id = 1;
+    for (int step = 0; step < 400; ++step) {
+      const auto dice = random() % 8;
+      if (dice == 0 && next_id < 40) {
+        batcher.add(item(next_id, 1 + random() % 200));
+        target[next_id++] = static_cast<std::int32_t>(201 + random() % 100);
+      } else if (dice == 1 && next_id > 1) {
+        batcher.cancel({.request_id = 1 + random() % (next_id - 1), .attempt = 1});
+      } else if (batch) {
+        std::set<std::uint64_t> finished;
+        for (const auto& slice : batch->slices) {
+          computed[slice.request_id] = slice.position + slice.count;
+          if (slice.position + slice.count >= target[slice.request_id])
+            finished.insert(slice.request_id);
+        }
+        batcher.finish(answer(*batch, finished));
+        batch.reset();
+      } else if ((batch = batcher.next_batch())) {
+        std::set<std::int32_t> owned;
+        std::int32_t tokens = 0;
+        for (const auto& slice : batch->slices) {
+          BOOST_REQUIRE(static_cast<std::int32_t>(slice.blocks.size()) * kBlock >=
+                        slice.position + slice.count);
+          for (const std::int32_t block : slice.blocks) BOOST_REQUIRE(owned.insert(block).second);
+          const std::int32_t expected = computed[slice.request_id];
+          BOOST_REQUIRE((slice.position == expected || slice.position == 0));
+          tokens += slice.count;
+        }
+        BOOST_REQUIRE(tokens <= 16);
+      }
+      for (const std::uint64_t id : batcher.take_released()) ++released[id];
+    }
+    if (batch) batcher.finish(answer(*batch));
+    for (std::uint64_t id = 1; id < next_id; ++id) batcher.cancel({.request_id = id, .attempt = 1});
+    for (const std::uint64_t id : batcher.take_released()) ++released[id];
+    BOOST_TEST(batcher.blocks().used() == 0);
+    for (std::uint64_t id = 1; id < next_id; ++id) BOOST_TEST(released[id] == 1);
+  }
+}
+
+}  // namespace
+}  // namespace troupe::actors::batch

@@ -1,0 +1,294 @@
+// The dispatcher: admission, order, hand-over, and exactly one end for every accepted request.
+#include "actors/dispatch/dispatcher.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <random>
+#include <set>
+
+namespace troupe::actors::dispatch {
+namespace {
+
+using messages::FailureCode;
+using messages::FinishReason;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kEpoch = 9;
+
+struct Fixture {
+  Effects request(std::uint64_t id, std::uint32_t priority = 5, std::uint64_t deadline_ms = 0) {
+    return core.on_request({.request_id = id,
+                            .prompt_tokens = {1, 2},
+                            .sampling = {.max_tokens = 8, .stop = {"x"}},
+                            .priority = priority,
+                            .deadline_ms = deadline_ms},
+                           now);
+  }
+
+  Effects worker(const std::string& name, std::uint64_t generation, std::uint32_t credits = 2) {
+    return core.on_hello(name + "#" + std::to_string(generation),
+                         {.worker = name,
+                          .generation = generation,
+                          .numerics_id = "n",
+                          .vocabulary_hash = "v",
+                          .sequences_max = credits},
+                         now);
+  }
+
+  Effects token(std::uint64_t id,
+                std::uint32_t position,
+                FinishReason finish = FinishReason::kNone,
+                std::uint64_t epoch = kEpoch,
+                std::uint32_t attempt = 1) {
+    messages::TokenFrame frame{.front_epoch = epoch, .worker_generation = 1};
+    frame.events.push_back(
+        {.request_id = id, .attempt = attempt, .position = position, .token = 5, .finish = finish});
+    return core.on_tokens("a#1", frame, now);
+  }
+
+  Effects released(std::uint64_t id) {
+    return core.on_released(
+        "a#1", {.front_epoch = kEpoch, .worker_generation = 1, .request_ids = {id}}, now);
+  }
+
+  bool conserved() const {
+    return core.totals().accepted == core.totals().finished + core.queued() + core.running();
+  }
+
+  Dispatcher core{{.front_epoch = kEpoch, .queued_max = 3, .vocabulary_hash = "v"}};
+  Time now{seconds(100)};
+};
+
+BOOST_FIXTURE_TEST_SUITE(dispatcher, Fixture)
+
+BOOST_AUTO_TEST_CASE(an_accepted_request_gets_its_plan_and_goes_to_a_worker_with_a_credit) {
+  worker("a", 1);
+  const Effects effects = request(1);
+  BOOST_REQUIRE(effects.plans.size() == 1U);
+  BOOST_TEST(effects.plans[0].stop == std::vector<std::string>{"x"});
+  BOOST_REQUIRE(effects.work.size() == 1U);
+  BOOST_TEST(effects.work[0].first == "a#1");
+  BOOST_TEST(effects.work[0].second.attempt == 1U);
+  BOOST_TEST(effects.work[0].second.front_epoch == kEpoch);
+}
+
+BOOST_AUTO_TEST_CASE(without_a_worker_requests_wait_and_go_out_when_one_says_hello) {
+  BOOST_TEST(request(1).work.empty());
+  BOOST_TEST(core.queued() == 1U);
+  const Effects effects = worker("a", 1);
+  BOOST_TEST(effects.work.size() == 1U);
+  BOOST_TEST(effects.welcomes.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_queue_refuses_with_advice_when_to_retry) {
+  for (std::uint64_t id = 1; id <= 3; ++id) request(id);
+  const Effects effects = request(4);
+  BOOST_REQUIRE(effects.refusals.size() == 1U);
+  BOOST_CHECK(effects.refusals[0].code == FailureCode::kOverload);
+  BOOST_TEST(effects.refusals[0].retry_after_ms >= 100U);
+  BOOST_TEST(core.totals().accepted == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(the_more_urgent_request_goes_first) {
+  request(1, 5);
+  request(2, 0);
+  BOOST_TEST(worker("a", 1, 1).work[0].second.request_id == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_waited_long_overtakes_more_urgent_newcomers) {
+  request(1, 5);
+  now += seconds(12);
+  request(2, 0);
+  BOOST_TEST(worker("a", 1, 1).work[0].second.request_id == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_credit_returns_only_when_the_worker_releases_it) {
+  worker("a", 1, 1);
+  request(1);
+  request(2);
+  BOOST_TEST(token(1, 0, FinishReason::kStop).work.empty());
+  BOOST_TEST(core.on_finished({.request_id = 1, .reason = FinishReason::kStop}, now).work.empty());
+  const Effects effects = released(1);
+  BOOST_REQUIRE(effects.work.size() == 1U);
+  BOOST_TEST(effects.work[0].second.request_id == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(an_end_that_the_worker_does_not_know_of_is_told_to_it) {
+  worker("a", 1);
+  request(1);
+  token(1, 0);
+  const Effects effects = core.on_finished({.request_id = 1, .reason = FinishReason::kStop}, now);
+  BOOST_REQUIRE(effects.cancels.size() == 1U);
+  BOOST_TEST(effects.cancels[0].second.request_id == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(an_end_that_the_worker_proposed_needs_no_cancel) {
+  worker("a", 1);
+  request(1);
+  token(1, 0, FinishReason::kLength);
+  BOOST_TEST(
+      core.on_finished({.request_id = 1, .reason = FinishReason::kLength}, now).cancels.empty());
+}
+
+BOOST_AUTO_TEST_CASE(tokens_are_passed_on_once_and_in_order) {
+  worker("a", 1);
+  request(1);
+  BOOST_TEST(token(1, 0).journaled.events.size() == 1U);
+  BOOST_TEST(token(1, 0).journaled.events.empty());
+  BOOST_TEST(core.totals().stale == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_token_ends_the_request_with_an_error) {
+  worker("a", 1);
+  request(1);
+  const Effects effects = token(1, 1);
+  BOOST_REQUIRE(effects.failures.size() == 1U);
+  BOOST_CHECK(effects.failures[0].code == FailureCode::kInternal);
+  BOOST_TEST(effects.cancels.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(tokens_for_another_front_or_of_an_unknown_worker_are_dropped) {
+  worker("a", 1);
+  request(1);
+  BOOST_TEST(token(1, 0, FinishReason::kNone, kEpoch - 1).journaled.events.empty());
+  messages::TokenFrame frame{
+      .front_epoch = kEpoch, .worker_generation = 1, .events = {{.request_id = 1}}};
+  BOOST_TEST(core.on_tokens("b#1", frame, now).journaled.events.empty());
+  BOOST_TEST(core.totals().stale == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_holds_another_request_cannot_write_to_this_one) {
+  worker("a", 1);
+  worker("b", 1);
+  request(1);  // to a
+  messages::TokenFrame frame{.front_epoch = kEpoch,
+                             .worker_generation = 1,
+                             .events = {{.request_id = 1, .attempt = 1, .token = 4}}};
+  BOOST_TEST(core.on_tokens("b#1", frame, now).journaled.events.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_dead_worker_ends_what_it_held_with_an_error_and_spares_the_queue) {
+  worker("a", 1, 1);
+  request(1);
+  request(2);
+  const Effects effects = core.on_worker_down("a", 1, "killed by SIGKILL", now);
+  BOOST_REQUIRE(effects.failures.size() == 1U);
+  BOOST_TEST(effects.failures[0].request_id == 1U);
+  BOOST_CHECK(effects.failures[0].code == FailureCode::kWorkerLost);
+  BOOST_TEST(effects.failures[0].message.find("SIGKILL") != std::string::npos);
+  BOOST_TEST(core.queued() == 1U);
+  BOOST_TEST(worker("a", 2).work.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_incarnation_that_says_hello_first_ends_what_the_old_one_held) {
+  worker("a", 1);
+  request(1);
+  BOOST_TEST(worker("a", 2).failures.size() == 1U);
+  BOOST_TEST(core.on_worker_down("a", 1, "late news", now).failures.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_of_a_running_request_reaches_its_worker) {
+  worker("a", 1);
+  request(1);
+  const Effects effects = core.on_cancel(1, now);
+  BOOST_TEST(effects.cancels.size() == 1U);
+  BOOST_CHECK(effects.failures[0].code == FailureCode::kCancelled);
+  BOOST_TEST(core.on_cancel(1, now).failures.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_of_a_queued_request_removes_it) {
+  request(1);
+  BOOST_TEST(core.on_cancel(1, now).cancels.empty());
+  BOOST_TEST(worker("a", 1).work.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_passed_deadline_ends_the_request) {
+  worker("a", 1);
+  request(1, 5, 500);
+  now += milliseconds(499);
+  BOOST_TEST(core.on_tick(now).failures.empty());
+  now += milliseconds(1);
+  BOOST_CHECK(core.on_tick(now).failures.at(0).code == FailureCode::kDeadline);
+}
+
+BOOST_AUTO_TEST_CASE(a_queue_without_a_worker_ends_with_an_error_after_a_while) {
+  worker("a", 1);
+  core.on_tick(now);
+  core.on_worker_down("a", 1, "killed", now);
+  request(1);
+  BOOST_TEST(core.on_tick(now).failures.empty());
+  BOOST_TEST(core.ready(now));
+  now += seconds(5);
+  BOOST_TEST(!core.ready(now));
+  BOOST_CHECK(core.on_tick(now).failures.at(0).code == FailureCode::kUnavailable);
+}
+
+BOOST_AUTO_TEST_CASE(a_beat_from_a_stranger_is_answered_with_a_welcome) {
+  BOOST_TEST(core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.size() == 1U);
+  worker("a", 1);
+  BOOST_TEST(core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_with_another_vocabulary_is_refused) {
+  const Effects effects =
+      core.on_hello("a#1", {.worker = "a", .generation = 1, .vocabulary_hash = "other"}, now);
+  BOOST_TEST(effects.welcomes.at(0).second.refused != "");
+  BOOST_TEST(!core.ready(now));
+}
+
+BOOST_AUTO_TEST_CASE(in_any_order_of_events_every_accepted_request_ends_once_and_the_sum_holds) {
+  for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+    std::mt19937 engine{seed};
+    const auto random = [&engine] { return static_cast<std::uint32_t>(engine()); };
+    Fixture f;
+    std::set<std::uint64_t> accepted;
+    std::set<std::uint64_t> ended;
+    std::uint64_t generation = 1;
+    std::uint64_t next_id = 1;
+    const auto note = [&](const Effects& effects) {
+      for (const auto& plan : effects.plans) BOOST_REQUIRE(accepted.insert(plan.request_id).second);
+      for (const auto& failure : effects.failures)
+        BOOST_REQUIRE(ended.insert(failure.request_id).second);
+    };
+    const auto finish = [&](std::uint64_t id) {
+      const std::uint64_t before = f.core.totals().finished;
+      note(f.core.on_finished({.request_id = id, .reason = FinishReason::kStop}, f.now));
+      if (f.core.totals().finished > before) BOOST_REQUIRE(ended.insert(id).second);
+    };
+    for (int step = 0; step < 300; ++step) {
+      const std::uint64_t id = 1 + random() % next_id;
+      f.now += milliseconds(random() % 200);
+      switch (random() % 8) {
+        case 0:
+        case 1:
+          note(f.request(next_id++, random() % 10, random() % 4 == 0 ? 800 : 0));
+          break;
+        case 2:
+          note(f.core.on_cancel(id, f.now));
+          break;
+        case 3:
+          note(f.worker("a", generation));
+          break;
+        case 4:
+          note(f.core.on_worker_down("a", generation++, "killed", f.now));
+          break;
+        case 5:
+          note(f.token(id, random() % 3));
+          break;
+        case 6:
+          finish(id);
+          break;
+        default:
+          note(f.core.on_tick(f.now));
+      }
+      BOOST_REQUIRE(f.conserved());
+    }
+    for (std::uint64_t id = 1; id < next_id; ++id) note(f.core.on_cancel(id, f.now));
+    BOOST_CHECK(accepted == ended);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace troupe::actors::dispatch
