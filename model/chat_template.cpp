@@ -1,7 +1,10 @@
 #include "model/chat_template.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/user_error.hpp"

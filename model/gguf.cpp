@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <limits>
+#include <iterator>
 #include <utility>
 
 #include "config/user_error.hpp"

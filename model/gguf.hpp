@@ -19,15 +19,22 @@
 namespace troupe::model {
 
 // One metadata value. Arrays are homogeneous in the format, so each element type has a vector.
-using MetadataValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string,
-                                   std::vector<std::uint64_t>, std::vector<std::int64_t>,
-                                   std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+using MetadataValue = std::variant<std::uint64_t,
+                                   std::int64_t,
+                                   double,
+                                   bool,
+                                   std::string,
+                                   std::vector<std::uint64_t>,
+                                   std::vector<std::int64_t>,
+                                   std::vector<double>,
+                                   std::vector<bool>,
+                                   std::vector<std::string>>;
 
 struct TensorInfo {
   std::string name;
   kernels::TensorType type = kernels::TensorType::kF32;
-  std::vector<std::uint64_t> shape;     // innermost first, as the file has it: {columns, rows, …}
-  std::span<const std::byte> data;      // inside the mapping
+  std::vector<std::uint64_t> shape;  // innermost first, as the file has it: {columns, rows, …}
+  std::span<const std::byte> data;   // inside the mapping
 };
 
 class GgufFile {
@@ -44,10 +51,11 @@ class GgufFile {
   const std::map<std::string, MetadataValue, std::less<>>& metadata() const;
   const std::vector<TensorInfo>& tensors() const;
 
-  // nullptr when there is none of that name.
+  // nullptr when there is none of that name. Its type may be one that we cannot read; its data are
+  // empty then.
   const TensorInfo* find_tensor(std::string_view name) const;
 
-  // Throws config::UserError naming the file and the tensor.
+  // Throws config::UserError naming the file and the tensor, also for a type that is not supported.
   const TensorInfo& tensor(std::string_view name) const;
 
   // Typed access: empty when absent; throws config::UserError when present with another type.

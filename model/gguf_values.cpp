@@ -1,7 +1,7 @@
 #include "model/gguf_values.hpp"
 
 #include <cstdint>
-#include <utility>
+#include <string>
 #include <vector>
 
 namespace troupe::model {

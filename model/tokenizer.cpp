@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "config/check.hpp"
 #include "config/user_error.hpp"

@@ -1,4 +1,5 @@
-// Byte-level BPE: text to token ids and back, with the vocabulary and pre-tokenizer of a model file.
+// Byte-level BPE: text to token ids and back, with the vocabulary and pre-tokenizer of a model
+// file.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +18,19 @@ enum class SpecialTokens { kParse, kAsText };
 
 class Tokenizer {
  public:
-  // Throws config::UserError for a vocabulary or pre-tokenizer that is not supported, naming those that are.
+  // Throws config::UserError for a vocabulary or pre-tokenizer that is not supported, naming those
+  // that are.
   explicit Tokenizer(const GgufFile& file);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // Safe to call from several threads at once. Any bytes are accepted; bytes that are not UTF-8 come back
-  // unchanged from `decode`. Adds no begin-of-sequence token: see `adds_bos`.
+  // Safe to call from several threads at once. Any bytes are accepted, UTF-8 or not, and come back
+  // unchanged from `decode`, except bytes for which the vocabulary has no token: these are left
+  // out, as the original tokenizers do (SmolLM2 lacks 21: six control characters, 0xF1, 0xF2 and
+  // those that UTF-8 never uses). With kAsText no special token is found, user-defined ones
+  // included. Adds no begin-of-sequence token: see `adds_bos`. Throws std::length_error above 1
+  // GiB.
   std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special) const;
 
   // The bytes of one token; special tokens give their text. `id` must be in [0, vocab_size()).
@@ -32,12 +38,12 @@ class Tokenizer {
   std::string decode(std::span<const std::int32_t> ids) const;
 
   std::int32_t vocab_size() const;
-  bool is_special(std::int32_t id) const;         // control and user-defined tokens
+  bool is_special(std::int32_t id) const;  // control and user-defined tokens
   bool is_end_of_generation(std::int32_t id) const;
   const std::vector<std::int32_t>& end_of_generation() const;
-  bool adds_bos() const;                          // whether the model wants bos() before a bare prompt
-  std::int32_t bos() const;                       // -1: none
-  std::int32_t eos() const;                       // -1: none
+  bool adds_bos() const;     // whether the model wants bos() before a bare prompt
+  std::int32_t bos() const;  // -1: none
+  std::int32_t eos() const;  // -1: none
 
  private:
   struct Vocabulary;

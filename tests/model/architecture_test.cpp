@@ -1,7 +1,6 @@
 #include "model/architecture.hpp"
 
 #include <boost/test/unit_test.hpp>
-#include <functional>
 #include <limits>
 #include <map>
 #include <string>

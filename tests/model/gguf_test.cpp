@@ -1,11 +1,14 @@
 #include "model/gguf.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <array>
 #include <boost/test/unit_test.hpp>
+#include <cstring>
 #include <filesystem>
-#include <limits>
+#include <fstream>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
