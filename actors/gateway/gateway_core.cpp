@@ -1,0 +1,203 @@
+#include "actors/gateway/gateway_core.hpp"
+
+#include <array>
+#include <charconv>
+
+#include "actors/gateway/openai_request.hpp"
+#include "config/check.hpp"
+
+namespace troupe::actors::gateway {
+namespace {
+
+using messages::Failure;
+using messages::FailureCode;
+
+// A worker restarts in well under a second, and a busy one frees places about as fast.
+constexpr std::uint32_t kRetrySoonMs = 1'000;
+// A node that drains is replaced or gone; its clients should look again when its drain is over.
+constexpr std::uint32_t kRetryDrainingMs = 5'000;
+
+Failure draining_failure() {
+  return {.code = FailureCode::kDraining,
+          .message = "the node is stopping and takes no new requests",
+          .retry_after_ms = kRetryDrainingMs};
+}
+
+std::string call_id(Endpoint endpoint, std::uint64_t request_id) {
+  std::array<char, 16> digits{};
+  const auto end = std::to_chars(digits.begin(), digits.end(), request_id, 16).ptr;
+  return (endpoint == Endpoint::kChat ? "chatcmpl-" : "cmpl-") + std::string(digits.begin(), end);
+}
+
+}  // namespace
+
+GatewayCore::GatewayCore(GatewayCoreOptions options)
+    : options_(std::move(options)),
+      facts_{.model = options_.model,
+             .context_max = options_.context_max,
+             .started_unix = options_.started_unix,
+             .version = options_.version,
+             .numerics_id = {}},
+      zmq_({.front_epoch = options_.front_epoch,
+            .version = options_.version,
+            .model = options_.model,
+            .context_max = options_.context_max,
+            .credit = options_.client_credit}) {
+  CHECK(options_.front_epoch < (std::uint64_t{1} << 24), "request ids hold 24 bits of the epoch");
+  CHECK(options_.draw_seed, "seeds are drawn here");
+}
+
+Effects GatewayCore::on_http(const HttpRequest& request, Now now) {
+  Effects effects;
+  const auto respond = [&](HttpResponse response) {
+    effects.emplace_back(HttpRespond{request.connection, std::move(response)});
+  };
+  if (auto refusal = refuse_route(request.method, request.target)) {
+    respond(std::move(*refusal));
+    return effects;
+  }
+  const RouteMatch match = *match_route(request.target);
+  switch (match.route) {
+    case Route::kChat:
+      on_call(request, Endpoint::kChat, now, effects);
+      break;
+    case Route::kCompletions:
+      on_call(request, Endpoint::kCompletions, now, effects);
+      break;
+    case Route::kModels:
+      respond(models_page(facts_));
+      break;
+    case Route::kModel:
+      respond(model_page(facts_, match.model));
+      break;
+    case Route::kLive:
+      respond(live_page());
+      break;
+    case Route::kReady:
+      respond(ready_page(facts_));
+      break;
+    case Route::kMetrics:
+      effects.emplace_back(HttpMetrics{request.connection});
+      break;
+    case Route::kVersion:
+      respond(version_page(facts_));
+      break;
+  }
+  return effects;
+}
+
+void GatewayCore::on_call(const HttpRequest& request,
+                          Endpoint endpoint,
+                          Now now,
+                          Effects& effects) {
+  const auto refuse = [&](const ApiError& error, const char* reason) {
+    effects.emplace_back(CountRefusal{reason});
+    effects.emplace_back(
+        HttpRespond{request.connection, error_response(error), {.finish = reason}});
+  };
+  // Before the body is parsed: a node that takes nothing should not work for it.
+  if (const auto failure = closed()) {
+    const bool draining = failure->code == FailureCode::kDraining;
+    const bool full = failure->code == FailureCode::kOverload;
+    return refuse(to_api_error(*failure), draining ? "draining" : full ? "overload" : "open");
+  }
+  auto parsed = parse_call(endpoint, request.body, options_.model);
+  if (const auto* error = std::get_if<ApiError>(&parsed)) return refuse(*error, "invalid");
+  start(request.connection, std::get<ParsedCall>(std::move(parsed)), now, effects);
+}
+
+void GatewayCore::start(ConnectionId connection, ParsedCall call, Now now, Effects& effects) {
+  if (!call.seed_given) call.sampling.seed = options_.draw_seed();
+  std::vector<std::uint64_t> ids;
+  for (const Prompt& prompt : call.prompts) {
+    for (std::uint32_t choice = 0; choice < call.n; ++choice) {
+      messages::GenerateRequest answer = expand(call, prompt, choice);
+      answer.request_id = next_id();
+      ids.push_back(answer.request_id);
+      effects.emplace_back(std::move(answer));
+    }
+  }
+  ReplyHead head{.endpoint = call.endpoint,
+                 .id = call_id(call.endpoint, ids.front()),
+                 .created = now.unix_s,
+                 .model = options_.model,
+                 .fingerprint = facts_.numerics_id,
+                 .include_usage = call.stream && call.include_usage,
+                 .with_logprobs = call.sampling.top_logprobs >= 0,
+                 .answers = static_cast<std::uint32_t>(ids.size())};
+  http_.open(connection, call, std::move(ids), std::move(head), now);
+}
+
+messages::GenerateRequest GatewayCore::expand(const ParsedCall& call,
+                                              const Prompt& prompt,
+                                              std::uint32_t choice) const {
+  messages::GenerateRequest answer{.request_id = 0,
+                                   .prompt_kind = prompt.kind,
+                                   .prompt = prompt.text,
+                                   .messages = prompt.turns,
+                                   .prompt_tokens = prompt.tokens,
+                                   .sampling = call.sampling,
+                                   .echo = call.echo,
+                                   .priority = call.priority,
+                                   .deadline_ms = call.deadline_ms};
+  answer.sampling.choice = choice;
+  return answer;
+}
+
+std::optional<Failure> GatewayCore::closed() const {
+  if (facts_.draining) return draining_failure();
+  if (!facts_.ready) {
+    return Failure{.code = FailureCode::kUnavailable,
+                   .message = "no worker can take requests at the moment; try again soon",
+                   .retry_after_ms = kRetrySoonMs};
+  }
+  if (http_.open_answers() + zmq_.open_requests() >= options_.answers_max) {
+    return Failure{.code = FailureCode::kOverload,
+                   .message = "too many requests are open; try again soon",
+                   .retry_after_ms = kRetrySoonMs};
+  }
+  return std::nullopt;
+}
+
+Effects GatewayCore::on_gone(ConnectionId connection) {
+  Effects effects;
+  http_.on_gone(connection, effects);
+  return effects;
+}
+
+Effects GatewayCore::on_frame(const std::string& peer, std::string_view frame, Now now) {
+  Effects effects;
+  const Admission admission{
+      .closed = closed(), .next_id = [this] { return next_id(); }, .draw_seed = options_.draw_seed};
+  zmq_.on_frame(peer, frame, admission, now, effects);
+  return effects;
+}
+
+// A chunk that nobody waits for belongs to a call that was cancelled: it is dropped.
+Effects GatewayCore::on_chunk(const messages::ReplyChunk& chunk, Now now) {
+  Effects effects;
+  if (!http_.on_chunk(chunk, now, effects)) (void)zmq_.on_chunk(chunk, now, effects);
+  return effects;
+}
+
+Effects GatewayCore::on_tick(Now now) {
+  Effects effects;
+  http_.on_tick(now, effects);
+  zmq_.on_tick(now, effects);
+  return effects;
+}
+
+void GatewayCore::on_readiness(const messages::NodeReadiness& readiness) {
+  facts_.ready = readiness.ready;
+  // A node whose workers are away still says who gave its answers.
+  if (!readiness.numerics_id.empty()) facts_.numerics_id = readiness.numerics_id;
+}
+
+Effects GatewayCore::fail_all(Now now) {
+  Effects effects;
+  http_.fail_all(to_api_error(draining_failure()), effects);
+  zmq_.fail_all(draining_failure(), now, effects);
+  return effects;
+}
+
+}  // namespace troupe::actors::gateway

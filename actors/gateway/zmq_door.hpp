@@ -1,0 +1,131 @@
+// The ZeroMQ door: frames of the public protocol ↔ open requests of its clients. Pure: a client is
+// a routing id. The protocol is written down in docs/protocol.md.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "actors/gateway/effects.hpp"
+#include "actors/gateway/emitted_text.hpp"
+#include "config/limits.hpp"
+#include "messages/failure.hpp"
+#include "messages/reply_chunk.hpp"
+#include "messages/wire.hpp"
+
+namespace troupe::actors::gateway {
+
+// Clients known at once; the one unheard for longest makes room if it has nothing open.
+inline constexpr std::size_t kZmqClientsMax = 1024;
+// Finished ids remembered for each client, so that a late repetition is refused and not run again.
+inline constexpr std::size_t kFinishedIdsMax = 1024;
+// A frame from a client: a body as large as HTTP's.
+inline constexpr std::size_t kClientFrameBytesMax = config::kBodyBytesMax;
+// A client that cannot be reached has this long to come back to its open requests.
+inline constexpr std::int64_t kClientGraceMs = 30'000;
+
+struct ZmqDoorOptions {
+  std::uint64_t front_epoch = 0;
+  std::string version;
+  std::string model;
+  std::uint32_t context_max = 0;
+  std::uint32_t credit = config::kClientCreditDefault;
+};
+
+// What the door needs of the core for a new request.
+struct Admission {
+  std::optional<messages::Failure> closed;  // why nothing new is taken now
+  std::function<std::uint64_t()> next_id;
+  std::function<std::uint64_t()> draw_seed;
+};
+
+class ZmqDoor {
+ public:
+  explicit ZmqDoor(ZmqDoorOptions options) : options_(std::move(options)) {}
+
+  // Any bytes. What cannot be understood is answered with `error` and disturbs nobody else.
+  void on_frame(const std::string& peer,
+                std::string_view frame,
+                const Admission& admission,
+                Now now,
+                Effects& effects);
+
+  // False when no open request waits for this answer.
+  bool on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effects);
+
+  // A frame to `peer` could not be sent.
+  void on_unreachable(const std::string& peer, Now now);
+
+  // Cancels what clients left behind that stayed unreachable.
+  void on_tick(Now now, Effects& effects);
+
+  void fail_all(const messages::Failure& failure, Now now, Effects& effects);
+
+  std::size_t open_requests() const { return owners_.size(); }
+
+  std::size_t clients() const { return clients_.size(); }
+
+ private:
+  struct Request {
+    std::uint64_t request_id = 0;
+    bool stream = true;
+    bool accepted = false;
+    std::int64_t opened_ms = 0;
+    std::int64_t first_token_ms = -1;
+    EmittedText emitted;
+  };
+
+  struct Client {
+    std::unordered_map<std::string, Request> open;  // by the client's own id
+    std::deque<std::size_t> finished_order;         // hashes of ids, oldest first
+    std::unordered_set<std::size_t> finished;
+    std::int64_t heard_ms = 0;
+    std::optional<std::int64_t> unreachable_ms;  // since when
+  };
+
+  struct Owner {
+    std::string peer;
+    std::string id;
+  };
+
+  // A frame while it is handled.
+  struct Input {
+    const std::string& peer;
+    const Admission& admission;
+    Now now;
+    Effects& effects;
+  };
+
+  void on_generate(const Input& input, messages::client::Generate generate);
+  void resume(const Input& input, const messages::client::Generate& generate, Request& request);
+  void start(const Input& input, Client& client, messages::client::Generate generate);
+  std::optional<messages::Failure> refuse_new(const Input& input,
+                                              const Client& client,
+                                              const messages::client::Generate& generate) const;
+  void on_cancel(const Input& input, const std::string& id);
+  Client* find_or_add(const std::string& peer, Now now);
+  void take_final(const Owner& owner,
+                  Request& request,
+                  const messages::ReplyChunk& chunk,
+                  Now now,
+                  Effects& effects);
+  void close(const Owner& owner, observe::AccessRecord record, Now now, Effects& effects);
+  void send_error(const std::string& peer,
+                  const std::string& id,
+                  const messages::Failure& failure,
+                  Effects& effects) const;
+
+  template <class Message>
+  void send(const std::string& peer, const Message& message, Effects& effects) const;
+
+  ZmqDoorOptions options_;
+  std::unordered_map<std::string, Client> clients_;  // by routing id
+  std::unordered_map<std::uint64_t, Owner> owners_;  // by request id
+};
+
+}  // namespace troupe::actors::gateway
