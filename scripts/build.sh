@@ -10,7 +10,7 @@ shift
 configured=build/$preset/.configured # newer than the presets it was made with
 if [ ! -f "$configured" ] || [ CMakePresets.json -nt "$configured" ]; then
   cmake --preset "$preset" || {
-    echo "build: cmake could not configure; if something was not found, run scripts/setup.sh --tests" >&2
+    echo "build: cmake could not configure; run scripts/setup.sh if something was not found" >&2
     exit 1
   }
   touch "$configured"

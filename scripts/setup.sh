@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of scripts/packages.txt that are missing. Usage: scripts/setup.sh [--tests]
+# Installs the Debian packages of scripts/packages.txt that are missing, those for tests too with
+# --tests. Usage: scripts/setup.sh [--tests]
 # With nothing missing it only asks dpkg: no network, a few milliseconds.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

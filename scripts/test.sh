@@ -20,8 +20,8 @@ export TROUPE_BINARY=$root/build/release/apps/troupe
 python=$root/build/venv/bin/python
 broken=() # phases that failed
 
-# phase NAME COMMAND…: runs it with its output in a log, and prints name, outcome and seconds. A failed phase shows
-# the end of its log.
+# phase NAME COMMAND…: runs it with its output in a log, and prints name, outcome and seconds. A
+# failed phase shows the end of its log.
 phase() {
   local name=$1 begin=$SECONDS log
   shift
@@ -37,7 +37,7 @@ phase() {
   fi
 }
 
-# What could not be set up or built counts as one failure for each such phase; tests count themselves.
+# The last line. Each phase that could not be set up or built counts as one failure.
 finish() {
   /usr/bin/python3 - "$logs" "$1" <<'PYTHON' || echo '0 passed, 1 failed'
 import glob, sys
