@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "actors/supervision/control_channel.hpp"
 #include "messages/type_ids.hpp"
 
 namespace troupe::apps {
@@ -15,13 +14,14 @@ RoleFlags read_role_flags(int argc, char** argv) {
   RoleFlags flags;
   flags.name = argv[1];
   std::string file;
+  int control_fd = -1;
   CLI::App app{"A process of a node. `troupe serve` starts it."};
   app.add_option("--config", file)->required();
   app.add_option("--generation", flags.generation)->required();
-  app.add_option("--control-fd", flags.control_fd)->required();
+  app.add_option("--control-fd", control_fd)->required();
   app.parse(argc - 1, argv + 1);
-  // Ctrl-C goes to the whole group; root alone decides what it means.
-  ::signal(SIGINT, SIG_IGN);
+  flags.control = std::make_shared<actors::supervision::ControlChannel>(control_fd);
+  actors::supervision::bind_to_parent(flags.control->parent_pid());
   ::signal(SIGPIPE, SIG_IGN);
   flags.config = config::load_config(file);
   config::finish_config(flags.config);

@@ -3,8 +3,10 @@
 
 #include <caf/all.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 
+#include "actors/supervision/control_channel.hpp"
 #include "config/node_config.hpp"
 
 namespace troupe::apps {
@@ -17,8 +19,8 @@ inline constexpr int kExitStageDied = 70;
 struct RoleFlags {
   std::string name;  // front, worker-0
   config::NodeConfig config;
-  std::uint64_t generation = 0;  // of this incarnation
-  int control_fd = -1;
+  std::uint64_t generation = 0;                                  // of this incarnation
+  std::shared_ptr<actors::supervision::ControlChannel> control;  // to root
 };
 
 // Reads `troupe ROLE --config FILE --generation N --control-fd FD` and binds the process to root's

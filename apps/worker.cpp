@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 
-#include "actors/supervision/control_channel.hpp"
 #include "apps/model_flags.hpp"
 #include "apps/role.hpp"
 #include "apps/worker_node.hpp"
@@ -22,7 +21,6 @@ namespace troupe::apps {
 namespace {
 
 namespace infer = actors::infer;
-namespace supervision = actors::supervision;
 
 struct WorkerOptions {
   std::string name;
@@ -112,23 +110,24 @@ void run_standalone(const config::NodeConfig& config) {
 void add_worker_command(CLI::App& app, int&) {
   CLI::App* command =
       app.add_subcommand("worker", "Run a worker that joins a front on this or another machine");
-  auto config = std::make_shared<config::NodeConfig>();
+  auto endpoint = std::make_shared<std::string>();
+  auto flags = std::make_shared<ModelFlags>();
   command
-      ->add_option("--connect",
-                   config->links.dispatch_to_worker,
-                   "The front's endpoint for workers (links.dispatch_to_worker)")
+      ->add_option(
+          "--connect", *endpoint, "The front's endpoint for workers (links.dispatch_to_worker)")
       ->required();
-  add_model_flags(*command, *config);
-  command->callback([config] {
-    config::finish_config(*config);
-    run_standalone(*config);
+  flags->add_to(*command);
+  command->callback([endpoint, flags] {
+    config::NodeConfig config = local_config(*flags);
+    config.links.dispatch_to_worker = *endpoint;
+    run_standalone(config);
   });
 }
 
 int run_worker_role(int argc, char** argv) try {
   const int stop_fd = stop_signal_fd();
   const RoleFlags flags = read_role_flags(argc, argv);
-  auto control = std::make_shared<supervision::ControlChannel>(flags.control_fd);
+  const auto& control = flags.control;
   work_until_stopped(
       flags.config,
       {.name = flags.name,

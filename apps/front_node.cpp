@@ -1,0 +1,198 @@
+#include "apps/front_node.hpp"
+
+#include <chrono>
+#include <ctime>
+#include <memory>
+#include <utility>
+
+#include "actors/aggregate/aggregate_actor.hpp"
+#include "actors/dispatch/dispatch_actor.hpp"
+#include "actors/gateway/gateway_actor.hpp"
+#include "actors/link/port_actor.hpp"
+#include "actors/preprocess/preprocess_actor.hpp"
+#include "apps/role.hpp"
+
+namespace troupe::apps {
+namespace {
+
+namespace link = actors::link;
+namespace observe = actors::observe;
+using link::SocketType;
+using messages::Kind;
+
+// The front's sockets, by index. Each edge has a sending and a receiving end; the receiver binds.
+enum FrontSocket : link::SocketId {
+  kClients,
+  kWorkers,
+  kGatewayToPreprocess,
+  kPreprocessFromGateway,
+  kGatewayToDispatch,
+  kDispatchFromGateway,
+  kPreprocessToDispatch,
+  kDispatchFromPreprocess,
+  kDispatchToAggregate,
+  kAggregateFromDispatch,
+  kAggregateToDispatch,
+  kDispatchFromAggregate,
+  kAggregateToGateway,
+  kGatewayFromAggregate,
+  kFrontSockets
+};
+
+constexpr const char* kClientsName = "clients";
+
+void add_edge(std::vector<link::SocketSpec>& sockets,
+              const std::string& name,
+              const std::string& endpoint) {
+  sockets.push_back({.name = name + ".out", .type = SocketType::kPush, .endpoint = endpoint});
+  sockets.push_back(
+      {.name = name + ".in", .type = SocketType::kPull, .bind = true, .endpoint = endpoint});
+}
+
+// In the order of FrontSocket.
+std::vector<link::SocketSpec> front_sockets(const config::NodeConfig& config) {
+  const config::LinkConfig& links = config.links;
+  std::vector<link::SocketSpec> sockets = {{.name = kClientsName,
+                                            .type = SocketType::kRouter,
+                                            .bind = true,
+                                            .endpoint = config.gateway.zmq},
+                                           {.name = "workers",
+                                            .type = SocketType::kRouter,
+                                            .bind = true,
+                                            .endpoint = links.dispatch_to_worker}};
+  add_edge(sockets, "gateway-preprocess", links.gateway_to_preprocess);
+  add_edge(sockets, "gateway-dispatch", links.gateway_to_dispatch);
+  add_edge(sockets, "preprocess-dispatch", links.preprocess_to_dispatch);
+  add_edge(sockets, "dispatch-aggregate", links.dispatch_to_aggregate);
+  add_edge(sockets, "aggregate-dispatch", links.aggregate_to_dispatch);
+  add_edge(sockets, "aggregate-gateway", links.aggregate_to_gateway);
+  return sockets;
+}
+
+struct FrontStages {
+  caf::actor gateway;
+  std::vector<caf::actor> preprocess;
+  caf::actor dispatch;
+  caf::actor aggregate;
+};
+
+std::vector<link::SocketRoutes> front_routes(const FrontStages& stages) {
+  std::vector<link::SocketRoutes> routes(kFrontSockets);
+  routes[kClients].raw = link::deliver_raw_to(stages.gateway);
+  routes[kWorkers].handlers = {
+      {Kind::kWorkerHello, link::deliver_with_peer_to<messages::WorkerHello>(stages.dispatch)},
+      {Kind::kWorkerBeat, link::deliver_with_peer_to<messages::WorkerBeat>(stages.dispatch)},
+      {Kind::kTokenFrame, link::deliver_with_peer_to<messages::TokenFrame>(stages.dispatch)},
+      {Kind::kReleased, link::deliver_with_peer_to<messages::Released>(stages.dispatch)}};
+  routes[kPreprocessFromGateway].handlers = {
+      {Kind::kGenerateRequest,
+       link::deliver_in_turn<messages::GenerateRequest>(stages.preprocess)}};
+  routes[kDispatchFromGateway].handlers = {
+      {Kind::kCancelRequest, link::deliver_to<messages::CancelRequest>(stages.dispatch)}};
+  routes[kDispatchFromPreprocess].handlers = {
+      {Kind::kTokenizedRequest, link::deliver_to<messages::TokenizedRequest>(stages.dispatch)},
+      {Kind::kFailure, link::deliver_to<messages::Failure>(stages.dispatch)}};
+  routes[kAggregateFromDispatch].handlers = {
+      {Kind::kReplyPlan, link::deliver_to<messages::ReplyPlan>(stages.aggregate)},
+      {Kind::kJournaledTokens, link::deliver_to<messages::JournaledTokens>(stages.aggregate)},
+      {Kind::kFailure, link::deliver_to<messages::Failure>(stages.aggregate)}};
+  routes[kDispatchFromAggregate].handlers = {
+      {Kind::kReplyFinished, link::deliver_to<messages::ReplyFinished>(stages.dispatch)}};
+  routes[kGatewayFromAggregate].handlers = {
+      {Kind::kReplyChunk, link::deliver_to<messages::ReplyChunk>(stages.gateway)}};
+  return routes;
+}
+
+std::string host_of(const std::string& http) { return http.substr(0, http.rfind(':')); }
+
+}  // namespace
+
+FrontNode::FrontNode(caf::actor_system& system,
+                     const config::NodeConfig& config,
+                     const LoadedModel& model,
+                     FrontNodeOptions options)
+    : system_(system) {
+  const std::uint64_t epoch = options.generation;
+  auto metrics = std::make_shared<observe::Metrics>();
+  // Filled before the port gets its routes, so before any frame to a client can be refused.
+  const auto gateway_slot = std::make_shared<caf::actor>();
+  const caf::actor port = link::spawn_port(
+      system,
+      front_sockets(config),
+      [metrics, gateway_slot, on_error = std::move(options.on_error)](
+          const std::string& socket, std::string_view peer, const std::string& why) {
+        metrics->link_refusal();
+        if (socket == kClientsName)
+          actors::gateway::client_unreachable(*gateway_slot, std::string(peer));
+        on_error({.where = "link " + socket, .code = "refused", .text = why, .request_id = {}});
+      });
+  const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
+
+  actors::gateway::Gateway gateway = actors::gateway::spawn_gateway(
+      system,
+      {.config = config.gateway,
+       .queued_max = config.dispatch.queued_max,
+       .front_epoch =
+           epoch & 0xFFFFFF,  // request ids keep 24 bits of it: enough to tell incarnations apart
+       .model = model.alias,
+       .context_max = model.context_max,
+       .started_unix = std::time(nullptr),
+       .metrics = metrics,
+       .to_preprocess = sender(kGatewayToPreprocess),
+       .to_dispatch = sender(kGatewayToDispatch),
+       .clients = sender(kClients),
+       .on_access = std::move(options.on_access)});
+  *gateway_slot = gateway.actor;
+  http_ = host_of(config.gateway.http) + ":" + std::to_string(gateway.http_port);
+
+  FrontStages stages{.gateway = gateway.actor, .preprocess = {}, .dispatch = {}, .aggregate = {}};
+  stages.aggregate = system.spawn(actors::aggregate::aggregate_actor,
+                                  model.tokenizer,
+                                  sender(kAggregateToGateway),
+                                  sender(kAggregateToDispatch));
+  stages.dispatch =
+      system.spawn(actors::dispatch::dispatch_actor,
+                   actors::dispatch::DispatcherOptions{.front_epoch = epoch,
+                                                       .queued_max = config.dispatch.queued_max,
+                                                       .vocabulary_hash = model.vocabulary_hash},
+                   actors::dispatch::DispatchLinks{.to_workers = sender(kWorkers),
+                                                   .to_aggregate = sender(kDispatchToAggregate),
+                                                   .gateway = gateway.actor,
+                                                   .report = std::move(options.report)},
+                   metrics);
+  const auto preprocessor = std::make_shared<const actors::preprocess::Preprocessor>(
+      model.tokenizer, model.chat_template, model.context_max);
+  for (std::uint32_t member = 0; member < config.preprocess.pool; ++member) {
+    stages.preprocess.push_back(system.spawn(
+        actors::preprocess::preprocess_actor, preprocessor, sender(kPreprocessToDispatch)));
+  }
+  link::start_port(port, front_routes(stages));
+
+  gateway_ = stages.gateway;
+  dispatch_ = stages.dispatch;
+  stages_ = {port, stages.aggregate, stages.dispatch};
+  stages_.insert(stages_.end(), stages.preprocess.begin(), stages.preprocess.end());
+  stages_.push_back(stages.gateway);
+  for (const caf::actor& stage : stages_) end_process_with(stage, "of the front");
+}
+
+FrontNode::~FrontNode() {
+  for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage) {
+    caf::anon_send_exit(*stage, caf::exit_reason::user_shutdown);
+  }
+}
+
+void FrontNode::sibling_down(const messages::SiblingDown& down) const {
+  caf::anon_send(dispatch_, down);
+}
+
+void FrontNode::drain(std::function<void()> on_drained) const {
+  const caf::actor& gateway = gateway_;
+  system_.spawn([gateway, on_drained = std::move(on_drained)](caf::event_based_actor* self) {
+    self->request(gateway, caf::infinite, messages::Drain{}).then([on_drained](bool) {
+      on_drained();
+    });
+  });
+}
+
+}  // namespace troupe::apps

@@ -1,0 +1,51 @@
+// The stages of a front and the links between them.
+#pragma once
+
+#include <caf/all.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "actors/observe/request_log.hpp"
+#include "apps/loaded_model.hpp"
+#include "config/node_config.hpp"
+#include "messages/control.hpp"
+
+namespace troupe::apps {
+
+struct FrontNodeOptions {
+  std::uint64_t generation = 0;  // of this incarnation: the epoch of its work
+  std::function<void(const messages::FrontStatus&)> report;  // every beat, for root
+  std::function<void(const actors::observe::AccessRecord&)> on_access;
+  std::function<void(const actors::observe::ErrorRecord&)> on_error;
+};
+
+// Spawns the port and the four stages. Lives until destroyed, which ends them in reverse order.
+class FrontNode {
+ public:
+  // Throws config::UserError when an endpoint cannot be listened on.
+  FrontNode(caf::actor_system& system,
+            const config::NodeConfig& config,
+            const LoadedModel& model,
+            FrontNodeOptions options);
+  ~FrontNode();
+  FrontNode(const FrontNode&) = delete;
+  FrontNode& operator=(const FrontNode&) = delete;
+
+  const std::string& http() const { return http_; }  // HOST:PORT that was bound
+
+  void sibling_down(const messages::SiblingDown& down) const;
+
+  // Refuses new calls and calls back, on another thread, when none is open any more.
+  void drain(std::function<void()> on_drained) const;
+
+ private:
+  caf::actor_system& system_;
+  caf::actor gateway_;
+  caf::actor dispatch_;
+  std::vector<caf::actor> stages_;  // in order of their start
+  std::string http_;
+};
+
+}  // namespace troupe::apps
