@@ -2,13 +2,17 @@
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <system_error>
+
+// glibc 2.36 forgets to say extern "C" itself.
+extern "C" {
+#include <sys/pidfd.h>
+}
 
 extern char** environ;
 

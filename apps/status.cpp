@@ -1,0 +1,96 @@
+#include "apps/status.hpp"
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/admin_client.hpp"
+#include "config/user_error.hpp"
+
+namespace troupe::apps {
+namespace {
+
+using nlohmann::json;
+
+// A root that does not answer for this long is stopped or hangs.
+constexpr std::chrono::seconds kAnswerTimeout{5};
+
+std::string padded(std::string text, std::size_t width) {
+  text.resize(std::max(text.size(), width), ' ');
+  return text + "  ";
+}
+
+// 59 s, 3 min 20 s, 5 h 1 min, 2 d 3 h.
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds);
+  const auto two = [](std::int64_t large, const char* a, std::int64_t small, const char* b) {
+    return std::to_string(large) + a + std::to_string(small) + b;
+  };
+  if (whole < 60) return std::to_string(whole) + " s";
+  if (whole < 3600) return two(whole / 60, " min ", whole % 60, " s");
+  if (whole < 86'400) return two(whole / 3600, " h ", whole / 60 % 60, " min");
+  return two(whole / 86'400, " d ", whole / 3600 % 24, " h");
+}
+
+std::string row(const std::string& name, const std::string& value) {
+  return padded(name, 9) + (value.empty() ? "-" : value) + "\n";
+}
+
+std::string process_row(const json& process) {
+  const auto pid = process.at("pid").get<std::int64_t>();
+  return padded(process.at("name"), 10) + padded(pid == 0 ? "-" : std::to_string(pid), 8) +
+         padded(process.at("state"), 8) + padded(duration_text(process.at("uptime_s")), 12) +
+         padded(std::to_string(process.at("restarts").get<std::uint64_t>()), 8) +
+         process.at("last_reason").get<std::string>() + "\n";
+}
+
+std::string table_of(const json& status) {
+  const char* state = status.at("draining") ? "draining"
+                      : status.at("ready")  ? "ready"
+                                            : "not ready";
+  std::string text = row("node", status.at("node"));
+  text += row("state",
+              std::string(state) + ", up " + duration_text(status.at("uptime_s")) + ", troupe " +
+                  status.at("version").get<std::string>());
+  for (const char* name : {"model", "http", "zmq"}) text += row(name, status.at(name));
+  text += row("numerics", status.at("numerics_id"));
+  std::string counts;
+  for (const char* name : {"accepted", "finished", "refused", "queued", "running"}) {
+    counts +=
+        std::to_string(status.at("requests").at(name).get<std::uint64_t>()) + " " + name + ", ";
+  }
+  const auto tokens = status.at("generated_tokens").get<std::uint64_t>();
+  text += row("requests", counts + std::to_string(tokens) + " tokens generated");
+  text += "\n" + padded("PROCESS", 10) + padded("PID", 8) + padded("STATE", 8) +
+          padded("UPTIME", 12) + padded("RESTARTS", 8) + "LAST REASON\n";
+  for (const json& process : status.at("processes")) text += process_row(process);
+  return text;
+}
+
+}  // namespace
+
+std::string status_table(std::string_view json_line) {
+  try {
+    return table_of(json::parse(json_line));
+  } catch (const json::exception& error) {
+    throw config::UserError(
+        std::string("the node's answer is no status (is it another version?): ") + error.what());
+  }
+}
+
+void add_status_command(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("status", "Show what a running node is doing");
+  const auto node = std::make_shared<NodeChoice>();
+  const auto as_json = std::make_shared<bool>(false);
+  node->add_to(*command);
+  command->add_flag("--json", *as_json, "One JSON object");
+  command->callback([node, as_json, &exit_code] {
+    AdminClient client(node->state_folder());
+    client.send_line(R"({"command":"status"})");
+    const std::string line = client.read_line(kAnswerTimeout);
+    std::fputs((*as_json ? line + "\n" : status_table(line)).c_str(), stdout);
+    exit_code = 0;
+  });
+}
+
+}  // namespace troupe::apps

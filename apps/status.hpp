@@ -1,0 +1,16 @@
+// `troupe status`: what a running node is doing, once.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <string_view>
+
+namespace troupe::apps {
+
+void add_status_command(CLI::App& app, int& exit_code);
+
+// The answer of a node's admin socket as a table for people. Throws config::UserError for what is
+// no status.
+std::string status_table(std::string_view json_line);
+
+}  // namespace troupe::apps

@@ -1,0 +1,433 @@
+// A whole node with fake children: starting, restarting, draining, refusing, telling.
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/apps/node_harness.hpp"
+
+using namespace troupe::tests;
+using nlohmann::json;
+using std::string;
+
+namespace {
+
+string command_line(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline");
+  string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  std::ranges::replace(text, '\0', ' ');
+  return text;
+}
+
+string ask(const UniqueFd& admin, const string& request) {
+  const string line = request + "\n";
+  if (send(admin.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) return "<gone>";
+  return LineReader(UniqueFd(dup(admin.get()))).next();
+}
+
+json status_of(const NodeHarness& node) {
+  return json::parse(ask(node.connect_admin(), R"({"command":"status"})"));
+}
+
+// The events of the restart log about one child, as words.
+string events_of(const NodeHarness& node, const string& child) {
+  string events;
+  for (const string& line : node.restart_log()) {
+    const json record = json::parse(line);
+    if (record["child"] == child) events += record["event"].get<string>() + " ";
+  }
+  return events;
+}
+
+json last_event(const NodeHarness& node, const string& event) {
+  json last;
+  for (const string& line : node.restart_log()) {
+    const json record = json::parse(line);
+    if (record["event"] == event) last = record;
+  }
+  return last;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(root)
+
+BOOST_AUTO_TEST_CASE(a_node_starts_its_children_and_says_when_it_is_ready) {
+  const NodeHarness node;
+  const auto serve = node.serve({"--workers", "2"});
+  std::set<string> names;
+  for (int i = 0; i < 3; ++i) {
+    FakeChild child = node.next_child();
+    names.insert(child.name);
+    BOOST_TEST(command_line(child.pid).starts_with("troupe " + child.name + " --config "));
+    child.tell("ready");
+    if (child.name == "front") child.tell("status");
+    if (child.name == "worker-0") child.tell("progress loading 40%");
+    if (names.size() < 3) continue;
+    const std::set<string> expected{"front", "worker-0", "worker-1"};
+    BOOST_TEST(names == expected, boost::test_tools::per_element());
+  }
+  BOOST_TEST(command_line(serve->pid()).starts_with("troupe root --config "));
+  BOOST_TEST(serve->err.next().starts_with("troupe: starting 2 worker(s) with model.gguf"));
+}
+
+BOOST_AUTO_TEST_CASE(the_ready_line_and_progress_reach_the_person_who_waits) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  worker.tell("progress loading 40%");
+  BOOST_TEST(serve->err.next_with("loading") == "troupe: worker-0: loading 40%");
+  worker.tell("stderr a word of its own");
+  BOOST_TEST(serve->err.next_with("a word") == "a word of its own");
+  worker.tell("ready");
+  front.tell("ready");
+  front.tell("status");
+  const string ready = serve->err.next_with("ready in");
+  BOOST_TEST((ready.find("http://127.0.0.1:1234 zmq tcp://127.0.0.1:4321 model fake-model") !=
+              string::npos),
+             ready);
+}
+
+BOOST_AUTO_TEST_CASE(a_killed_worker_is_restarted_at_once_and_the_front_is_told) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  kill(worker.pid, SIGKILL);
+  BOOST_TEST(front.reports.next() ==
+             "sibling worker-0 " + std::to_string(worker.generation) + " killed by SIGKILL");
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == "worker-0");
+  BOOST_TEST(again.generation > worker.generation);
+  BOOST_TEST(again.generation > front.generation);
+  again.tell("ready");
+  serve->err.next_with("worker-0 is back after");
+  BOOST_TEST(events_of(node, "worker-0") == "progress child_terminated progress ");
+  const json death = last_event(node, "child_terminated");
+  BOOST_TEST(death["reason_category"] == "outside");
+  BOOST_TEST(death["reason_code"] == "SIGKILL");
+  BOOST_TEST(death["signal"] == SIGKILL);
+  BOOST_TEST(death["exit_code"].is_null());
+  BOOST_TEST(death["backoff_ms"] == 0);
+  BOOST_TEST(death["id"] == worker.pid);
+  BOOST_TEST(death["generation"] == worker.generation);
+  const json back = last_event(node, "progress");
+  BOOST_TEST(back["id"] == again.pid);
+  BOOST_TEST(back["downtime_ms"].get<int>() < 30'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_restart_line_has_every_field_of_the_log) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  const json record = json::parse(node.restart_log().front());
+  for (const char* field : {"ts_wall",
+                            "ts_mono",
+                            "node",
+                            "supervisor",
+                            "event",
+                            "child",
+                            "kind",
+                            "id",
+                            "generation",
+                            "restart_type",
+                            "strategy",
+                            "signal",
+                            "exit_code",
+                            "reason_category",
+                            "reason_code",
+                            "reason_text",
+                            "intensity",
+                            "period_ms",
+                            "restarts_in_window",
+                            "backoff_ms",
+                            "downtime_ms",
+                            "requests_requeued",
+                            "requests_failed"}) {
+    BOOST_TEST(record.contains(field), field);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_crashed_worker_waits_for_its_backoff) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  worker.tell("signal " + std::to_string(SIGSEGV));
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == "worker-0");
+  const json death = last_event(node, "child_terminated");
+  BOOST_TEST(death["reason_category"] == "work");
+  BOOST_TEST(death["reason_code"] == "SIGSEGV");
+  BOOST_TEST(death["backoff_ms"] == 50);
+  BOOST_TEST(death["restarts_in_window"] == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_killed_front_is_restarted_beside_its_worker) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  BOOST_TEST(status_of(node)["ready"] == true);
+  kill(front.pid, SIGKILL);
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == "front");
+  BOOST_TEST(again.generation > front.generation);
+  BOOST_TEST(status_of(node)["ready"] == false);
+  again.tell("ready");
+  again.tell("status");
+  serve->err.next_with("front is back after");
+  BOOST_TEST(status_of(node)["ready"] == true);
+  BOOST_TEST(!worker.reports.has_more_now());
+}
+
+BOOST_AUTO_TEST_CASE(a_front_that_sends_garbage_is_borne) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  front.tell("garbage");
+  serve->err.next_with("sent a frame that is none");
+  BOOST_TEST(status_of(node)["processes"].size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(the_death_of_root_takes_the_children_along_and_the_node_starts_again) {
+  const NodeHarness node;
+  auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->signal(SIGKILL);
+  BOOST_TEST(worker.reports.next() == "<end>");
+  BOOST_TEST(front.reports.next() == "<end>");
+  BOOST_TEST(serve->exit_code() == -SIGKILL);
+  serve = node.serve();
+  auto [next_worker, next_front] = node.bring_up();
+  BOOST_TEST(next_worker.generation > std::max(worker.generation, front.generation));
+  BOOST_TEST(next_front.generation > std::max(worker.generation, front.generation));
+}
+
+BOOST_AUTO_TEST_CASE(sigterm_drains_the_front_before_the_workers_and_leaves_nothing_behind) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next() == "drain 30000");
+  BOOST_TEST(status_of(node)["draining"] == true);
+  BOOST_TEST(!worker.reports.has_more_now());
+  front.tell("exit 0");
+  BOOST_TEST(worker.reports.next() == "term");
+  BOOST_TEST(serve->exit_code() == 0);
+  BOOST_TEST(std::filesystem::is_empty(node.folder() / "state"));
+  BOOST_TEST(events_of(node, "front") == "progress shutdown ");
+  BOOST_TEST(events_of(node, "worker-0") == "progress shutdown ");
+}
+
+BOOST_AUTO_TEST_CASE(sigint_drains_too_and_children_ignore_it) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  kill(worker.pid, SIGINT);
+  kill(front.pid, SIGINT);
+  worker.tell("progress alive");
+  serve->signal(SIGINT);
+  BOOST_TEST(front.reports.next() == "drain 30000");
+  front.tell("exit 0");
+  BOOST_TEST(worker.reports.next() == "term");
+  BOOST_TEST(serve->exit_code() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_second_signal_stops_at_once) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next() == "drain 30000");
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next() == "<end>");
+  BOOST_TEST(worker.reports.next() == "<end>");
+  BOOST_TEST(serve->exit_code() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_ignores_sigterm_is_killed_after_its_time) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  worker.tell("ignore_term");
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next() == "drain 30000");
+  front.tell("exit 0");
+  BOOST_TEST(worker.reports.next() == "term");
+  BOOST_TEST(worker.reports.next() == "<end>");
+  BOOST_TEST(serve->exit_code() == 1);
+  BOOST_TEST(events_of(node, "worker-0") == "progress shutdown_error ");
+}
+
+BOOST_AUTO_TEST_CASE(a_front_killed_while_it_drains_is_not_restarted) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next() == "drain 30000");
+  kill(front.pid, SIGKILL);
+  BOOST_TEST(worker.reports.next() == "term");
+  BOOST_TEST(serve->exit_code() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_cannot_be_cured_stops_the_node_with_its_reason) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  worker.tell("stderr troupe: model.gguf is not a model");
+  worker.tell("exit 2");
+  BOOST_TEST(serve->err.next_with("the node stops") ==
+             "troupe: the node stops, because worker-0 exited with 2: model.gguf is not a model");
+  BOOST_TEST(front.reports.next().starts_with("sibling worker-0 "));
+  BOOST_TEST(front.reports.next() == "term");
+  BOOST_TEST(serve->exit_code() == 1);
+  BOOST_TEST(last_event(node, "start_error")["exit_code"] == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_second_node_in_the_same_folder_is_refused_with_the_first_ones_process) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  const auto second = node.serve();
+  const string refusal = second->err.next();
+  BOOST_TEST((refusal.find("a node runs here already, process " + std::to_string(serve->pid())) !=
+              string::npos),
+             refusal);
+  BOOST_TEST(second->exit_code() == 1);
+  BOOST_TEST(status_of(node)["processes"].size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_model_that_is_not_there_is_refused_with_the_remedy) {
+  const NodeHarness node;
+  const auto serve = node.command({"serve", "--model", "nowhere.gguf"});
+  const string refusal = serve->err.next();
+  BOOST_TEST(
+      (refusal.find("nowhere.gguf: no such model file; scripts/fetch_model.sh") != string::npos),
+      refusal);
+  BOOST_TEST(serve->exit_code() == 1);
+  BOOST_TEST(!std::filesystem::exists(node.folder() / "state"));
+}
+
+BOOST_AUTO_TEST_CASE(status_tells_every_process_and_the_counts_of_the_front) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  const json status = status_of(node);
+  BOOST_TEST(status["ready"] == true);
+  BOOST_TEST(status["draining"] == false);
+  BOOST_TEST(status["model"] == "fake-model");
+  BOOST_TEST(status["http"] == "127.0.0.1:1234");
+  BOOST_TEST(status["numerics_id"] == "fake-numerics");
+  BOOST_TEST(status["requests"] ==
+             json::parse(R"({"accepted":7,"finished":4,"refused":3,"queued":2,"running":1})"));
+  BOOST_TEST(status["generated_tokens"] == 99);
+  BOOST_TEST(status["processes"][0]["name"] == "worker-0");
+  BOOST_TEST(status["processes"][0]["pid"] == worker.pid);
+  BOOST_TEST(status["processes"][0]["state"] == "ready");
+  BOOST_TEST(status["processes"][0]["generation"] == worker.generation);
+  BOOST_TEST(status["processes"][1]["name"] == "front");
+  BOOST_TEST(status["processes"][1]["restarts"] == 0);
+  BOOST_TEST(status["processes"][1]["last_reason"] == "");
+}
+
+BOOST_AUTO_TEST_CASE(the_admin_socket_is_its_owners_alone) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+
+  struct stat socket_status {};
+
+  BOOST_REQUIRE(stat((node.folder() / "state" / "admin.sock").c_str(), &socket_status) == 0);
+  BOOST_TEST((socket_status.st_mode & 0777U) == 0600U);
+}
+
+BOOST_AUTO_TEST_CASE(bad_admin_clients_disturb_nobody) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 40; ++i) silent.push_back(node.connect_admin());
+  for (const char* bad : {"nonsense",
+                          "[]",
+                          "{}",
+                          "{\"command\":1}",
+                          "{\"command\":\"dance\"}",
+                          "",
+                          "\xFF\xFE",
+                          "[[[[[[[[[[[["}) {
+    BOOST_TEST(json::parse(ask(node.connect_admin(), bad)).contains("error"), bad);
+  }
+  const UniqueFd flood = node.connect_admin();
+  const string endless(100'000, 'x');
+  (void)!send(flood.get(), endless.data(), endless.size(), MSG_NOSIGNAL);
+  BOOST_TEST(LineReader(UniqueFd(dup(flood.get()))).next() == "<end>");
+  BOOST_TEST(status_of(node)["processes"].size() == 2U);
+  BOOST_TEST(!worker.reports.has_more_now());
+  BOOST_TEST(!front.reports.has_more_now());
+}
+
+BOOST_AUTO_TEST_CASE(the_status_command_prints_a_table_or_the_object) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  const auto as_json = node.command({"status", "--json"});
+  BOOST_TEST(json::parse(as_json->out.next())["model"] == "fake-model");
+  BOOST_TEST(as_json->exit_code() == 0);
+  const auto table = node.command({"status", "--state", "state"});
+  const string text = table->out.all();
+  for (const char* part : {"ready, up ", "fake-model", "worker-0", "front", "7 accepted"}) {
+    BOOST_TEST((text.find(part) != string::npos), part << " in\n" << text);
+  }
+  BOOST_TEST(table->exit_code() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_status_command_without_a_node_is_one_line_and_code_one) {
+  const NodeHarness node;
+  const auto status = node.command({"status"});
+  const string refusal = status->err.next();
+  BOOST_TEST((refusal.find("state/admin.sock: no node answers") != string::npos), refusal);
+  BOOST_TEST(status->exit_code() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(the_drain_command_returns_when_the_node_has_ended) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  const auto drain = node.command({"drain"});
+  BOOST_TEST(drain->out.next() == "draining");
+  BOOST_TEST(front.reports.next() == "drain 30000");
+  // Clients that come and go do not cost the one that waits its place.
+  for (int i = 0; i < 40; ++i) node.connect_admin();
+  BOOST_TEST(status_of(node)["draining"] == true);
+  BOOST_TEST(!drain->out.has_more_now());
+  front.tell("exit 0");
+  BOOST_TEST(drain->out.next() == "drained");
+  BOOST_TEST(drain->exit_code() == 0);
+  BOOST_TEST(serve->exit_code() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_configuration_file_is_obeyed_and_flags_win_over_it) {
+  const NodeHarness node;
+  std::filesystem::create_directory(node.folder() / "etc");
+  std::ofstream(node.folder() / "etc" / "t.toml")
+      << "[node]\nstate = \"run\"\nlogs = \"../logs\"\nworkers = 3\ndrain_timeout_ms = 1234\n";
+  const auto serve = node.serve({"--config", "etc/t.toml", "--workers", "1"});
+  auto [worker, front] = node.bring_up();
+  const auto status = node.command({"status", "--config", "etc/t.toml", "--json"});
+  BOOST_TEST(json::parse(status->out.next())["processes"].size() == 2U);
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next() == "drain 1234");
+  front.tell("exit 0");
+  BOOST_TEST(serve->exit_code() == 0);
+  BOOST_TEST(std::filesystem::is_empty(node.folder() / "etc" / "run"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
