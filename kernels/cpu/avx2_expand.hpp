@@ -62,15 +62,29 @@ inline void give(__m128i bytes, Vec scale, Vec offset, int i, Sink& sink) {
   sink(i + 1, fma(scale, widen(_mm_srli_si128(bytes, 8)), offset));
 }
 
-// Each struct: how many values and bytes, and each(block, sink), which calls sink(i, v) with values
-// 8·i … 8·i + 7.
+// A block's scales as floats.
+struct Scales {
+  alignas(32) float at[16];
+};
+
+inline void settle(Scales&) {}
+
+// For blocks that begin with one or two halves: these are at[0] and at[1].
+inline void read_halves(Bytes b, Scales& scales) {
+  _mm_store_ps(scales.at, _mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(b))));
+}
+
+// Each struct: how many values and bytes; read_scales; and each(block, scales, sink), which calls
+// sink(i, v) with values 8·i … 8·i + 7.
 struct Q4_0 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 18;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec d = half(b);
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec d = broadcast(s.at[0]);
     const __m128i q = load16(b + 2);
     const __m128i eight = _mm_set1_epi8(8);
     give_signed(_mm_sub_epi8(low_halves(q), eight), d, 0, sink);
@@ -82,11 +96,13 @@ struct Q4_1 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 20;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
     const __m128i q = load16(b + 4);
-    give(low_halves(q), half(b), half(b + 2), 0, sink);
-    give(high_halves(q), half(b), half(b + 2), 2, sink);
+    give(low_halves(q), broadcast(s.at[0]), broadcast(s.at[1]), 0, sink);
+    give(high_halves(q), broadcast(s.at[0]), broadcast(s.at[1]), 2, sink);
   }
 };
 
@@ -94,9 +110,11 @@ struct Q5_0 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 22;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec d = half(b);
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec d = broadcast(s.at[0]);
     const std::uint32_t high = word32(b + 2);
     const __m128i q = load16(b + 6);
     const __m128i sixteen = _mm_set1_epi8(16);
@@ -110,12 +128,22 @@ struct Q5_1 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 24;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
     const std::uint32_t high = word32(b + 4);
     const __m128i q = load16(b + 8);
-    give(_mm_or_si128(low_halves(q), fifth_bits(high)), half(b), half(b + 2), 0, sink);
-    give(_mm_or_si128(high_halves(q), fifth_bits(high >> 16)), half(b), half(b + 2), 2, sink);
+    give(_mm_or_si128(low_halves(q), fifth_bits(high)),
+         broadcast(s.at[0]),
+         broadcast(s.at[1]),
+         0,
+         sink);
+    give(_mm_or_si128(high_halves(q), fifth_bits(high >> 16)),
+         broadcast(s.at[0]),
+         broadcast(s.at[1]),
+         2,
+         sink);
   }
 };
 
@@ -123,9 +151,11 @@ struct Q8_0 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 34;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec d = half(b);
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec d = broadcast(s.at[0]);
     give_signed(load16(b + 2), d, 0, sink);
     give_signed(load16(b + 18), d, 2, sink);
   }
@@ -151,10 +181,11 @@ struct Q4_K {
   static constexpr int kValues = 256;
   static constexpr int kBytes = 144;
 
+  static inline void read_scales(Bytes b, Scales& scales) { scales_and_minima(b, scales.at); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    alignas(32) float s[16];
-    scales_and_minima(b, s);
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
     for (int pair = 0; pair < 4; ++pair) {
       const int even = 2 * pair;
       const __m128i q0 = load16(b + 16 + 32 * pair);
@@ -178,10 +209,11 @@ struct Q5_K {
     return _mm_or_si128(low, _mm_and_si128(set, _mm_set1_epi8(16)));
   }
 
+  static inline void read_scales(Bytes b, Scales& scales) { scales_and_minima(b, scales.at); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    alignas(32) float s[16];
-    scales_and_minima(b, s);
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
     for (int group = 0; group < 8; ++group) {
       for (int part = 0; part < 2; ++part) {
         const __m128i q = load16(b + 48 + group / 2 * 32 + 16 * part);
@@ -197,11 +229,14 @@ struct Q6_K {
   static constexpr int kValues = 256;
   static constexpr int kBytes = 210;
 
+  static inline void read_scales(Bytes b, Scales& scales) {
+    store(scales.at, mul(half(b + 208), widen_signed(load16(b + 192))));
+    store(scales.at + 8, mul(half(b + 208), widen_signed(load16(b + 200))));
+  }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    alignas(32) float s[16];
-    store(s, mul(half(b + 208), widen_signed(load16(b + 192))));
-    store(s + 8, mul(half(b + 208), widen_signed(load16(b + 200))));
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
     const __m128i high_bits = _mm_set1_epi8(0x30);
     const __m128i bias = _mm_set1_epi8(32);
     for (int group = 0; group < 16; ++group) {

@@ -53,15 +53,31 @@ inline Vec look_up(Vec table, __m512i index) { return _mm512_permutexvar_ps(inde
 
 inline __m512i high_halves(__m512i bytes) { return _mm512_srli_epi32(bytes, 4); }
 
-// Each struct: how many values and bytes, and each(block, sink), which calls sink(i, v) with values
-// 16·i … 16·i + 15.
+// A block's scales as floats in memory, because a broadcast from there is a load, where one from a
+// register costs the port that the table look-ups need (measured: a third of the time of Q4_1).
+struct Scales {
+  alignas(64) float at[16];
+};
+
+// Keeps the compiler from turning the broadcasts into shuffles of a register again.
+inline void settle(Scales& scales) { asm("" : "+m"(scales)); }
+
+// For blocks that begin with one or two halves: these are at[0] and at[1].
+inline void read_halves(Bytes b, Scales& scales) {
+  _mm_store_ps(scales.at, _mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(b))));
+}
+
+// Each struct: how many values and bytes; read_scales; and each(block, scales, sink), which calls
+// sink(i, v) with values 16·i … 16·i + 15.
 struct Q4_0 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 18;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec table = mul(half(b), sub(iota(), broadcast(8.0F)));
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec table = mul(broadcast(s.at[0]), sub(iota(), broadcast(8.0F)));
     const __m512i q = widen(load16(b + 2));
     sink(0, look_up(table, q));
     sink(1, look_up(table, high_halves(q)));
@@ -72,30 +88,47 @@ struct Q4_1 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 20;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec table = fma(half(b), iota(), half(b + 2));
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec table = fma(broadcast(s.at[0]), iota(), broadcast(s.at[1]));
     const __m512i q = widen(load16(b + 4));
     sink(0, look_up(table, q));
     sink(1, look_up(table, high_halves(q)));
   }
 };
 
+// Rotations to the left that bring bit first + lane of 32 to bit 4.
+inline __m512i to_bit_4(int first) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_sub_epi32(_mm512_set1_epi32(36 - first), lane);
+}
+
+// Bit 4 of `high`, the rest of `low`: an index into two tables of 16, whose higher bits vpermt2ps
+// does not look at.
+inline __m512i five_bits(__m512i low, __m512i high) {
+  return _mm512_ternarylogic_epi32(_mm512_set1_epi32(16), high, low, 0xCA);  // choose bit by bit
+}
+
 struct Q5_0 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 22;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec d = half(b);
-    const Vec table = mul(d, sub(iota(), broadcast(16.0F)));
-    const Vec sixteen = mul(d, broadcast(16.0F));  // the fifth bit adds it; the sum is exact
-    const std::uint32_t high = word32(b + 2);
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec d = broadcast(s.at[0]);
+    const Vec lower = mul(d, sub(iota(), broadcast(16.0F)));  // without the fifth bit
+    const Vec upper = mul(d, iota());
+    const __m512i high = _mm512_set1_epi32(static_cast<int>(word32(b + 2)));
     const __m512i q = widen(load16(b + 6));
-    const Vec low = look_up(table, q);
-    sink(0, _mm512_mask_add_ps(low, static_cast<__mmask16>(high), low, sixteen));
-    const Vec up = look_up(table, high_halves(q));
-    sink(1, _mm512_mask_add_ps(up, static_cast<__mmask16>(high >> 16), up, sixteen));
+    sink(0,
+         _mm512_permutex2var_ps(lower, five_bits(q, _mm512_rolv_epi32(high, to_bit_4(0))), upper));
+    sink(1,
+         _mm512_permutex2var_ps(
+             lower, five_bits(high_halves(q), _mm512_rolv_epi32(high, to_bit_4(16))), upper));
   }
 };
 
@@ -103,19 +136,21 @@ struct Q5_1 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 24;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec d = half(b);
-    const Vec m = half(b + 2);
-    const Vec table = fma(d, iota(), m);
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec d = broadcast(s.at[0]);
+    const Vec m = broadcast(s.at[1]);
+    const Vec lower = fma(d, iota(), m);  // without the fifth bit
     const Vec upper = fma(d, add(iota(), broadcast(16.0F)), m);
-    const std::uint32_t high = word32(b + 4);
+    const __m512i high = _mm512_set1_epi32(static_cast<int>(word32(b + 4)));
     const __m512i q = widen(load16(b + 8));
-    sink(0, _mm512_mask_permutexvar_ps(look_up(table, q), static_cast<__mmask16>(high), q, upper));
-    const __m512i h = high_halves(q);
+    sink(0,
+         _mm512_permutex2var_ps(lower, five_bits(q, _mm512_rolv_epi32(high, to_bit_4(0))), upper));
     sink(1,
-         _mm512_mask_permutexvar_ps(
-             look_up(table, h), static_cast<__mmask16>(high >> 16), h, upper));
+         _mm512_permutex2var_ps(
+             lower, five_bits(high_halves(q), _mm512_rolv_epi32(high, to_bit_4(16))), upper));
   }
 };
 
@@ -123,9 +158,11 @@ struct Q8_0 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = 34;
 
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    const Vec d = half(b);
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec d = broadcast(s.at[0]);
     sink(0, mul(d, widen_signed(load16(b + 2))));
     sink(1, mul(d, widen_signed(load16(b + 18))));
   }
@@ -151,10 +188,11 @@ struct Q4_K {
   static constexpr int kValues = 256;
   static constexpr int kBytes = 144;
 
+  static inline void read_scales(Bytes b, Scales& scales) { scales_and_minima(b, scales.at); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    alignas(64) float s[16];
-    scales_and_minima(b, s);
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
 #pragma GCC unroll 4
     for (int pair = 0; pair < 4; ++pair) {
       const Vec low = _mm512_fmsub_ps(broadcast(s[2 * pair]), iota(), broadcast(s[8 + 2 * pair]));
@@ -184,10 +222,11 @@ struct Q5_K {
     return _mm512_mask_permutexvar_ps(look_up(table, q), mask, q, upper);
   }
 
+  static inline void read_scales(Bytes b, Scales& scales) { scales_and_minima(b, scales.at); }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    alignas(64) float s[16];
-    scales_and_minima(b, s);
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
     const __m128i high0 = load16(b + 16);
     const __m128i high1 = load16(b + 32);
 #pragma GCC unroll 4
@@ -206,10 +245,13 @@ struct Q6_K {
   static constexpr int kValues = 256;
   static constexpr int kBytes = 210;
 
+  static inline void read_scales(Bytes b, Scales& scales) {
+    store(scales.at, mul(half(b + 208), widen_signed(load16(b + 192))));
+  }
+
   template <typename Sink>
-  static inline void each(Bytes b, Sink sink) {
-    alignas(64) float s[16];
-    store(s, mul(half(b + 208), widen_signed(load16(b + 192))));
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
     const __m256i low_bits = _mm256_set1_epi8(15);
     const __m256i high_bits = _mm256_set1_epi8(0x30);
     const __m256i bias = _mm256_set1_epi8(32);

@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::int32_t kPanelRows = 16;    // = kLinearPanelRows
 constexpr std::int32_t kXBytes = 1 << 20;  // of x that stay in the L2 cache while panels pass by
-constexpr int kPrefetchBytes = 1024;
+constexpr std::int32_t kXValues = 768;     // of a row of x that stay in the L1 cache meanwhile
+constexpr int kRowsAhead = 4;              // weight rows that are asked for in advance
 
 inline std::int32_t padded(std::int32_t k) { return (k + 15) / 16 * 16; }
 
@@ -28,35 +29,66 @@ inline void finish(
   }
 }
 
+// Asks for one block. The hardware's own prefetcher loses too much at the ends of rows and pages:
+// without this a single row of x ran at half the speed (measured with weights in memory).
+template <typename Type>
+inline void prefetch(const std::uint8_t* block) {
+#pragma GCC unroll 4
+  for (int line = 0; line < Type::kBytes; line += 64) __builtin_prefetch(block + line, 0, 2);
+}
+
 template <typename Type>
 inline void expand_blocks(const std::uint8_t* block, std::int32_t k, float* out) {
+  const std::ptrdiff_t ahead =
+      kRowsAhead * (static_cast<std::ptrdiff_t>(k) / Type::kValues * Type::kBytes);
   for (std::int32_t i = 0; i < k; i += Type::kValues) {
+    Scales scales;
+    prefetch<Type>(block + ahead);
+    Type::read_scales(block, scales);
+    settle(scales);
     Type::each(
-        block, [&](int part, Vec w) __attribute__((always_inline)) {
+        block, scales, [&](int part, Vec w) __attribute__((always_inline)) {
           store(out + i + part * kLanes, w);
         });
     block += Type::kBytes;
   }
 }
 
-// Four columns of a single row.
+// sum + one block of weights · x. By value: a sum that something refers to would live in memory.
+template <typename Type>
+inline Vec add_block(const std::uint8_t* block, const Scales& scales, const float* x, Vec sum) {
+  Type::each(
+      block, scales, [&](int part, Vec w) __attribute__((always_inline)) {
+        sum = fma(w, load(x + part * kLanes), sum);
+      });
+  return sum;
+}
+
+// Four columns of a single row. Asks for the four rows after these while it computes.
 template <typename Type>
 inline __m128 dot4(const float* x, const std::uint8_t* const (&weights)[4], std::int32_t k) {
-  Vec sum[4] = {zero(), zero(), zero(), zero()};
+  Vec sum0 = zero();
+  Vec sum1 = zero();
+  Vec sum2 = zero();
+  Vec sum3 = zero();
+  const std::ptrdiff_t ahead =
+      kRowsAhead * (static_cast<std::ptrdiff_t>(k) / Type::kValues * Type::kBytes);
   std::ptrdiff_t offset = 0;
   for (std::int32_t i = 0; i < k; i += Type::kValues) {
+    Scales scales[4];
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
-      const std::uint8_t* block = weights[j] + offset;
-      __builtin_prefetch(block + kPrefetchBytes);
-      Type::each(
-          block, [&](int part, Vec w) __attribute__((always_inline)) {
-            sum[j] = fma(w, load(x + i + part * kLanes), sum[j]);
-          });
+      prefetch<Type>(weights[j] + offset + ahead);
+      Type::read_scales(weights[j] + offset, scales[j]);
+      settle(scales[j]);
     }
+    sum0 = add_block<Type>(weights[0] + offset, scales[0], x + i, sum0);
+    sum1 = add_block<Type>(weights[1] + offset, scales[1], x + i, sum1);
+    sum2 = add_block<Type>(weights[2] + offset, scales[2], x + i, sum2);
+    sum3 = add_block<Type>(weights[3] + offset, scales[3], x + i, sum3);
     offset += Type::kBytes;
   }
-  return sum_lanes4(sum[0], sum[1], sum[2], sum[3]);
+  return sum_lanes4(sum0, sum1, sum2, sum3);
 }
 
 template <typename Type>
@@ -72,21 +104,34 @@ inline void linear_one_row(const Linear& op, std::int32_t begin, std::int32_t en
   }
 }
 
-// The sums of Rows rows of x with four rows of an expanded panel, whose rows are padded with zeros.
+// A stretch of k of a few rows of x and four rows of an expanded panel, whose rows are padded with
+// zeros.
+struct Stretch {
+  const Linear& op;
+  std::int32_t row;     // of x and y
+  std::int32_t column;  // of y
+  int count;            // columns that exist
+  const float* panel;   // [4, padded(k)]
+  std::int32_t begin;   // of k
+  std::int32_t end;
+  float* sums;  // [rows, 4, lanes]: carried from one stretch to the next
+};
+
 template <int Rows>
-inline void dot_panel(
-    const Linear& op, std::int32_t row, std::int32_t column, int count, const float* panel) {
-  const std::ptrdiff_t k = op.k;
-  const std::ptrdiff_t stride = padded(op.k);
-  const float* x = op.x + row * k;
+inline void dot_panel(const Stretch& s) {
+  const std::ptrdiff_t k = s.op.k;
+  const std::ptrdiff_t stride = padded(s.op.k);
+  const float* x = s.op.x + s.row * k;
+  const float* panel = s.panel;
   Vec sum[Rows][4];
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) sum[r][j] = zero();
+    for (int j = 0; j < 4; ++j)
+      sum[r][j] = s.begin == 0 ? zero() : load(s.sums + (4 * r + j) * kLanes);
   }
-  std::ptrdiff_t i = 0;
-  for (; i + kLanes <= k; i += kLanes) {
+  std::ptrdiff_t i = s.begin;
+  for (; i + kLanes <= s.end; i += kLanes) {
     Vec xs[Rows];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) xs[r] = load(x + r * k + i);
@@ -97,7 +142,7 @@ inline void dot_panel(
       for (int r = 0; r < Rows; ++r) sum[r][j] = fma(w, xs[r], sum[r][j]);
     }
   }
-  if (i < k) {
+  if (i < s.end) {
     for (int j = 0; j < 4; ++j) {
       const Vec w = load(panel + j * stride + i);
       for (int r = 0; r < Rows; ++r) {
@@ -107,38 +152,59 @@ inline void dot_panel(
   }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
-    finish(op, row + r, column, count, sum_lanes4(sum[r][0], sum[r][1], sum[r][2], sum[r][3]));
+    if (s.end == s.op.k) {
+      finish(s.op,
+             s.row + r,
+             s.column,
+             s.count,
+             sum_lanes4(sum[r][0], sum[r][1], sum[r][2], sum[r][3]));
+      continue;
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) store(s.sums + (4 * r + j) * kLanes, sum[r][j]);
   }
 }
 
-inline void dot_rows(const Linear& op,
-                     std::int32_t row,
-                     int rows,
-                     std::int32_t column,
-                     int count,
-                     const float* panel) {
+inline void dot_stretch(const Stretch& s, int rows) {
   switch (rows) {
     case 1:
-      return dot_panel<1>(op, row, column, count, panel);
+      return dot_panel<1>(s);
     case 2:
-      return dot_panel<2>(op, row, column, count, panel);
+      return dot_panel<2>(s);
     case 3:
-      return dot_panel<3>(op, row, column, count, panel);
+      return dot_panel<3>(s);
 #if defined(__AVX512F__)
     case 4:
-      return dot_panel<4>(op, row, column, count, panel);
+      return dot_panel<4>(s);
     case 5:
-      return dot_panel<5>(op, row, column, count, panel);
+      return dot_panel<5>(s);
     case 6:
-      return dot_panel<6>(op, row, column, count, panel);
+      return dot_panel<6>(s);
 #endif
     default:
       __builtin_trap();
   }
 }
 
-// Rows [begin, end) of x with `columns` expanded weight rows; rows are split into blocks of nearly
-// equal size.
+// A block of `rows` ≤ kDotRows rows of x with `columns` expanded weight rows.
+inline void dot_rows(const Linear& op,
+                     std::int32_t row,
+                     int rows,
+                     std::int32_t column,
+                     std::int32_t columns,
+                     const float* panel) {
+  alignas(64) float sums[kPanelRows / 4][kDotRows * 4 * kLanes];
+  for (std::int32_t begin = 0; begin < op.k; begin += kXValues) {
+    const std::int32_t end = op.k - begin < kXValues ? op.k : begin + kXValues;
+    for (std::int32_t j = 0; j < columns; j += 4) {
+      const int count = columns - j < 4 ? columns - j : 4;
+      const float* four = panel + static_cast<std::ptrdiff_t>(j) * padded(op.k);
+      dot_stretch({op, row, column + j, count, four, begin, end, sums[j / 4]}, rows);
+    }
+  }
+}
+
+// Rows [begin, end) of x, in blocks of nearly equal size.
 inline void dot_all_rows(const Linear& op,
                          std::int32_t begin,
                          std::int32_t end,
@@ -148,11 +214,7 @@ inline void dot_all_rows(const Linear& op,
   std::int32_t blocks = (end - begin + kDotRows - 1) / kDotRows;
   for (std::int32_t row = begin; row < end; --blocks) {
     const std::int32_t rows = (end - row + blocks - 1) / blocks;
-    for (std::int32_t j = 0; j < columns; j += 4) {
-      const int count = columns - j < 4 ? columns - j : 4;
-      dot_rows(
-          op, row, rows, column + j, count, panel + static_cast<std::ptrdiff_t>(j) * padded(op.k));
-    }
+    dot_rows(op, row, rows, column, columns, panel);
     row += rows;
   }
 }
@@ -165,10 +227,13 @@ inline void linear_rows(const Linear& op, std::int32_t begin, std::int32_t end, 
   const std::ptrdiff_t bytes = weight_row_bytes(op);
   const std::int32_t fitting = kXBytes / (4 * op.k);
   const std::int32_t x_rows = fitting < 4 * kDotRows ? 4 * kDotRows : fitting;
+  // A panel that few rows of x pass by should stay in the L1 cache; for many, fewer and longer
+  // passes are better.
+  const std::int32_t panel_rows = op.rows <= 2 * kDotRows ? 4 : kPanelRows;
   for (std::int32_t row = 0; row < op.rows; row += x_rows) {
     const std::int32_t row_end = op.rows - row < x_rows ? op.rows : row + x_rows;
-    for (std::int32_t column = begin; column < end; column += kPanelRows) {
-      const std::int32_t columns = end - column < kPanelRows ? end - column : kPanelRows;
+    for (std::int32_t column = begin; column < end; column += panel_rows) {
+      const std::int32_t columns = end - column < panel_rows ? end - column : panel_rows;
       for (std::int32_t j = 0; j < columns; ++j) {
         expand(op.type,
                weights + (column + j) * bytes,
