@@ -39,6 +39,9 @@ std::vector<std::int32_t> Preprocessor::prompt_tokens(const GenerateRequest& req
     case PromptKind::kTokens:
       return request.prompt_tokens;
     case PromptKind::kChat: {
+      if (chat_template_ == nullptr) {
+        throw std::invalid_argument("the model has no chat template: use /v1/completions");
+      }
       std::vector<model::ChatMessage> turns;
       for (const auto& turn : request.messages) turns.push_back({turn.role, turn.content});
       return tokenizer_->encode(chat_template_->render(turns), model::SpecialTokens::kParse);

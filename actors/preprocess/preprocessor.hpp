@@ -18,7 +18,8 @@ using Preprocessed = std::variant<messages::TokenizedRequest, messages::Failure>
 
 class Preprocessor {
  public:
-  // `context_max`: tokens of prompt and answer together, at least 2.
+  // `chat_template` may be null: chat is refused then. `context_max`: tokens of prompt and answer
+  // together, at least 2.
   Preprocessor(std::shared_ptr<const model::Tokenizer> tokenizer,
                std::shared_ptr<const model::ChatTemplate> chat_template,
                std::uint32_t context_max);

@@ -1,0 +1,192 @@
+// The port: frames between stages over real sockets, refusals, and endpoints that cannot be had.
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <future>
+#include <string>
+
+#include "actors/link/port_actor.hpp"
+#include "config/user_error.hpp"
+
+namespace troupe::actors::link {
+namespace {
+
+using messages::Kind;
+
+// What a test's stage received, or what a port refused: one value a future.
+template <class Value>
+struct Mailbox {
+  std::promise<Value> promise;
+  std::future<Value> future = promise.get_future();
+
+  Value wait() {
+    BOOST_REQUIRE(future.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+    return future.get();
+  }
+};
+
+struct Fixture {
+  Fixture() {
+    config.add_message_types<caf::id_block::troupe>();
+    config.set("scheduler.policy", caf::atom("sharing"));
+    system = std::make_unique<caf::actor_system>(config);
+    folder = std::filesystem::temp_directory_path() / ("troupe-port-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder);
+  }
+
+  ~Fixture() {
+    for (const caf::actor& actor : actors)
+      caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+    actors.clear();
+    system.reset();
+    std::filesystem::remove_all(folder);
+  }
+
+  caf::actor port(std::vector<SocketSpec> specs) {
+    actors.push_back(
+        spawn_port(*system,
+                   std::move(specs),
+                   [this](const std::string& socket, std::string_view, const std::string& why) {
+                     if (!refused.exchange(true)) refusal.promise.set_value(socket + ": " + why);
+                   }));
+    return actors.back();
+  }
+
+  // A stage that fulfils a promise with the first request id it gets.
+  caf::actor stage(Mailbox<std::uint64_t>& mailbox) {
+    actors.push_back(system->spawn([&mailbox](caf::event_based_actor* self) -> caf::behavior {
+      return {[&mailbox, self](const messages::CancelRequest& cancel) {
+        mailbox.promise.set_value(cancel.request_id);
+        self->quit();
+      }};
+    }));
+    return actors.back();
+  }
+
+  std::string ipc() const { return "ipc://" + (folder / "link.ipc").string(); }
+
+  caf::actor_system_config config;
+  std::unique_ptr<caf::actor_system> system;
+  std::filesystem::path folder;
+  std::vector<caf::actor> actors;
+  Mailbox<std::string> refusal;
+  std::atomic<bool> refused{false};
+};
+
+SocketRoutes takes_cancels(const caf::actor& stage) {
+  return {.handlers = {{Kind::kCancelRequest, deliver_to<messages::CancelRequest>(stage)}},
+          .raw = {}};
+}
+
+BOOST_FIXTURE_TEST_SUITE(port, Fixture)
+
+BOOST_AUTO_TEST_CASE(a_message_crosses_an_inproc_edge) {
+  Mailbox<std::uint64_t> mailbox;
+  const caf::actor both =
+      port({{.name = "out", .type = SocketType::kPush, .endpoint = "inproc://edge"},
+            {.name = "in", .type = SocketType::kPull, .bind = true, .endpoint = "inproc://edge"}});
+  start_port(both, {{}, takes_cancels(stage(mailbox))});
+  Sender(both, 0, 1).send(messages::CancelRequest{.request_id = 77});
+  BOOST_TEST(mailbox.wait() == 77U);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_sent_before_the_routes_came_is_not_lost) {
+  Mailbox<std::uint64_t> mailbox;
+  const caf::actor both =
+      port({{.name = "out", .type = SocketType::kPush, .endpoint = "inproc://edge"},
+            {.name = "in", .type = SocketType::kPull, .bind = true, .endpoint = "inproc://edge"}});
+  Sender(both, 0, 1).send(messages::CancelRequest{.request_id = 78});
+  start_port(both, {{}, takes_cancels(stage(mailbox))});
+  BOOST_TEST(mailbox.wait() == 78U);
+}
+
+BOOST_AUTO_TEST_CASE(a_router_hears_who_spoke_and_answers_that_peer) {
+  Mailbox<std::uint64_t> mailbox;
+  const caf::actor front =
+      port({{.name = "workers", .type = SocketType::kRouter, .bind = true, .endpoint = ipc()}});
+  const caf::actor worker =
+      port({{.name = "front", .type = SocketType::kDealer, .endpoint = ipc(), .identity = "w#1"}});
+  const Sender to_worker(front, 0, 1);
+  actors.push_back(system->spawn([to_worker](caf::event_based_actor*) -> caf::behavior {
+    return {[to_worker](const std::string& peer, const messages::CancelRequest& cancel) {
+      to_worker.send_to(peer, messages::CancelRequest{.request_id = cancel.request_id + 1});
+    }};
+  }));
+  start_port(front,
+             {{.handlers = {{Kind::kCancelRequest,
+                             deliver_with_peer_to<messages::CancelRequest>(actors.back())}},
+               .raw = {}}});
+  start_port(worker, {takes_cancels(stage(mailbox))});
+  Sender(worker, 0, 1).send(messages::CancelRequest{.request_id = 5});
+  BOOST_TEST(mailbox.wait() == 6U);
+}
+
+BOOST_AUTO_TEST_CASE(a_frame_for_a_peer_that_is_gone_is_refused) {
+  const caf::actor front =
+      port({{.name = "workers", .type = SocketType::kRouter, .bind = true, .endpoint = ipc()}});
+  start_port(front, {{}});
+  Sender(front, 0, 1).send_to("nobody", messages::CancelRequest{});
+  BOOST_TEST(refusal.wait() == "workers: the peer is gone");
+}
+
+BOOST_AUTO_TEST_CASE(a_broken_frame_is_refused_and_the_next_one_is_taken) {
+  Mailbox<std::uint64_t> mailbox;
+  const caf::actor both =
+      port({{.name = "out", .type = SocketType::kPush, .endpoint = "inproc://edge"},
+            {.name = "in", .type = SocketType::kPull, .bind = true, .endpoint = "inproc://edge"}});
+  start_port(both, {{}, takes_cancels(stage(mailbox))});
+  const Sender sender(both, 0, 1);
+  sender.send_frame({}, "rubbish");
+  sender.send(messages::CancelRequest{.request_id = 79});
+  BOOST_TEST(mailbox.wait() == 79U);
+  BOOST_TEST(refusal.wait() == "in: the frame has 7 bytes, a header has 16");
+}
+
+BOOST_AUTO_TEST_CASE(a_kind_that_an_edge_does_not_carry_is_refused) {
+  Mailbox<std::uint64_t> mailbox;
+  const caf::actor both =
+      port({{.name = "out", .type = SocketType::kPush, .endpoint = "inproc://edge"},
+            {.name = "in", .type = SocketType::kPull, .bind = true, .endpoint = "inproc://edge"}});
+  start_port(both, {{}, takes_cancels(stage(mailbox))});
+  Sender(both, 0, 1).send(messages::CancelWork{});
+  BOOST_TEST(refusal.wait() == "in: kind 68 is not taken here");
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_takes_turns) {
+  Mailbox<std::uint64_t> first;
+  Mailbox<std::uint64_t> second;
+  auto handler = deliver_in_turn<messages::CancelRequest>({stage(first), stage(second)});
+  BOOST_TEST(handler({}, messages::encode(messages::CancelRequest{.request_id = 1}, 0)) == "");
+  BOOST_TEST(handler({}, messages::encode(messages::CancelRequest{.request_id = 2}, 0)) == "");
+  BOOST_TEST(first.wait() == 1U);
+  BOOST_TEST(second.wait() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(an_endpoint_in_use_is_named_with_its_remedy) {
+  port({{.name = "a", .type = SocketType::kPull, .bind = true, .endpoint = "tcp://127.0.0.1:*"}});
+  const std::string taken = "inproc://twice";
+  BOOST_CHECK_EXCEPTION(
+      port({{.name = "a", .type = SocketType::kPull, .bind = true, .endpoint = taken},
+            {.name = "b", .type = SocketType::kPull, .bind = true, .endpoint = taken}}),
+      config::UserError,
+      [](const config::UserError& error) {
+        const std::string what = error.what();
+        return what.find("link b: cannot listen on inproc://twice") == 0 &&
+               what.find("choose another") != std::string::npos;
+      });
+}
+
+BOOST_AUTO_TEST_CASE(an_endpoint_that_is_none_is_named) {
+  BOOST_CHECK_EXCEPTION(port({{.name = "a", .type = SocketType::kPush, .endpoint = "nonsense"}}),
+                        config::UserError,
+                        [](const config::UserError& error) {
+                          return std::string(error.what()).find("correct the endpoint") !=
+                                 std::string::npos;
+                        });
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace troupe::actors::link
