@@ -1,0 +1,89 @@
+// A random model of a few layers in memory, small enough for sanitizers, with weights of mixed
+// types.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/kernels/random_weights.hpp"
+#include "tests/support/gguf_builder.hpp"
+
+namespace troupe::tests {
+
+struct TinyModel {
+  std::string family = "llama";
+  std::uint32_t layers = 2;
+  std::uint32_t hidden = 256;
+  std::uint32_t heads = 4;
+  std::uint32_t kv_heads = 2;
+  std::uint32_t feed_forward = 288;
+  std::uint32_t vocab = 67;
+  std::string leave_out;  // a tensor that is missing
+  std::string narrow;     // a tensor that has one row too few
+  bool tied = true;
+
+  GgufBuilder builder() const {
+    GgufBuilder gguf;
+    const auto key = [&](const char* name) { return family + "." + name; };
+    gguf.string("general.architecture", family);
+    gguf.uint32(key("block_count"), layers).uint32(key("embedding_length"), hidden);
+    gguf.uint32(key("attention.head_count"), heads)
+        .uint32(key("attention.head_count_kv"), kv_heads);
+    gguf.uint32(key("feed_forward_length"), feed_forward).uint32(key("context_length"), 2048);
+    gguf.float32(key("attention.layer_norm_rms_epsilon"), 1e-5F);
+    add_all(gguf);
+    return gguf;
+  }
+
+  std::vector<std::byte> build() const { return builder().build(); }
+
+ private:
+  using Type = kernels::TensorType;
+
+  void add_all(GgufBuilder& gguf) const {
+    const std::uint32_t keys = hidden / heads * kv_heads;
+    matrix(gguf, "token_embd.weight", Type::kQ8_0, hidden, vocab);
+    vector(gguf, "output_norm.weight", hidden);
+    if (!tied) matrix(gguf, "output.weight", Type::kF16, hidden, vocab);
+    for (std::uint32_t layer = 0; layer < layers; ++layer) {
+      const std::string prefix = "blk." + std::to_string(layer) + ".";
+      vector(gguf, prefix + "attn_norm.weight", hidden);
+      matrix(gguf, prefix + "attn_q.weight", Type::kQ4_1, hidden, hidden);
+      matrix(gguf, prefix + "attn_k.weight", Type::kQ5_0, hidden, keys);
+      matrix(gguf, prefix + "attn_v.weight", Type::kQ6_K, hidden, keys);
+      matrix(gguf, prefix + "attn_output.weight", Type::kQ4_K, hidden, hidden);
+      vector(gguf, prefix + "ffn_norm.weight", hidden);
+      matrix(gguf, prefix + "ffn_gate.weight", Type::kQ4_1, hidden, feed_forward);
+      matrix(gguf, prefix + "ffn_up.weight", Type::kQ8_0, hidden, feed_forward);
+      matrix(gguf, prefix + "ffn_down.weight", Type::kBF16, feed_forward, hidden);
+      if (family != "qwen2") continue;
+      vector(gguf, prefix + "attn_q.bias", hidden);
+      vector(gguf, prefix + "attn_k.bias", keys);
+      vector(gguf, prefix + "attn_v.bias", keys);
+    }
+  }
+
+  void matrix(GgufBuilder& gguf,
+              const std::string& name,
+              Type type,
+              std::uint32_t columns,
+              std::uint32_t rows) const {
+    if (name == leave_out) return;
+    if (name == narrow) --rows;
+    const auto seed = static_cast<std::uint32_t>(std::hash<std::string>()(name));
+    const auto data = kernels::random_weights(
+        type, static_cast<std::int32_t>(columns), static_cast<std::int32_t>(rows), seed);
+    gguf.tensor(name, type, {columns, rows}, data);
+  }
+
+  void vector(GgufBuilder& gguf, const std::string& name, std::uint32_t size) const {
+    if (name == leave_out) return;
+    const std::vector<float> values =
+        kernels::random_floats(size, size + static_cast<std::uint32_t>(name.size()));
+    gguf.tensor_f32(name, {size}, values);
+  }
+};
+
+}  // namespace troupe::tests

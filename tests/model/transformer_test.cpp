@@ -1,0 +1,246 @@
+#include "model/transformer.hpp"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "config/user_error.hpp"
+#include "model/gguf.hpp"
+#include "model/kv_cache.hpp"
+#include "tests/kernels/backends.hpp"
+#include "tests/model/tiny_model.hpp"
+
+namespace troupe::model {
+namespace {
+
+constexpr std::int32_t kTokensMax = 64;
+constexpr std::int32_t kBlocks = 40;
+
+// A model with its file's bytes and a cache.
+struct Engine {
+  Engine(const tests::TinyModel& model, kernels::Device& device)
+      : bytes(model.build()),
+        file(GgufFile::parse(bytes, "tiny.gguf")),
+        transformer(file, device, kTokensMax),
+        cache(device, transformer.architecture(), kBlocks) {}
+
+  std::size_t vocab() const { return static_cast<std::size_t>(transformer.architecture().vocab); }
+
+  std::vector<std::byte> bytes;
+  GgufFile file;
+  Transformer transformer;
+  KvCache cache;
+};
+
+std::vector<std::int32_t> random_tokens(std::size_t count, std::uint32_t seed) {
+  std::mt19937 bits(seed);
+  std::vector<std::int32_t> tokens(count);
+  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(bits() % 67);
+  return tokens;
+}
+
+// One sequence on its way through the engine.
+struct Sequence {
+  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> blocks;
+  std::size_t done = 0;
+  std::vector<float> logits;  // [done, vocab]
+
+  std::size_t left() const { return tokens.size() - done; }
+
+  SequenceSlice next(std::size_t count) const {
+    return {std::span(tokens).subspan(done, count),
+            static_cast<std::int32_t>(done),
+            blocks,
+            static_cast<std::int32_t>(count)};
+  }
+};
+
+void step(Engine& engine, std::vector<std::pair<Sequence*, std::size_t>> parts) {
+  std::vector<SequenceSlice> slices;
+  std::size_t rows = 0;
+  for (const auto& [sequence, count] : parts) {
+    slices.push_back(sequence->next(count));
+    rows += count;
+  }
+  std::vector<float> logits(rows * engine.vocab());
+  engine.transformer.forward(slices, engine.cache, logits);
+  auto from = logits.begin();
+  for (auto& [sequence, count] : parts) {
+    const auto to = from + static_cast<std::ptrdiff_t>(count * engine.vocab());
+    sequence->logits.insert(sequence->logits.end(), from, to);
+    sequence->done += count;
+    from = to;
+  }
+}
+
+Sequence alone(Engine& engine, std::vector<std::int32_t> tokens, std::size_t chunk) {
+  Sequence sequence{std::move(tokens), {}, 0, {}};
+  for (std::int32_t i = 0; i < blocks_for(static_cast<std::int32_t>(sequence.tokens.size())); ++i)
+    sequence.blocks.push_back(i);
+  while (sequence.left() > 0) step(engine, {{&sequence, std::min(chunk, sequence.left())}});
+  return sequence;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+std::string error_of(const tests::TinyModel& model) {
+  const auto device = kernels::make_cpu_device(1);
+  try {
+    Engine engine(model, *device);
+  } catch (const config::UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+const tests::TinyModel kFamilies[] = {{}, {.family = "qwen2", .tied = false}};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(transformer)
+
+BOOST_AUTO_TEST_CASE(logits_are_finite_and_differ_from_position_to_position) {
+  for (const auto& device : kernels::all_cpu_devices(1)) {
+    Engine engine(kFamilies[0], *device);
+    const Sequence sequence = alone(engine, random_tokens(20, 1), 20);
+    BOOST_TEST(std::all_of(
+        sequence.logits.begin(), sequence.logits.end(), [](float x) { return std::isfinite(x); }));
+    BOOST_TEST(!std::equal(
+        sequence.logits.begin(), sequence.logits.begin() + 67, sequence.logits.begin() + 67));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(chunking_does_not_change_a_bit) {
+  for (const auto& device : kernels::all_cpu_devices(2)) {
+    for (const tests::TinyModel& family : kFamilies) {
+      Engine engine(family, *device);
+      const auto tokens = random_tokens(device->backend() == "scalar" ? 40 : 300, 2);
+      const Sequence whole = alone(engine, tokens, 64);
+      for (const std::size_t chunk : {std::size_t{1}, std::size_t{7}, std::size_t{33}}) {
+        BOOST_TEST(same_bits(alone(engine, tokens, chunk).logits, whole.logits));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(threads_do_not_change_a_bit) {
+  const auto one = kernels::all_cpu_devices(1);
+  const auto three = kernels::all_cpu_devices(3);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    Engine a(kFamilies[1], *one[i]);
+    Engine b(kFamilies[1], *three[i]);
+    const auto tokens = random_tokens(50, 3);
+    BOOST_TEST(same_bits(alone(a, tokens, 50).logits, alone(b, tokens, 50).logits));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(any_schedule_of_any_company_gives_each_sequence_its_own_bits) {
+  for (const auto& device : kernels::all_cpu_devices(2)) {
+    const std::size_t length_max = device->backend() == "scalar" ? 30 : 280;
+    Engine engine(kFamilies[0], *device);
+    for (std::uint32_t seed = 0; seed < 4; ++seed) {
+      std::mt19937 bits(seed);
+      std::vector<std::int32_t> free_blocks(kBlocks);
+      for (std::int32_t i = 0; i < kBlocks; ++i) free_blocks[static_cast<std::size_t>(i)] = i;
+      std::shuffle(free_blocks.begin(), free_blocks.end(), bits);
+      std::vector<Sequence> sequences(4);
+      for (Sequence& sequence : sequences) {
+        sequence.tokens =
+            random_tokens(1 + bits() % length_max, static_cast<std::uint32_t>(bits()));
+        const auto blocks =
+            static_cast<std::size_t>(blocks_for(static_cast<std::int32_t>(sequence.tokens.size())));
+        sequence.blocks.assign(free_blocks.end() - static_cast<std::ptrdiff_t>(blocks),
+                               free_blocks.end());
+        free_blocks.resize(free_blocks.size() - blocks);
+      }
+      for (bool busy = true; busy;) {
+        std::vector<std::pair<Sequence*, std::size_t>> parts;
+        std::size_t room = kTokensMax;
+        busy = false;
+        for (Sequence& sequence : sequences) {
+          busy = busy || sequence.left() > 0;
+          const std::size_t most = std::min(room, sequence.left());
+          if (most == 0 || bits() % 3 == 0) continue;
+          const std::size_t count = bits() % 2 == 0 ? 1 : 1 + bits() % most;
+          parts.emplace_back(&sequence, count);
+          room -= count;
+        }
+        std::shuffle(parts.begin(), parts.end(), bits);
+        if (!parts.empty()) step(engine, parts);
+      }
+      for (const Sequence& sequence : sequences) {
+        BOOST_TEST(same_bits(alone(engine, sequence.tokens, 64).logits, sequence.logits));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(only_the_wanted_rows_are_computed_and_they_are_the_last_ones) {
+  const auto device = kernels::make_cpu_device(1);
+  Engine engine(kFamilies[0], *device);
+  const auto tokens = random_tokens(12, 5);
+  const Sequence all = alone(engine, tokens, 12);
+  const std::int32_t block[] = {3};
+  const std::int32_t other[] = {4};
+  const SequenceSlice slices[] = {{tokens, 0, block, 2}, {tokens, 0, other, 0}};
+  std::vector<float> logits(2 * engine.vocab());
+  engine.transformer.forward(slices, engine.cache, logits);
+  BOOST_TEST(std::equal(
+      logits.begin(), logits.end(), all.logits.end() - static_cast<std::ptrdiff_t>(logits.size())));
+}
+
+BOOST_AUTO_TEST_CASE(backends_agree_within_rounding) {
+  const auto devices = kernels::all_cpu_devices(1);
+  const auto tokens = random_tokens(40, 6);
+  Engine scalar(kFamilies[1], *devices.back());
+  const Sequence expected = alone(scalar, tokens, 40);
+  float largest = 0;
+  for (const float logit : expected.logits) largest = std::max(largest, std::abs(logit));
+  for (const auto& device : devices) {
+    Engine engine(kFamilies[1], *device);
+    const Sequence found = alone(engine, tokens, 40);
+    float error = 0;
+    for (std::size_t i = 0; i < found.logits.size(); ++i) {
+      error = std::max(error, std::abs(found.logits[i] - expected.logits[i]));
+    }
+    BOOST_TEST(
+        error <
+        1e-3F *
+            largest);  // two random layers multiply rounding errors of 2^-24 a thousandfold at most
+  }
+}
+
+BOOST_AUTO_TEST_CASE(numerics_id_names_weights_and_backend) {
+  const auto devices = kernels::all_cpu_devices(1);
+  std::vector<std::string> ids;
+  for (const auto& device : devices) {
+    Engine engine(kFamilies[0], *device);
+    Engine again(kFamilies[0], *device);
+    Engine other(kFamilies[1], *device);
+    BOOST_TEST(engine.transformer.numerics_id() == again.transformer.numerics_id());
+    BOOST_TEST(engine.transformer.numerics_id() != other.transformer.numerics_id());
+    ids.push_back(engine.transformer.numerics_id());
+  }
+  BOOST_TEST((std::adjacent_find(ids.begin(), ids.end()) == ids.end()));
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_or_misshapen_tensor_is_named) {
+  const std::string missing = error_of({.leave_out = "blk.1.ffn_up.weight"});
+  BOOST_TEST(missing.find("tiny.gguf") != std::string::npos);
+  BOOST_TEST(missing.find("blk.1.ffn_up.weight") != std::string::npos);
+  const std::string narrow = error_of({.narrow = "blk.0.attn_k.weight"});
+  BOOST_TEST(narrow.find("blk.0.attn_k.weight") != std::string::npos);
+  BOOST_TEST(narrow.find("[256, 127]") != std::string::npos);
+  BOOST_TEST(narrow.find("[256, 128]") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace troupe::model
