@@ -1,0 +1,170 @@
+#include "apps/bench.hpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "apps/bench_runner.hpp"
+#include "apps/calibration.hpp"
+#include "apps/interrupt.hpp"
+#include "apps/loaded_model.hpp"
+#include "apps/model_facts.hpp"
+#include "apps/model_flags.hpp"
+#include "apps/progress.hpp"
+#include "config/user_error.hpp"
+
+namespace troupe::apps {
+namespace {
+
+using config::UserError;
+using Json = nlohmann::ordered_json;
+
+constexpr int kSchemaVersion = 1;
+// As many as a batch of the server may hold.
+constexpr std::int64_t kBatchMax = 1024;
+constexpr std::int64_t kRepeatMax = 1000;
+
+struct Flags {
+  ModelFlags model;
+  std::int64_t prompt = 512;
+  std::int64_t generate = 64;
+  std::int64_t repeat = 3;
+  std::vector<std::int64_t> batches{1, 8, 16, 32};
+  bool json = false;
+};
+
+std::int32_t in_range(const char* flag, std::int64_t value, std::int64_t max) {
+  if (value >= 1 && value <= max) return static_cast<std::int32_t>(value);
+  throw UserError(std::string(flag) + " must be between 1 and " + std::to_string(max) + ", not " +
+                  std::to_string(value));
+}
+
+BenchPlan plan_of(const Flags& flags, const LoadedModel& model) {
+  BenchPlan plan{.prompt = in_range("--prompt", flags.prompt, model.context_max),
+                 .generate = in_range("--generate", flags.generate, model.context_max),
+                 .repeat = in_range("--repeat", flags.repeat, kRepeatMax),
+                 .batches = {}};
+  for (const std::int64_t batch : flags.batches) {
+    plan.batches.push_back(in_range("--batch", batch, kBatchMax));
+  }
+  check_plan(plan, model);
+  return plan;
+}
+
+// A batch size with what the machine gave just before it.
+struct Row {
+  BenchResult result;
+  Calibration calibration;
+};
+
+Json to_json(const Calibration& calibration) {
+  Json json{{"amx_int8_tops", nullptr}, {"memory_read_gb_per_s", calibration.memory_read_gb_per_s}};
+  if (calibration.amx_int8_tops) json["amx_int8_tops"] = *calibration.amx_int8_tops;
+  return json;
+}
+
+Json to_json(const MachineFacts& machine, int threads) {
+  return {{"cpu", machine.cpu},
+          {"cores", machine.cores},
+          {"threads", threads},
+          {"memory_bytes", machine.memory_bytes},
+          {"isa", machine.isa}};
+}
+
+Json range_json(const Rates& rates) { return {rates.sorted.front(), rates.sorted.back()}; }
+
+Json to_json(const Row& row, const BenchPlan& plan, const std::string& kv) {
+  return {{"batch", row.result.batch},
+          {"prefill_tokens_per_s", row.result.prefill.median()},
+          {"decode_tokens_per_s", row.result.decode.median()},
+          {"context", plan.context()},
+          {"kv", kv},
+          {"prompt", plan.prompt},
+          {"generate", plan.generate},
+          {"repeat", plan.repeat},
+          {"prefill_min_max", range_json(row.result.prefill)},
+          {"decode_min_max", range_json(row.result.decode)},
+          {"calibration", to_json(row.calibration)}};
+}
+
+void print_table(const std::vector<Row>& rows) {
+  std::printf("%5s  %28s  %28s  %10s  %10s\n",
+              "batch",
+              "prefill tokens/s (min–max)",
+              "decode tokens/s (min–max)",
+              "AMX TOPS",
+              "read GB/s");
+  for (const Row& row : rows) {
+    const Rates& prefill = row.result.prefill;
+    const Rates& decode = row.result.decode;
+    std::printf("%5d  %10.1f (%6.1f–%6.1f)  %10.1f (%6.1f–%6.1f)  %10.2f  %10.1f\n",
+                row.result.batch,
+                prefill.median(),
+                prefill.sorted.front(),
+                prefill.sorted.back(),
+                decode.median(),
+                decode.sorted.front(),
+                decode.sorted.back(),
+                row.calibration.amx_int8_tops.value_or(0.0),
+                row.calibration.memory_read_gb_per_s);
+  }
+}
+
+int run_bench(const Flags& flags) {
+  const config::NodeConfig config = local_config(flags.model);
+  watch_interrupts();
+  Progress progress("loading " + config.model.file.string());
+  const LoadedModel model = load_model(config.model);
+  const BenchPlan plan = plan_of(flags, model);
+  const int threads = make_device(config)->threads();
+  BenchRunner runner(
+      model, config, plan, [&](const std::string& text) { progress.update(text); }, interrupted);
+  runner.warm_up();
+  std::vector<Row> rows;
+  for (const std::int32_t batch : plan.batches) {
+    const Calibration calibration = calibrate(threads);
+    rows.push_back({runner.measure(batch), calibration});
+    if (interrupted()) return kInterruptedExitCode;
+  }
+  progress.finish();
+  if (!flags.json) {
+    print_table(rows);
+    return std::fflush(stdout) == 0 ? 0 : 1;
+  }
+  Json json{{"schema_version", kSchemaVersion},
+            {"numerics_id", runner.numerics_id()},
+            {"model", model.alias},
+            {"machine", to_json(machine_facts(), threads)},
+            {"calibration", to_json(rows.front().calibration)},
+            {"results", Json::array()}};
+  const std::string kv = kv_type_name(model.architecture);
+  for (const Row& row : rows) json["results"].push_back(to_json(row, plan, kv));
+  std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int& exit_code) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand(
+      "bench", "The engine alone: tokens/s of prefill and decode for each batch size.");
+  flags->model.add_to(*command);
+  command->add_option("--prompt", flags->prompt, "tokens of each prompt")->capture_default_str();
+  command->add_option("--generate", flags->generate, "decode steps of one measurement")
+      ->capture_default_str();
+  command->add_option("--batch", flags->batches, "sequences at once, separated by commas")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--repeat", flags->repeat, "measurements; the median counts")
+      ->capture_default_str();
+  command->add_flag("--json", flags->json, "one object with the machine and its calibration");
+  command->callback([flags, &exit_code] { exit_code = run_bench(*flags); });
+}
+
+}  // namespace troupe::apps

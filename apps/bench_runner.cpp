@@ -1,0 +1,163 @@
+#include "apps/bench_runner.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "apps/machine.hpp"
+#include "config/user_error.hpp"
+#include "model/kv_cache.hpp"
+
+namespace troupe::apps {
+namespace {
+
+using config::UserError;
+
+// The rest is for weights and others.
+constexpr std::uint64_t kKvMemoryShare = 2;
+
+std::int32_t largest_batch(const BenchPlan& plan) { return std::ranges::max(plan.batches); }
+
+// The same tokens in every run, another list for each sequence, so that no cache could help.
+std::vector<std::int32_t> fixed_tokens(std::uint64_t seed, std::int32_t count, std::int32_t vocab) {
+  std::minstd_rand generator(static_cast<std::minstd_rand::result_type>(seed));
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
+  for (std::int32_t& token : tokens) {
+    token = static_cast<std::int32_t>(generator() % static_cast<std::uint32_t>(vocab));
+  }
+  return tokens;
+}
+
+}  // namespace
+
+double Rates::median() const {
+  const std::size_t middle = sorted.size() / 2;
+  if (sorted.empty()) return 0.0;
+  return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+void check_plan(const BenchPlan& plan, const LoadedModel& model) {
+  const auto context = static_cast<std::uint32_t>(plan.context());
+  if (context > model.context_max) {
+    throw UserError("--prompt and --generate make a context of " + std::to_string(context) +
+                    " tokens and the model holds " + std::to_string(model.context_max) +
+                    ": lower them");
+  }
+  const std::uint64_t bytes = model::KvCache::block_bytes(model.architecture) *
+                              static_cast<std::uint64_t>(model::blocks_for(plan.context())) *
+                              static_cast<std::uint64_t>(largest_batch(plan));
+  const std::uint64_t budget = memory_limit_bytes() / kKvMemoryShare;
+  if (bytes > budget) {
+    throw UserError("batch " + std::to_string(largest_batch(plan)) + " needs " +
+                    std::to_string(bytes >> 20U) +
+                    " MiB of KV cache and half of this machine's memory is " +
+                    std::to_string(budget >> 20U) + " MiB: lower --batch, --prompt or --generate");
+  }
+}
+
+BenchRunner::BenchRunner(
+    const LoadedModel& model, const config::NodeConfig& config, BenchPlan plan, Say say, Stop stop)
+    : plan_(std::move(plan)),
+      say_(std::move(say)),
+      stop_(std::move(stop)),
+      vocab_(model.architecture.vocab),
+      sequences_max_(static_cast<std::uint32_t>(largest_batch(plan_))),
+      step_tokens_max_(std::max(config.batch.step_tokens_max, sequences_max_)),
+      engine_(*model.file,
+              make_device(config),
+              {.step_tokens_max = step_tokens_max_,
+               .sequences_max = sequences_max_,
+               .kv_blocks = model::blocks_for(plan_.context()) * largest_batch(plan_),
+               .end_tokens = model.tokenizer->end_of_generation()}) {}
+
+// The sequences of before leave, `batch` new ones join, each with blocks for its whole context.
+messages::Batch BenchRunner::joining(std::int32_t batch) {
+  messages::Batch first;
+  for (const Sequence& sequence : sequences_) first.left.push_back(sequence.id);
+  sequences_.clear();
+  const std::int32_t blocks = model::blocks_for(plan_.context());
+  for (std::int32_t i = 0; i < batch; ++i) {
+    Sequence sequence{.id = next_id_++, .computed = 0, .blocks = {}};
+    for (std::int32_t b = 0; b < blocks; ++b) sequence.blocks.push_back(i * blocks + b);
+    first.joined.push_back(
+        {.request_id = sequence.id,
+         .prompt_tokens = fixed_tokens(sequence.id, plan_.prompt, vocab_),
+         .sampling = {.temperature = 0.0F,
+                      .max_tokens = static_cast<std::uint32_t>(plan_.generate) + 2,
+                      .ignore_eos = true}});
+    sequences_.push_back(std::move(sequence));
+  }
+  return first;
+}
+
+void BenchRunner::add_slice(Sequence& sequence, std::int32_t count, messages::Batch& batch) {
+  const std::int32_t end = sequence.computed + count;
+  const auto used = sequence.blocks.begin() + model::blocks_for(end);
+  batch.slices.push_back({.request_id = sequence.id,
+                          .position = sequence.computed,
+                          .count = count,
+                          .sample = end >= plan_.prompt,
+                          .blocks = {sequence.blocks.begin(), used}});
+  sequence.computed = end;
+}
+
+double BenchRunner::run(const messages::Batch& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  engine_.run(batch);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double BenchRunner::prefill_seconds(messages::Batch first) {
+  double seconds = 0.0;
+  messages::Batch batch = std::move(first);
+  auto room = static_cast<std::int32_t>(step_tokens_max_);
+  for (Sequence& sequence : sequences_) {
+    while (sequence.computed < plan_.prompt && !stop_()) {
+      const std::int32_t count = std::min(room, plan_.prompt - sequence.computed);
+      add_slice(sequence, count, batch);
+      room -= count;
+      if (room > 0) continue;
+      seconds += run(std::exchange(batch, {}));
+      room = static_cast<std::int32_t>(step_tokens_max_);
+    }
+  }
+  return batch.slices.empty() ? seconds : seconds + run(batch);
+}
+
+double BenchRunner::decode_seconds() {
+  double seconds = 0.0;
+  for (std::int32_t i = 0; i < plan_.generate && !stop_(); ++i) {
+    messages::Batch batch;
+    for (Sequence& sequence : sequences_) add_slice(sequence, 1, batch);
+    seconds += run(batch);
+  }
+  return seconds;
+}
+
+void BenchRunner::warm_up() {
+  say_("warming up");
+  prefill_seconds(joining(1));
+  if (!stop_()) decode_seconds();
+}
+
+BenchResult BenchRunner::measure(std::int32_t batch) {
+  BenchResult result{.batch = batch, .prefill = {}, .decode = {}};
+  for (std::int32_t repeat = 1; repeat <= plan_.repeat; ++repeat) {
+    const std::string place = "batch " + std::to_string(batch) + ", " + std::to_string(repeat) +
+                              " of " + std::to_string(plan_.repeat) + ": ";
+    say_(place + "prefill");
+    const double prefill = prefill_seconds(joining(batch));
+    if (stop_()) break;
+    say_(place + "decode");
+    const double decode = decode_seconds();
+    if (stop_()) break;
+    result.prefill.sorted.push_back(batch * plan_.prompt / prefill);
+    result.decode.sorted.push_back(batch * plan_.generate / decode);
+  }
+  std::ranges::sort(result.prefill.sorted);
+  std::ranges::sort(result.decode.sorted);
+  return result;
+}
+
+}  // namespace troupe::apps

@@ -1,0 +1,87 @@
+// Measures the engine alone: prefill with nothing beside it, decode with nothing but decode. The
+// steps are made here and not by a Batcher, which would decode early streams beside late prompts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "actors/infer/engine.hpp"
+#include "apps/loaded_model.hpp"
+#include "config/node_config.hpp"
+
+namespace troupe::apps {
+
+struct BenchPlan {
+  std::int32_t prompt = 512;   // tokens of each sequence before decoding
+  std::int32_t generate = 64;  // decode steps of one measurement
+  std::int32_t repeat = 3;     // measurements of each figure
+  std::vector<std::int32_t> batches;
+
+  // Tokens that a sequence grows to.
+  std::int32_t context() const { return prompt + generate + 1; }
+};
+
+// Tokens per second over all sequences, sorted.
+struct Rates {
+  std::vector<double> sorted;
+
+  double median() const;
+};
+
+struct BenchResult {
+  std::int32_t batch = 0;
+  Rates prefill;
+  Rates decode;
+};
+
+// Throws config::UserError for a plan that the model's context or the machine's memory cannot hold.
+void check_plan(const BenchPlan& plan, const LoadedModel& model);
+
+class BenchRunner {
+ public:
+  using Say = std::function<void(const std::string&)>;  // what is being measured, for who waits
+  using Stop = std::function<bool()>;                   // asked between steps
+
+  // The plan was checked.
+  BenchRunner(const LoadedModel& model,
+              const config::NodeConfig& config,
+              BenchPlan plan,
+              Say say,
+              Stop stop);
+
+  // A short run, so that weights are in memory and threads awake.
+  void warm_up();
+
+  // Each repeat computes `batch` prompts, in steps of as many tokens as the engine takes, and then
+  // `generate` steps in which every sequence gets one token.
+  BenchResult measure(std::int32_t batch);
+
+  const std::string& numerics_id() const { return engine_.numerics_id(); }
+
+ private:
+  struct Sequence {
+    std::uint64_t id = 0;
+    std::int32_t computed = 0;  // tokens that the cache holds
+    std::vector<std::int32_t> blocks;
+  };
+
+  messages::Batch joining(std::int32_t batch);
+  void add_slice(Sequence& sequence, std::int32_t count, messages::Batch& batch);
+  double run(const messages::Batch& batch);
+  double prefill_seconds(messages::Batch first);
+  double decode_seconds();
+
+  BenchPlan plan_;
+  Say say_;
+  Stop stop_;
+  std::int32_t vocab_;
+  std::uint32_t sequences_max_;
+  std::uint32_t step_tokens_max_;
+  actors::infer::Engine engine_;
+  std::vector<Sequence> sequences_;
+  std::uint64_t next_id_ = 1;
+};
+
+}  // namespace troupe::apps

@@ -1,0 +1,119 @@
+#include "apps/calibration.hpp"
+
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <numeric>
+#include <span>
+#include <thread>
+
+#include "apps/calibration_amx.hpp"
+#include "apps/machine.hpp"
+
+namespace troupe::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// About 50 ms at one tile product every 16 cycles.
+constexpr std::uint64_t kAmxRounds = 1'000'000;
+// Far beyond any cache, so that memory is what is read.
+constexpr std::size_t kReadBytes = std::size_t{512} << 20;
+
+// CPUID leaf 7, EDX: Intel 64 and IA-32 manual, volume 2, CPUID.
+constexpr unsigned kAmxTileBit = 1U << 24U;
+constexpr unsigned kAmxInt8Bit = 1U << 25U;
+
+bool cpu_has_amx() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  return (edx & kAmxTileBit) != 0 && (edx & kAmxInt8Bit) != 0;
+}
+
+// Linux hands out tile state on request (docs.kernel.org/arch/x86/xstate.html); threads started
+// afterwards inherit the permission.
+bool may_use_amx() {
+  constexpr long kArchReqXcompPerm = 0x1023;
+  constexpr long kXfeatureTileData = 18;
+  return cpu_has_amx() && syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureTileData) == 0;
+}
+
+// Seconds until the last of `threads` threads has done `work`, which gets the thread's index.
+double time_on(int threads, const std::function<void(int)>& work) {
+  const auto start = Clock::now();
+  std::vector<std::thread> pool;
+  for (int index = 0; index < threads; ++index) pool.emplace_back(work, index);
+  for (std::thread& thread : pool) thread.join();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double measure_amx(int threads) {
+  const double seconds = time_on(threads, [](int) { amx::run_rounds(kAmxRounds); });
+  return static_cast<double>(kAmxRounds * amx::kOperationsPerRound) * threads / seconds / 1e12;
+}
+
+// Eight sums at once: a single one would measure the latency of additions.
+std::uint64_t sum_of(std::span<const std::uint64_t> words) {
+  std::array<std::uint64_t, 8> sums{};
+  for (std::size_t i = 0; i + sums.size() <= words.size(); i += sums.size()) {
+    for (std::size_t lane = 0; lane < sums.size(); ++lane) sums[lane] += words[i + lane];
+  }
+  return std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});
+}
+
+double measure_reads(int threads) {
+  const std::vector<std::uint64_t> memory(kReadBytes / sizeof(std::uint64_t), 1);
+  std::vector<std::uint64_t> sums(static_cast<std::size_t>(threads));
+  const std::size_t share = memory.size() / sums.size();
+  const double seconds = time_on(threads, [&](int index) {
+    const auto thread = static_cast<std::size_t>(index);
+    sums[thread] = sum_of(std::span(memory).subspan(share * thread, share));
+  });
+  // Uses the sums, so that no compiler leaves the reading out: every word is 1.
+  const std::uint64_t words = std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});
+  return static_cast<double>(words * sizeof(std::uint64_t)) / seconds / 1e9;
+}
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::vector<std::string> isa_names() {
+  std::vector<std::string> names;
+  if (__builtin_cpu_supports("avx2") != 0) names.emplace_back("avx2");
+  if (__builtin_cpu_supports("avx512f") != 0) names.emplace_back("avx512");
+  if (__builtin_cpu_supports("avx512vnni") != 0) names.emplace_back("avx512_vnni");
+  if (cpu_has_amx()) names.emplace_back("amx_int8");
+  return names;
+}
+
+}  // namespace
+
+Calibration calibrate(int threads) {
+  Calibration calibration;
+  if (may_use_amx()) calibration.amx_int8_tops = measure_amx(threads);
+  calibration.memory_read_gb_per_s = measure_reads(threads);
+  return calibration;
+}
+
+MachineFacts machine_facts() {
+  return {.cpu = cpu_name(),
+          .cores = std::thread::hardware_concurrency(),
+          .memory_bytes = memory_limit_bytes(),
+          .isa = isa_names()};
+}
+
+}  // namespace troupe::apps

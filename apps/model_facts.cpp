@@ -1,0 +1,56 @@
+#include "apps/model_facts.hpp"
+
+#include "config/limits.hpp"
+#include "model/kv_cache.hpp"
+
+namespace troupe::apps {
+namespace {
+
+std::uint64_t unsigned_of(std::int32_t value) { return static_cast<std::uint64_t>(value); }
+
+// Activations of a step, and the logits of as many sequences as a batch holds by default.
+std::uint64_t scratch_bytes(const model::Architecture& a) {
+  const std::uint64_t queries = unsigned_of(a.heads) * unsigned_of(a.head_dim);
+  const std::uint64_t keys = unsigned_of(a.kv_heads) * unsigned_of(a.head_dim);
+  const std::uint64_t per_token =
+      2 * (unsigned_of(a.hidden) + queries + keys + unsigned_of(a.feed_forward));
+  const std::uint64_t logits = unsigned_of(a.vocab) * config::kSequencesMaxDefault;
+  return (per_token * config::kStepTokensMaxDefault + logits) * sizeof(float);
+}
+
+}  // namespace
+
+ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture) {
+  ModelFacts facts;
+  facts.file_bytes = file.size_bytes();
+  for (const model::TensorInfo& tensor : file.tensors()) {
+    std::uint64_t values = 1;
+    for (const std::uint64_t length : tensor.shape) values *= length;
+    facts.parameters += values;
+    facts.weight_bytes += tensor.data.size();
+    TensorTypeFacts& type = facts.tensor_types[std::string(kernels::type_name(tensor.type))];
+    ++type.tensors;
+    type.bytes += tensor.data.size();
+  }
+  const std::uint64_t block_bytes = model::KvCache::block_bytes(architecture);
+  facts.kv_bytes_per_token = block_bytes / unsigned_of(model::kBlockTokens);
+  facts.kv_bytes_full_context =
+      block_bytes * unsigned_of(model::blocks_for(architecture.context_max));
+  facts.scratch_bytes = scratch_bytes(architecture);
+  return facts;
+}
+
+std::string kv_type_name(const model::Architecture& a) {
+  const std::uint64_t values = 2 * unsigned_of(a.layers) * unsigned_of(a.kv_heads) *
+                               unsigned_of(a.head_dim) * unsigned_of(model::kBlockTokens);
+  switch (model::KvCache::block_bytes(a) / values) {
+    case 4:
+      return "fp32";
+    case 2:
+      return "bf16";
+    default:
+      return "int8";
+  }
+}
+
+}  // namespace troupe::apps

@@ -1,0 +1,33 @@
+// What can be said of a model file without running it: sizes and a memory plan.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "model/architecture.hpp"
+#include "model/gguf.hpp"
+
+namespace troupe::apps {
+
+struct TensorTypeFacts {
+  std::uint64_t tensors = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct ModelFacts {
+  std::uint64_t file_bytes = 0;
+  std::uint64_t parameters = 0;
+  std::uint64_t weight_bytes = 0;
+  std::map<std::string, TensorTypeFacts> tensor_types;
+  std::uint64_t kv_bytes_per_token = 0;
+  std::uint64_t kv_bytes_full_context = 0;  // of one sequence
+  std::uint64_t scratch_bytes = 0;          // estimate, for steps of the default size
+};
+
+ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture);
+
+// How keys and values are stored, derived from the bytes that they take.
+std::string kv_type_name(const model::Architecture& architecture);
+
+}  // namespace troupe::apps

@@ -1,0 +1,160 @@
+#include "apps/model_inspect.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "apps/machine.hpp"
+#include "apps/model_facts.hpp"
+#include "config/user_error.hpp"
+#include "model/architecture.hpp"
+#include "model/chat_template.hpp"
+#include "model/gguf.hpp"
+#include "model/tokenizer.hpp"
+
+namespace troupe::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Flags {
+  std::string file;
+  bool json = false;
+};
+
+std::string text_or(const model::GgufFile& file, const char* key, const char* otherwise) {
+  return std::string(file.find_string(key).value_or(otherwise));
+}
+
+// Only what serves to know the file by; lists and templates are left out.
+Json highlights(const model::GgufFile& file) {
+  constexpr const char* kKeys[] = {"general.name",
+                                   "general.basename",
+                                   "general.finetune",
+                                   "general.size_label",
+                                   "general.license",
+                                   "general.quantized_by",
+                                   "general.url"};
+  Json json = Json::object();
+  for (const char* key : kKeys) {
+    if (const auto value = file.find_string(key)) json[key] = std::string(*value);
+  }
+  return json;
+}
+
+// The template may be one that cannot be rendered: then the file can still be inspected.
+std::string template_kind(const model::GgufFile& file) {
+  if (!file.find_string("tokenizer.chat_template")) return "none";
+  try {
+    const model::ChatTemplate chat_template(file);
+    return "chatml";
+  } catch (const config::UserError&) {
+    return "not supported";
+  }
+}
+
+Json architecture_json(const model::Architecture& a) {
+  return {{"family", a.family},
+          {"name", a.display_name},
+          {"layers", a.layers},
+          {"hidden", a.hidden},
+          {"heads", a.heads},
+          {"kv_heads", a.kv_heads},
+          {"head_dim", a.head_dim},
+          {"feed_forward", a.feed_forward},
+          {"vocab", a.vocab},
+          {"context", a.context_max},
+          {"rope_base", a.rope_base}};
+}
+
+Json tokenizer_json(const model::GgufFile& file) {
+  const model::Tokenizer tokenizer(file);
+  return {{"kind", text_or(file, "tokenizer.ggml.model", "unknown")},
+          {"pre_tokenizer", text_or(file, "tokenizer.ggml.pre", "default")},
+          {"tokens", tokenizer.vocab_size()},
+          {"bos", tokenizer.bos()},
+          {"eos", tokenizer.eos()},
+          {"adds_bos", tokenizer.adds_bos()},
+          {"end_of_generation", tokenizer.end_of_generation()},
+          {"chat_template", template_kind(file)}};
+}
+
+Json memory_json(const ModelFacts& facts) {
+  return {{"weights_bytes", facts.weight_bytes},
+          {"kv_bytes_per_token", facts.kv_bytes_per_token},
+          {"kv_bytes_full_context", facts.kv_bytes_full_context},
+          {"scratch_bytes", facts.scratch_bytes},
+          {"total_bytes", facts.weight_bytes + facts.kv_bytes_full_context + facts.scratch_bytes},
+          {"limit_bytes", memory_limit_bytes()}};
+}
+
+Json inspect(const model::GgufFile& file) {
+  const model::Architecture architecture = model::read_architecture(file);
+  const ModelFacts facts = model_facts(file, architecture);
+  Json types = Json::object();
+  for (const auto& [name, type] : facts.tensor_types) {
+    types[name] = {{"tensors", type.tensors}, {"bytes", type.bytes}};
+  }
+  return {{"file", file.name()},
+          {"file_bytes", facts.file_bytes},
+          {"architecture", architecture_json(architecture)},
+          {"parameters", facts.parameters},
+          {"tensor_types", std::move(types)},
+          {"tokenizer", tokenizer_json(file)},
+          {"kv", kv_type_name(architecture)},
+          {"memory", memory_json(facts)},
+          {"metadata", highlights(file)}};
+}
+
+std::string with_unit(const std::string& name, const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (name.find("bytes") == std::string::npos) return value.dump();
+  constexpr double kMib = 1024.0 * 1024.0;
+  char text[64];
+  std::snprintf(text, sizeof text, "%.2f MiB", value.get<double>() / kMib);
+  return value.get<std::uint64_t>() < 1U << 20U ? value.dump() + " bytes" : text;
+}
+
+// The JSON as indented lines: one list of facts behind both forms.
+void print_lines(const Json& json, int indent) {
+  for (const auto& [name, value] : json.items()) {
+    std::string label = name;
+    const bool is_type = label.front() >= 'A' && label.front() <= 'Z';  // Q4_1
+    if (!is_type) std::ranges::replace(label, '_', ' ');
+    if (value.is_object()) {
+      std::printf("%*s%s\n", indent, "", label.c_str());
+      print_lines(value, indent + 2);
+    } else {
+      const std::string text = with_unit(name, value);
+      std::printf("%*s%-*s  %s\n", indent, "", 24 - indent, label.c_str(), text.c_str());
+    }
+  }
+}
+
+int run_inspect(const Flags& flags) {
+  const Json json = inspect(model::GgufFile::open(flags.file));
+  if (flags.json) {
+    std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  } else {
+    print_lines(json, 0);
+  }
+  return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+void add_model_command(CLI::App& app, int& exit_code) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* group = app.add_subcommand("model", "Looks at model files.");
+  group->require_subcommand(1);
+  CLI::App* command = group->add_subcommand(
+      "inspect", "Architecture, sizes, tensor types, tokenizer and a memory plan of a file.");
+  command->add_option("file", flags->file, "GGUF file")->type_name("FILE")->required();
+  command->add_flag("--json", flags->json, "one object");
+  command->callback([flags, &exit_code] { exit_code = run_inspect(*flags); });
+}
+
+}  // namespace troupe::apps
