@@ -101,7 +101,8 @@ void HttpSession::note_request() {
   request_.method = std::string(message.method_string());
   request_.target = std::string(message.target());
   body_unread_ = !parser_->is_done();
-  framing_ = {.keep_alive = parser_->keep_alive(),
+  // A header that was refused half-read says nothing about its connection, and asking would abort.
+  framing_ = {.keep_alive = parser_->is_header_done() && parser_->keep_alive(),
               .head_only = message.method() == http::verb::head,
               .chunked = message.version() >= 11,
               .date = http_date()};
