@@ -16,7 +16,8 @@ using config::UserError;
 // Of the memory that this process may use; the rest is for weights, the front, and others.
 constexpr std::uint64_t kKvMemoryShare = 4;
 
-// FNV-1a with 64 bits (isthe.com/chongo/tech/comp/fnv): not against forgery, only against mixing up two models.
+// FNV-1a with 64 bits (isthe.com/chongo/tech/comp/fnv): not against forgery, only against mixing up
+// two models.
 std::string hash_vocabulary(const model::Tokenizer& tokenizer) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   const auto mix = [&hash](unsigned char byte) { hash = (hash ^ byte) * 0x100000001b3U; };
@@ -29,11 +30,13 @@ std::string hash_vocabulary(const model::Tokenizer& tokenizer) {
   return text;
 }
 
-std::uint32_t context_of(const model::Architecture& architecture, std::uint32_t wanted, const std::string& file) {
+std::uint32_t context_of(const model::Architecture& architecture,
+                         std::uint32_t wanted,
+                         const std::string& file) {
   const auto trained = static_cast<std::uint32_t>(architecture.context_max);
   if (wanted > trained) {
-    throw UserError(file + ": the model was trained for a context of " + std::to_string(trained) + " tokens, not " +
-                    std::to_string(wanted) + ": lower --context (model.context)");
+    throw UserError(file + ": the model was trained for a context of " + std::to_string(trained) +
+                    " tokens, not " + std::to_string(wanted) + ": lower --context (model.context)");
   }
   return wanted == 0 ? trained : wanted;
 }
@@ -49,7 +52,7 @@ LoadedModel load_model(const config::ModelConfig& config) {
   if (file.find_string("tokenizer.chat_template")) {
     loaded.chat_template = std::make_shared<const model::ChatTemplate>(file);
   }
-  loaded.alias = config.alias.empty() ? loaded.architecture.display_name : config.alias;
+  loaded.alias = config.alias.empty() ? config.file.stem().string() : config.alias;
   loaded.context_max = context_of(loaded.architecture, config.context, file.name());
   loaded.vocabulary_hash = hash_vocabulary(*loaded.tokenizer);
   return loaded;
@@ -68,8 +71,8 @@ std::int32_t plan_kv_blocks(const LoadedModel& model,
     const auto blocks = static_cast<std::int32_t>(config.batch.kv_blocks);
     if (blocks >= per_context) return blocks;
     throw UserError("batch.kv_blocks = " + std::to_string(blocks) + " holds no whole context of " +
-                    std::to_string(model.context_max) + " tokens: set at least " + std::to_string(per_context) +
-                    ", or lower --context");
+                    std::to_string(model.context_max) + " tokens: set at least " +
+                    std::to_string(per_context) + ", or lower --context");
   }
   const std::uint64_t block_bytes = model::KvCache::block_bytes(model.architecture);
   const std::uint64_t budget = memory_limit_bytes() / kKvMemoryShare;
@@ -77,8 +80,8 @@ std::int32_t plan_kv_blocks(const LoadedModel& model,
   if (affordable < per_context) {
     throw UserError(std::to_string(model.context_max) + " tokens of context need " +
                     std::to_string(static_cast<std::uint64_t>(per_context) * block_bytes >> 20) +
-                    " MiB of KV cache and a quarter of this machine's memory is " + std::to_string(budget >> 20) +
-                    " MiB: lower --context");
+                    " MiB of KV cache and a quarter of this machine's memory is " +
+                    std::to_string(budget >> 20) + " MiB: lower --context");
   }
   return std::min(affordable, per_context * static_cast<std::int32_t>(sequences));
 }

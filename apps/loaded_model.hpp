@@ -19,19 +19,21 @@ struct LoadedModel {
   model::Architecture architecture;
   std::shared_ptr<const model::Tokenizer> tokenizer;
   std::shared_ptr<const model::ChatTemplate> chat_template;  // null: the file has none
-  std::string alias;              // the name that clients use
-  std::uint32_t context_max = 0;  // tokens of prompt + answer
-  std::string vocabulary_hash;    // of the tokens in order, 16 hex digits
+  std::string alias;                                         // the name that clients use
+  std::uint32_t context_max = 0;                             // tokens of prompt + answer
+  std::string vocabulary_hash;  // of the tokens in order, 16 hex digits
 };
 
-// Throws config::UserError for a file that cannot be used, or a context larger than the model was trained for.
+// Throws config::UserError for a file that cannot be used, or a context larger than the model was
+// trained for.
 LoadedModel load_model(const config::ModelConfig& config);
 
 // The device that the configuration asks for. Throws config::UserError.
 std::unique_ptr<kernels::Device> make_device(const config::NodeConfig& config);
 
-// How many KV blocks fit. `sequences` full contexts, but at most a quarter of the memory that this process may use
-// (the cgroup's limit or the machine's). Throws config::UserError with the numbers when one context does not fit.
+// How many KV blocks fit. `sequences` full contexts, but at most a quarter of the memory that this
+// process may use (the cgroup's limit or the machine's). Throws config::UserError with the numbers
+// when one context does not fit.
 std::int32_t plan_kv_blocks(const LoadedModel& model,
                             const config::NodeConfig& config,
                             std::uint32_t sequences);

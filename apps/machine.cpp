@@ -10,7 +10,8 @@ namespace troupe::apps {
 std::uint64_t memory_limit_bytes() {
   auto limit = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  // v2 says "max" and v1 a number near 2^63 where there is no limit: both leave the machine's memory.
+  // v2 says "max" and v1 a number near 2^63 where there is no limit: both leave the machine's
+  // memory.
   for (const char* file :
        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     std::uint64_t bytes = 0;

@@ -30,7 +30,8 @@ inline constexpr std::size_t kClientIdBytesMax = 128;
 
 // --- What the node holds at once ---
 
-// Requests between acceptance and their end. Each costs its prompt and a map entry, under 100 KB at 8k tokens.
+// Requests between acceptance and their end. Each costs its prompt and a map entry, under 100 KB at
+// 8k tokens.
 inline constexpr std::uint32_t kQueuedMaxDefault = 256;
 // HTTP connections: a thread-less session costs about 20 KB.
 inline constexpr std::uint32_t kConnectionsMax = 1024;
@@ -42,14 +43,16 @@ inline constexpr std::uint32_t kSequencesMaxDefault = 64;
 inline constexpr std::uint32_t kStepTokensMaxDefault = 256;
 // Bytes waiting for one slow reader before it loses its request: a whole answer of 32k tokens fits.
 inline constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
-// Messages in a ZeroMQ pipe. Above every credit that is given (queue + cancels), so a full pipe is a fault.
+// Messages in a ZeroMQ pipe. Above every credit that is given (queue + cancels), so a full pipe is
+// a fault.
 inline constexpr int kLinkHighWaterMark = 8192;
 // A frame on an internal link: a body of kBodyBytesMax and its wrapping.
 inline constexpr std::size_t kFrameBytesMax = std::size_t{8} << 20;
 
 // --- Time ---
 
-// Worker → front and child → root. Missing five in a row is a fault: below the second in which users notice.
+// Worker → front and child → root. Missing five in a row is a fault: below the second in which
+// users notice.
 inline constexpr std::chrono::milliseconds kBeatInterval{200};
 // A comment line in a silent SSE stream: proxies cut idle connections after 30–60 s.
 inline constexpr std::chrono::milliseconds kSsePingInterval{10'000};

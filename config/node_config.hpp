@@ -1,4 +1,5 @@
-// The configuration of a node: config/troupe.toml in memory. Command-line flags override single fields.
+// The configuration of a node: config/troupe.toml in memory. Command-line flags override single
+// fields.
 #pragma once
 
 #include <chrono>
@@ -10,25 +11,25 @@
 namespace troupe::config {
 
 struct ModelConfig {
-  std::filesystem::path file;       // model.file
-  std::string alias;                // the name that clients use; empty: general.name of the file
+  std::filesystem::path file;  // model.file
+  std::string alias;           // the name that clients use; empty: the file's name without .gguf
   std::string precision = "default";  // default, exact, q4, fp32
   std::string kv = "bf16";            // bf16, int8
   std::string device = "auto";        // auto, cpu, cuda[:N]
   std::string cpu_backend = "auto";   // auto, amx, avx512, avx2, scalar
-  std::uint32_t context = 0;          // tokens of prompt + answer; 0: what the model was trained for
+  std::uint32_t context = 0;  // tokens of prompt + answer; 0: what the model was trained for
 };
 
 struct NodeSection {
   std::filesystem::path state = "state";  // effective.toml, lock, admin socket, ipc sockets
   std::filesystem::path logs = "logs";
   std::uint32_t workers = 1;
-  std::uint32_t threads = 0;              // of each worker; 0: one a core
+  std::uint32_t threads = 0;  // of each worker; 0: one a core
   std::chrono::milliseconds drain_timeout{};
 };
 
 struct GatewayConfig {
-  std::string http = "127.0.0.1:8080";          // HOST:PORT
+  std::string http = "127.0.0.1:8080";  // HOST:PORT
   std::string zmq = "tcp://127.0.0.1:5555";
   std::uint32_t client_credit = 0;
 };
@@ -44,10 +45,12 @@ struct DispatchConfig {
 struct BatchConfig {
   std::uint32_t sequences_max = 0;
   std::uint32_t step_tokens_max = 0;
-  std::uint32_t kv_blocks = 0;  // 0: sequences_max full contexts, at most a quarter of the machine's memory
+  // 0: sequences_max full contexts, at most a quarter of the machine's memory
+  std::uint32_t kv_blocks = 0;
 };
 
-// One ZeroMQ endpoint for each edge of the pipeline: inproc:// within a process, ipc:// or tcp:// between processes.
+// One ZeroMQ endpoint for each edge of the pipeline: inproc:// within a process, ipc:// or tcp://
+// between processes.
 struct LinkConfig {
   std::string gateway_to_preprocess = "inproc://gateway-preprocess";
   std::string gateway_to_dispatch = "inproc://gateway-dispatch";
@@ -72,15 +75,19 @@ struct NodeConfig {
   LinkConfig links;
 };
 
-// Reads a TOML file. Relative paths are taken from the file's folder and come out absolute. Throws UserError for a
-// file that cannot be read, broken TOML (with line and column), an unknown key (with the nearest known one), a value
-// of the wrong type, or one out of its range.
+// Reads a TOML file. Relative paths are taken from the file's folder and come out absolute. Throws
+// UserError for a file that cannot be read, broken TOML (with line and column), an unknown key
+// (with the nearest known one), a value of the wrong type, or one out of its range.
 NodeConfig load_config(const std::filesystem::path& file);
 
-// As load_config, from text; `folder` is where relative paths start and `name` what messages call it.
-NodeConfig parse_config(std::string_view toml, const std::filesystem::path& folder, const std::string& name);
+// As load_config, from text; `folder` is where relative paths start and `name` what messages call
+// it.
+NodeConfig parse_config(std::string_view toml,
+                        const std::filesystem::path& folder,
+                        const std::string& name);
 
-// Checks what flags may have changed, and fills what is derived (the ipc endpoint). Throws UserError.
+// Checks what flags may have changed, and fills what is derived (the ipc endpoint). Throws
+// UserError.
 void finish_config(NodeConfig& config);
 
 // The whole configuration as TOML that load_config reads back to the same value.

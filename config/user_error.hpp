@@ -1,4 +1,5 @@
-// The one exception for what a user can mend: a bad flag, configuration, or model file. Caught in main.
+// The one exception for what a user can mend: a bad flag, configuration, or model file. Caught in
+// main.
 #pragma once
 
 #include <stdexcept>

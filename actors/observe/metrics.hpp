@@ -1,4 +1,5 @@
-// Counters, gauges and histograms of a front, with the names of interfaces.md, exposed as Prometheus text.
+// Counters, gauges and histograms of a front, with the names of interfaces.md, exposed as
+// Prometheus text.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,8 @@
 
 namespace troupe::actors::observe {
 
-// Thread-safe: every stage of the front holds one by shared_ptr. Label values come from closed sets, never from
-// clients.
+// Thread-safe: every stage of the front holds one by shared_ptr. Label values come from closed
+// sets, never from clients.
 class Metrics {
  public:
   Metrics();
@@ -18,10 +19,12 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
 
   void request_accepted();
-  void request_finished(std::string_view reason);   // stop, length, cancelled, deadline, error
-  void request_refused(std::string_view reason);    // open, limit, deadline, overload, draining, invalid
+  void request_finished(std::string_view reason);  // stop, length, cancelled, deadline, error
+  void request_refused(
+      std::string_view reason);  // open, limit, deadline, overload, draining, invalid
   void set_requests(std::uint64_t queued, std::uint64_t running);
-  void set_conservation_error(std::int64_t error);  // accepted − finished − queued − running: always 0
+  void set_conservation_error(
+      std::int64_t error);  // accepted − finished − queued − running: always 0
 
   // All in seconds.
   void observe_time_to_first_token(double seconds);
@@ -31,7 +34,7 @@ class Metrics {
   void observe_stage(std::string_view stage, double seconds);
   void observe_step(double seconds);
 
-  void add_prompt_tokens(std::uint64_t tokens);      // and the histogram, one request
+  void add_prompt_tokens(std::uint64_t tokens);  // and the histogram, one request
   void add_generated_tokens(std::uint64_t tokens);
   void observe_generated_tokens(std::uint64_t tokens);  // the histogram, one finished request
   void observe_batch_size(std::uint64_t sequences);
@@ -44,7 +47,8 @@ class Metrics {
   void stale_message();
   void link_refusal();
 
-  // The whole registry in Prometheus' text format 0.0.4; samples process CPU, RSS and open files first.
+  // The whole registry in Prometheus' text format 0.0.4; samples process CPU, RSS and open files
+  // first.
   std::string expose();
 
  private:
