@@ -19,12 +19,18 @@ HI = {"model": "test", "prompt": "Hi", "max_tokens": 2}
 # --- At start ---
 
 
-def refused_serve(tmp_path, *flags: object) -> str:
-    """The one line of a `troupe serve` that cannot start."""
+def refused_serve(tmp_path, **changed: object) -> str:
+    """What a `troupe serve` that cannot start says."""
     http, zeromq = free_ports(2)
-    ports = ["--http", f"127.0.0.1:{http}", "--zmq", f"tcp://127.0.0.1:{zeromq}"]
-    folders = ["--state", tmp_path / "state", "--logs", tmp_path / "logs"]
-    run = run_troupe("serve", *ports, *folders, *flags)
+    flags = {
+        "model": SMOLLM2,
+        "http": f"127.0.0.1:{http}",
+        "zmq": f"tcp://127.0.0.1:{zeromq}",
+        "state": tmp_path / "state",
+        "logs": tmp_path / "logs",
+        **changed,
+    }
+    run = run_troupe("serve", *(f"--{name}={value}" for name, value in flags.items()))
     assert run.returncode not in (0, 3) and run.returncode > 0, run
     lines = [line for line in run.stderr.splitlines() if line.startswith("troupe")]
     assert lines, run
@@ -32,7 +38,7 @@ def refused_serve(tmp_path, *flags: object) -> str:
 
 
 def test_a_missing_model_is_named_with_the_remedy(tmp_path):
-    said = refused_serve(tmp_path, "--model", tmp_path / "nothing.gguf")
+    said = refused_serve(tmp_path, model=tmp_path / "nothing.gguf")
     assert "nothing.gguf" in said and "fetch_model.sh" in said
     assert len(said.splitlines()) == 1
 
@@ -42,7 +48,7 @@ def test_a_truncated_model_is_refused(tmp_path, size):
     cut = tmp_path / "cut.gguf"
     with open(require(SMOLLM2), "rb") as whole:
         cut.write_bytes(whole.read(size))
-    said = refused_serve(tmp_path, "--model", cut)
+    said = refused_serve(tmp_path, model=cut)
     assert "cut.gguf" in said
     run = run_troupe("generate", "--model", cut, "--prompt", "Hi", "--max-tokens", 1)
     assert run.returncode > 0 and "cut.gguf" in run.stderr
@@ -58,16 +64,15 @@ def test_a_model_that_is_something_else_is_refused(tmp_path):
 
 
 def test_a_port_in_use_is_named(node, tmp_path):
-    flags = ["--model", SMOLLM2]
-    said = refused_serve(tmp_path, *flags, "--http", f"127.0.0.1:{node.http_port}")
+    said = refused_serve(tmp_path, http=f"127.0.0.1:{node.http_port}")
     assert str(node.http_port) in said
-    said = refused_serve(tmp_path, *flags, "--zmq", node.zmq)
+    said = refused_serve(tmp_path, zmq=node.zmq)
     assert str(node.zmq_port) in said
     assert node.is_ready()
 
 
 def test_a_second_node_in_the_same_state_folder_is_refused(node, tmp_path):
-    said = refused_serve(tmp_path, "--model", SMOLLM2, "--state", node.state)
+    said = refused_serve(tmp_path, state=node.state)
     assert str(node.state) in said
     assert node.is_ready() and set(node.roles()) == {"root", "front", "worker-0"}
 

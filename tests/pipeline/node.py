@@ -189,6 +189,10 @@ class Node:
                 roles[words[1]] = pid
         return roles
 
+    def pid_of(self, role: str) -> int:
+        """0 while no process plays the role."""
+        return self.roles().get(role, 0)
+
     def restart_log(self) -> list[dict[str, Any]]:
         path = self.folder / "logs" / "restart.log"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -196,7 +200,7 @@ class Node:
     def report(self) -> str:
         parts = [f"exit code {self.process.poll()}, {self.roles()}"]
         for path in [self.errors, *sorted((self.folder / "logs").glob("*.log"))]:
-            parts.append(f"--- {path.name}\n" + path.read_text(errors="replace")[-4000:])
+            parts.append(f"--- {path.name}\n" + path.read_text(errors="replace")[-2000:])
         return "\n".join(parts)
 
     def kill(self, role: str) -> int:

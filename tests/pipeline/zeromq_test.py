@@ -39,6 +39,7 @@ def test_tokens_may_stand_for_the_prompt(client):
 def test_cancel_ends_a_stream_and_frees_its_place(node, client):
     with client.stream("Count:", max_tokens=2000, ignore_eos=True, temperature=0) as stream:
         next(stream)
+        eventually("the request runs", lambda: node.running() == 1)
         stream.cancel()
         for _ in stream:
             pass
