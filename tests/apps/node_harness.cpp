@@ -193,4 +193,15 @@ UniqueFd NodeHarness::connect_admin() const {
   return fd;
 }
 
+std::string NodeHarness::ask(const std::string& request) const {
+  UniqueFd admin = connect_admin();
+  const std::string line = request + "\n";
+  if (send(admin.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) return "<gone>";
+  return LineReader(std::move(admin)).next();
+}
+
+nlohmann::json NodeHarness::status() const {
+  return nlohmann::json::parse(ask(R"({"command":"status"})"));
+}
+
 }  // namespace troupe::tests

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -91,6 +92,9 @@ class NodeHarness {
   // The restart log, line by line.
   std::vector<std::string> restart_log() const;
   UniqueFd connect_admin() const;
+  // The admin socket's answer to one line.
+  std::string ask(const std::string& request) const;
+  nlohmann::json status() const;
 
   const std::filesystem::path& folder() const { return folder_; }
 

@@ -1,8 +1,4 @@
-// A whole node with fake children: starting, restarting, draining, refusing, telling.
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+// A whole node with fake children: starting, restarting, draining, refusing.
 #include <boost/test/unit_test.hpp>
 #include <csignal>
 #include <fstream>
@@ -22,16 +18,6 @@ string command_line(pid_t pid) {
   string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   std::ranges::replace(text, '\0', ' ');
   return text;
-}
-
-string ask(const UniqueFd& admin, const string& request) {
-  const string line = request + "\n";
-  if (send(admin.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) return "<gone>";
-  return LineReader(UniqueFd(dup(admin.get()))).next();
-}
-
-json status_of(const NodeHarness& node) {
-  return json::parse(ask(node.connect_admin(), R"({"command":"status"})"));
 }
 
 // The events of the restart log about one child, as words.
@@ -173,16 +159,16 @@ BOOST_AUTO_TEST_CASE(a_killed_front_is_restarted_beside_its_worker) {
   const auto serve = node.serve();
   auto [worker, front] = node.bring_up();
   serve->err.next_with("ready in");
-  BOOST_TEST(status_of(node)["ready"] == true);
+  BOOST_TEST(node.status()["ready"] == true);
   kill(front.pid, SIGKILL);
   FakeChild again = node.next_child();
   BOOST_TEST(again.name == "front");
   BOOST_TEST(again.generation > front.generation);
-  BOOST_TEST(status_of(node)["ready"] == false);
+  BOOST_TEST(node.status()["ready"] == false);
   again.tell("ready");
   again.tell("status");
   serve->err.next_with("front is back after");
-  BOOST_TEST(status_of(node)["ready"] == true);
+  BOOST_TEST(node.status()["ready"] == true);
   BOOST_TEST(!worker.reports.has_more_now());
 }
 
@@ -192,7 +178,7 @@ BOOST_AUTO_TEST_CASE(a_front_that_sends_garbage_is_borne) {
   auto [worker, front] = node.bring_up();
   front.tell("garbage");
   serve->err.next_with("sent a frame that is none");
-  BOOST_TEST(status_of(node)["processes"].size() == 2U);
+  BOOST_TEST(node.status()["processes"].size() == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(the_death_of_root_takes_the_children_along_and_the_node_starts_again) {
@@ -215,7 +201,7 @@ BOOST_AUTO_TEST_CASE(sigterm_drains_the_front_before_the_workers_and_leaves_noth
   auto [worker, front] = node.bring_up();
   serve->signal(SIGTERM);
   BOOST_TEST(front.reports.next() == "drain 30000");
-  BOOST_TEST(status_of(node)["draining"] == true);
+  BOOST_TEST(node.status()["draining"] == true);
   BOOST_TEST(!worker.reports.has_more_now());
   front.tell("exit 0");
   BOOST_TEST(worker.reports.next() == "term");
@@ -300,7 +286,7 @@ BOOST_AUTO_TEST_CASE(a_second_node_in_the_same_folder_is_refused_with_the_first_
               string::npos),
              refusal);
   BOOST_TEST(second->exit_code() == 1);
-  BOOST_TEST(status_of(node)["processes"].size() == 2U);
+  BOOST_TEST(node.status()["processes"].size() == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(a_model_that_is_not_there_is_refused_with_the_remedy) {
@@ -312,122 +298,6 @@ BOOST_AUTO_TEST_CASE(a_model_that_is_not_there_is_refused_with_the_remedy) {
       refusal);
   BOOST_TEST(serve->exit_code() == 1);
   BOOST_TEST(!std::filesystem::exists(node.folder() / "state"));
-}
-
-BOOST_AUTO_TEST_CASE(status_tells_every_process_and_the_counts_of_the_front) {
-  const NodeHarness node;
-  const auto serve = node.serve();
-  auto [worker, front] = node.bring_up();
-  serve->err.next_with("ready in");
-  const json status = status_of(node);
-  BOOST_TEST(status["ready"] == true);
-  BOOST_TEST(status["draining"] == false);
-  BOOST_TEST(status["model"] == "fake-model");
-  BOOST_TEST(status["http"] == "127.0.0.1:1234");
-  BOOST_TEST(status["numerics_id"] == "fake-numerics");
-  BOOST_TEST(status["requests"] ==
-             json::parse(R"({"accepted":7,"finished":4,"refused":3,"queued":2,"running":1})"));
-  BOOST_TEST(status["generated_tokens"] == 99);
-  BOOST_TEST(status["processes"][0]["name"] == "worker-0");
-  BOOST_TEST(status["processes"][0]["pid"] == worker.pid);
-  BOOST_TEST(status["processes"][0]["state"] == "ready");
-  BOOST_TEST(status["processes"][0]["generation"] == worker.generation);
-  BOOST_TEST(status["processes"][1]["name"] == "front");
-  BOOST_TEST(status["processes"][1]["restarts"] == 0);
-  BOOST_TEST(status["processes"][1]["last_reason"] == "");
-}
-
-BOOST_AUTO_TEST_CASE(the_admin_socket_is_its_owners_alone) {
-  const NodeHarness node;
-  const auto serve = node.serve();
-  auto [worker, front] = node.bring_up();
-
-  struct stat socket_status {};
-
-  BOOST_REQUIRE(stat((node.folder() / "state" / "admin.sock").c_str(), &socket_status) == 0);
-  BOOST_TEST((socket_status.st_mode & 0777U) == 0600U);
-}
-
-BOOST_AUTO_TEST_CASE(bad_admin_clients_disturb_nobody) {
-  const NodeHarness node;
-  const auto serve = node.serve();
-  auto [worker, front] = node.bring_up();
-  std::vector<UniqueFd> silent;
-  for (int i = 0; i < 40; ++i) silent.push_back(node.connect_admin());
-  for (const char* bad : {"nonsense",
-                          "[]",
-                          "{}",
-                          "{\"command\":1}",
-                          "{\"command\":\"dance\"}",
-                          "",
-                          "\xFF\xFE",
-                          "[[[[[[[[[[[["}) {
-    BOOST_TEST(json::parse(ask(node.connect_admin(), bad)).contains("error"), bad);
-  }
-  const UniqueFd flood = node.connect_admin();
-  const string endless(100'000, 'x');
-  (void)!send(flood.get(), endless.data(), endless.size(), MSG_NOSIGNAL);
-  BOOST_TEST(LineReader(UniqueFd(dup(flood.get()))).next() == "<end>");
-  BOOST_TEST(status_of(node)["processes"].size() == 2U);
-  BOOST_TEST(!worker.reports.has_more_now());
-  BOOST_TEST(!front.reports.has_more_now());
-}
-
-BOOST_AUTO_TEST_CASE(the_status_command_prints_a_table_or_the_object) {
-  const NodeHarness node;
-  const auto serve = node.serve();
-  auto [worker, front] = node.bring_up();
-  serve->err.next_with("ready in");
-  const auto as_json = node.command({"status", "--json"});
-  BOOST_TEST(json::parse(as_json->out.next())["model"] == "fake-model");
-  BOOST_TEST(as_json->exit_code() == 0);
-  const auto table = node.command({"status", "--state", "state"});
-  const string text = table->out.all();
-  for (const char* part : {"ready, up ", "fake-model", "worker-0", "front", "7 accepted"}) {
-    BOOST_TEST((text.find(part) != string::npos), part << " in\n" << text);
-  }
-  BOOST_TEST(table->exit_code() == 0);
-}
-
-BOOST_AUTO_TEST_CASE(the_status_command_without_a_node_is_one_line_and_code_one) {
-  const NodeHarness node;
-  const auto status = node.command({"status"});
-  const string refusal = status->err.next();
-  BOOST_TEST((refusal.find("state/admin.sock: no node answers") != string::npos), refusal);
-  BOOST_TEST(status->exit_code() == 1);
-}
-
-BOOST_AUTO_TEST_CASE(the_drain_command_returns_when_the_node_has_ended) {
-  const NodeHarness node;
-  const auto serve = node.serve();
-  auto [worker, front] = node.bring_up();
-  const auto drain = node.command({"drain"});
-  BOOST_TEST(drain->out.next() == "draining");
-  BOOST_TEST(front.reports.next() == "drain 30000");
-  // Clients that come and go do not cost the one that waits its place.
-  for (int i = 0; i < 40; ++i) node.connect_admin();
-  BOOST_TEST(status_of(node)["draining"] == true);
-  BOOST_TEST(!drain->out.has_more_now());
-  front.tell("exit 0");
-  BOOST_TEST(drain->out.next() == "drained");
-  BOOST_TEST(drain->exit_code() == 0);
-  BOOST_TEST(serve->exit_code() == 0);
-}
-
-BOOST_AUTO_TEST_CASE(a_configuration_file_is_obeyed_and_flags_win_over_it) {
-  const NodeHarness node;
-  std::filesystem::create_directory(node.folder() / "etc");
-  std::ofstream(node.folder() / "etc" / "t.toml")
-      << "[node]\nstate = \"run\"\nlogs = \"../logs\"\nworkers = 3\ndrain_timeout_ms = 1234\n";
-  const auto serve = node.serve({"--config", "etc/t.toml", "--workers", "1"});
-  auto [worker, front] = node.bring_up();
-  const auto status = node.command({"status", "--config", "etc/t.toml", "--json"});
-  BOOST_TEST(json::parse(status->out.next())["processes"].size() == 2U);
-  serve->signal(SIGTERM);
-  BOOST_TEST(front.reports.next() == "drain 1234");
-  front.tell("exit 0");
-  BOOST_TEST(serve->exit_code() == 0);
-  BOOST_TEST(std::filesystem::is_empty(node.folder() / "etc" / "run"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
