@@ -52,8 +52,9 @@ class FakeChild {
       pollfd waits[] = {{test_, POLLIN, 0}, {signals_, POLLIN, 0}, {control_.fd(), POLLIN, 0}};
       if (control_.closed()) waits[2].fd = -1;
       poll(waits, 3, -1);
+      // Whatever was sent before the signal is told before it.
+      if (waits[2].revents != 0 || waits[1].revents != 0) handle_frames();
       if (waits[1].revents != 0) handle_term();
-      if (waits[2].revents != 0) handle_frames();
       if (waits[0].revents != 0) handle_commands();
     }
   }
