@@ -1,4 +1,5 @@
-// The key/value cache: a pool of fixed-size blocks that sequences own by index. Layout belongs to the backend.
+// The key/value cache: a pool of fixed-size blocks that sequences own by index. Layout belongs to
+// the backend.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 
 namespace troupe::model {
 
-// Tokens in one block: two per 64-byte line would waste a tail per sequence of half a block; 32 keys are also
-// one page of the tile-order layout that an accelerated backend wants.
+// Tokens in one block: two per 64-byte line would waste a tail per sequence of half a block; 32
+// keys are also one page of the tile-order layout that an accelerated backend wants.
 inline constexpr std::int32_t kBlockTokens = 32;
 
 // Blocks that `tokens` take.

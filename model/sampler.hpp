@@ -1,4 +1,5 @@
-// From logits to one token: penalties, bias, filters, and a counter-based draw. A pure function of its arguments.
+// From logits to one token: penalties, bias, filters, and a counter-based draw. A pure function of
+// its arguments.
 #pragma once
 
 #include <cstdint>
@@ -18,21 +19,23 @@ struct SamplingParams {
   float presence_penalty = 0.0F;    // over produced tokens
   std::vector<std::pair<std::int32_t, float>> logit_bias;  // (token, added to its logit)
   std::uint64_t seed = 0;
-  std::uint32_t choice = 0;         // which of a request's n answers: its own stream of random numbers
-  std::int32_t top_logprobs = -1;   // -1: no log-probabilities; 0: the token's own; n: and the n most likely
+  std::uint32_t choice = 0;  // which of a request's n answers: its own stream of random numbers
+  std::int32_t top_logprobs =
+      -1;  // -1: no log-probabilities; 0: the token's own; n: and the n most likely
 };
 
 struct SampledToken {
-  std::int32_t id = -1;                                        // -1: a logit was not finite
-  float logprob = 0.0F;                                        // natural logarithm, before any filter
-  std::vector<std::pair<std::int32_t, float>> top_logprobs;    // most likely first
+  std::int32_t id = -1;                                      // -1: a logit was not finite
+  float logprob = 0.0F;                                      // natural logarithm, before any filter
+  std::vector<std::pair<std::int32_t, float>> top_logprobs;  // most likely first
 
   bool finite() const { return id >= 0; }
 };
 
-// `logits` ([vocab], changed in place) belong to position prompt.size() + produced.size(). `banned` ids cannot be
-// drawn (end tokens before min_tokens, say). The random number is a function of (seed, choice, produced.size())
-// alone, so a resumed request draws what an undisturbed one would have drawn.
+// `logits` ([vocab], changed in place) belong to position prompt.size() + produced.size(). `banned`
+// ids cannot be drawn (end tokens before min_tokens, say). The random number is a function of
+// (seed, choice, produced.size()) alone, so a resumed request draws what an undisturbed one would
+// have drawn.
 SampledToken sample(std::span<float> logits,
                     const SamplingParams& params,
                     std::span<const std::int32_t> prompt,

@@ -17,9 +17,10 @@ class KvCache;
 // One sequence's share of a step: a chunk of its prompt (prefill) or its newest token (decode).
 struct SequenceSlice {
   std::span<const std::int32_t> tokens;  // [new tokens], at least one
-  std::int32_t position = 0;             // of tokens[0]; everything before it is in the cache already
+  std::int32_t position = 0;  // of tokens[0]; everything before it is in the cache already
   std::span<const std::int32_t> blocks;  // KV blocks in order; they cover position + tokens.size()
-  std::int32_t logit_rows = 0;           // logits wanted for this many of the last tokens (0 … tokens.size())
+  std::int32_t logit_rows =
+      0;  // logits wanted for this many of the last tokens (0 … tokens.size())
 };
 
 class Transformer {
@@ -31,12 +32,14 @@ class Transformer {
 
   const Architecture& architecture() const;
 
-  // Writes keys and values of every slice into `cache` and the wanted logits, slice after slice, into `logits`
-  // ([Σ logit_rows, vocab]). A sequence's logits have the same bits in any company and with any chunking.
-  // Σ tokens ≤ tokens_per_step_max.
+  // Writes keys and values of every slice into `cache` and the wanted logits, slice after slice,
+  // into `logits`
+  // ([Σ logit_rows, vocab]). A sequence's logits have the same bits in any company and with any
+  // chunking. Σ tokens ≤ tokens_per_step_max.
   void forward(std::span<const SequenceSlice> slices, KvCache& cache, std::span<float> logits);
 
-  // Names what decides the bits of an answer: hash of the weights, backend, kernel revision, precision.
+  // Names what decides the bits of an answer: hash of the weights, backend, kernel revision,
+  // precision.
   const std::string& numerics_id() const;
 
  private:

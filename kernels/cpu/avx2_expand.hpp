@@ -230,8 +230,9 @@ struct Q6_K {
   static constexpr int kBytes = 210;
 
   static inline void read_scales(Bytes b, Scales& scales) {
-    store(scales.at, mul(half(b + 208), widen_signed(load16(b + 192))));
-    store(scales.at + 8, mul(half(b + 208), widen_signed(load16(b + 200))));
+    const __m128i bytes = load16(b + 192);
+    store(scales.at, mul(half(b + 208), widen_signed(bytes)));
+    store(scales.at + 8, mul(half(b + 208), widen_signed(_mm_srli_si128(bytes, 8))));
   }
 
   template <typename Sink>

@@ -7,8 +7,8 @@ needs torch, transformers, gguf and accelerate, and about 3 GB of memory for the
 every position of a few texts (English, Chinese, code) it stores the 16 most likely next tokens.
 
 Format of logits_goldens.NAME.bin, little-endian: 8 bytes "TRPLGLD1"; u32 number of sequences; then
-for each sequence u32 n, i32[n] token ids, and n times 16 pairs (i32 id, f32 natural log-probability),
-most likely first.
+for each sequence u32 n, i32[n] token ids, and n times 16 pairs (i32 id, f32 natural
+log-probability), most likely first.
 """
 
 import pathlib
@@ -25,23 +25,25 @@ MODELS = {
 TOP = 16
 
 # Lewis Carroll, "Alice's Adventures in Wonderland" (1865), public domain.
-ENGLISH = """Alice was beginning to get very tired of sitting by her sister on the bank, and of having \
+ENGLISH = """\
+Alice was beginning to get very tired of sitting by her sister on the bank, and of having \
 nothing to do: once or twice she had peeped into the book her sister was reading, but it had no \
-pictures or conversations in it, "and what is the use of a book," thought Alice "without pictures or \
-conversations?"
+pictures or conversations in it, "and what is the use of a book," thought Alice "without \
+pictures or conversations?"
 
-So she was considering in her own mind (as well as she could, for the hot day made her feel very sleepy \
-and stupid), whether the pleasure of making a daisy-chain would be worth the trouble of getting up and \
-picking the daisies, when suddenly a White Rabbit with pink eyes ran close by her.
+So she was considering in her own mind (as well as she could, for the hot day made her feel \
+very sleepy and stupid), whether the pleasure of making a daisy-chain would be worth the \
+trouble of getting up and picking the daisies, when suddenly a White Rabbit with pink eyes ran \
+close by her.
 
-There was nothing so very remarkable in that; nor did Alice think it so very much out of the way to hear \
-the Rabbit say to itself, "Oh dear! Oh dear! I shall be late!" (when she thought it over afterwards, it \
-occurred to her that she ought to have wondered at this, but at the time it all seemed quite natural); \
-but when the Rabbit actually took a watch out of its waistcoat-pocket, and looked at it, and then hurried \
-on, Alice started to her feet, for it flashed across her mind that she had never before seen a rabbit \
-with either a waistcoat-pocket, or a watch to take out of it, and burning with curiosity, she ran across \
-the field after it, and fortunately was just in time to see it pop down a large rabbit-hole under the \
-hedge.
+There was nothing so very remarkable in that; nor did Alice think it so very much out of the \
+way to hear the Rabbit say to itself, "Oh dear! Oh dear! I shall be late!" (when she thought it \
+over afterwards, it occurred to her that she ought to have wondered at this, but at the time it \
+all seemed quite natural); but when the Rabbit actually took a watch out of its \
+waistcoat-pocket, and looked at it, and then hurried on, Alice started to her feet, for it \
+flashed across her mind that she had never before seen a rabbit with either a waistcoat-pocket, \
+or a watch to take out of it, and burning with curiosity, she ran across the field after it, \
+and fortunately was just in time to see it pop down a large rabbit-hole under the hedge.
 """
 
 # Tao Yuanming, "The Peach Blossom Spring" (421), public domain.
@@ -56,7 +58,8 @@ import heapq
 
 def neighbours(cell, walls, width, height):
     row, column = cell
-    for next_row, next_column in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+    for next_row, next_column in ((row - 1, column), (row + 1, column), (row, column - 1), \
+(row, column + 1)):
         inside = 0 <= next_row < height and 0 <= next_column < width
         if inside and (next_row, next_column) not in walls:
             yield next_row, next_column
@@ -91,7 +94,8 @@ You are a helpful assistant.<|im_end|>
 <|im_start|>user
 How do ships find their way at night?<|im_end|>
 <|im_start|>assistant
-Lighthouses, stars and satellites: each tells a crew where the ship is, and charts tell where it may go.<|im_end|>
+Lighthouses, stars and satellites: each tells a crew where the ship is, and charts tell where it \
+may go.<|im_end|>
 """
 
 

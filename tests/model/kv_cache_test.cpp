@@ -18,7 +18,7 @@ BOOST_AUTO_TEST_CASE(layers_share_the_memory_without_overlap) {
   const Architecture architecture{.layers = 3, .heads = 4, .kv_heads = 2, .head_dim = 24};
   KvCache cache(*device, architecture, 5);
   BOOST_TEST(cache.blocks() == 5);
-  // 2 heads · 32 tokens · (24 + 32 values, the latter padded to whole vectors) · 4 bytes · 3 layers
+  // 2 heads, 32 tokens, 24 + 32 values (the latter in whole vectors), 4 bytes, 3 layers
   BOOST_TEST(KvCache::block_bytes(architecture) == 2U * 32U * 56U * 4U * 3U);
   const kernels::KvPool first = cache.layer(0);
   const kernels::KvPool last = cache.layer(2);
