@@ -3,13 +3,15 @@
 #include <algorithm>
 
 #include "actors/gateway/json_text.hpp"
-#include "config/check.hpp"
 #include "config/limits.hpp"
 
 namespace troupe::actors::gateway {
 namespace {
 
 using messages::FailureCode;
+
+// What a passing refusal advises when the stage that refused has measured nothing.
+constexpr std::uint32_t kRetryDefaultMs = 1'000;
 
 struct FailureRow {
   FailureCode code;
@@ -71,8 +73,12 @@ std::string error_json(const ApiError& error) {
 
 HttpResponse error_response(const ApiError& error) {
   HttpResponse response{.status = error.status, .body = error_json(error)};
-  if (error.retry_after_ms != 0) {
-    const std::uint32_t wait_ms = std::min(error.retry_after_ms, config::kRetryAfterMsMax);
+  const bool passes = error.status == 429 || error.status == 503;
+  const std::uint32_t advice_ms = error.retry_after_ms != 0 ? error.retry_after_ms
+                                  : passes                  ? kRetryDefaultMs
+                                                            : 0;
+  if (advice_ms != 0) {
+    const std::uint32_t wait_ms = std::min(advice_ms, config::kRetryAfterMsMax);
     response.headers.emplace_back("Retry-After", std::to_string((wait_ms + 999) / 1000));
     response.headers.emplace_back("retry-after-ms", std::to_string(wait_ms));
   }

@@ -60,6 +60,8 @@ HttpSession::HttpSession(asio::ip::tcp::socket socket, ConnectionId id, SessionH
       queue_(host.options.reply_bytes_max) {
   Error ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  // A client whose machine is gone says nothing: the kernel asks.
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
 void HttpSession::read_request() {

@@ -58,6 +58,7 @@ BOOST_AUTO_TEST_CASE(advice_to_retry_is_in_both_headers_and_bounded) {
   BOOST_TEST(header(response, "retry-after-ms") == "2500");
   const auto far = error_response({.status = 503, .message = "m", .retry_after_ms = 999'999});
   BOOST_TEST(header(far, "Retry-After") == "120");
+  BOOST_TEST(header(error_response({.status = 503, .message = "m"}), "retry-after-ms") == "1000");
   BOOST_TEST(header(error_response({.status = 500, .message = "m"}), "Retry-After") == "");
 }
 

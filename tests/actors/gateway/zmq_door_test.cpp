@@ -35,6 +35,36 @@ struct DoorFixture : CoreFixture {
 
 BOOST_FIXTURE_TEST_SUITE(zmq_door, DoorFixture)
 
+// The frames that docs/protocol.md prints.
+BOOST_AUTO_TEST_CASE(the_documented_bytes_are_the_protocols) {
+  using namespace std::string_literals;
+  const std::string front = "TRPE\x01\x00"s;
+  const std::string hello = front + "\x01\x00\0\0\0\0\0\0\0\0"s +
+                            "\x82\xA7version\xA1"
+                            "1\xA6"
+                            "client\xA4"
+                            "demo";
+  only_frame<client::Welcome>(core.on_frame("p", hello, now));
+  const std::string asked =
+      front + "\x03\x00\0\0\0\0\0\0\0\0"s +
+      "\x83\xA2id\xA2"
+      "a1\xA6prompt\xA4Once\xA8sampling\x82\xAAmax_tokens\x08\xABtemperature"s +
+      "\xCB\0\0\0\0\0\0\0\0"s;
+  const auto request = only<GenerateRequest>(core.on_frame("p", asked, now));
+  BOOST_TEST(request.prompt == "Once");
+  BOOST_TEST(request.sampling.max_tokens == 8U);
+  BOOST_TEST(request.sampling.temperature == 0.0F);
+  chunk(accepted_chunk(kFirstId));
+  auto piece = text_chunk(kFirstId, " upon");
+  piece.tokens = {3714};
+  BOOST_TEST(only<ZmqSend>(chunk(piece)).frame ==
+             front + "\x05\x00\x03\0\0\0\0\0\0\0"s +
+                 "\x87\xA2id\xA2"
+                 "a1\xA6"
+                 "choice\x00\xABtext_offset\x00\xA4text\xA5 upon"s +
+                 "\xABtoken_begin\x00\xA9token_end\x01\xA6tokens\xC4\x04\x82\x0E\x00\x00"s);
+}
+
 BOOST_AUTO_TEST_CASE(hello_is_answered_with_the_limits) {
   const auto welcome =
       only_frame<client::Welcome>(client("p", client::Hello{.version = "1", .client = "test"}));
