@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -103,6 +104,19 @@ std::vector<link::SocketRoutes> front_routes(const FrontStages& stages) {
   return routes;
 }
 
+// Ends the port when a later stage cannot start: an actor that nobody ends would keep the actor
+// system, and so the process, from ending.
+struct EndPortOnFailure {
+  const caf::actor& port;
+  int exceptions = std::uncaught_exceptions();
+
+  ~EndPortOnFailure() {
+    if (std::uncaught_exceptions() > exceptions) {
+      caf::anon_send_exit(port, caf::exit_reason::user_shutdown);
+    }
+  }
+};
+
 std::string host_of(const std::string& http) { return http.substr(0, http.rfind(':')); }
 
 }  // namespace
@@ -126,6 +140,7 @@ FrontNode::FrontNode(caf::actor_system& system,
           actors::gateway::client_unreachable(*gateway_slot, std::string(peer));
         on_error({.where = "link " + socket, .code = "refused", .text = why, .request_id = {}});
       });
+  const EndPortOnFailure end_port_on_failure{port};
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 
   actors::gateway::Gateway gateway = actors::gateway::spawn_gateway(
