@@ -1,7 +1,9 @@
 """Frames of the Python client against bytes written out by hand."""
 
 import random
+import re
 import struct
+from pathlib import Path
 
 import msgpack
 import pytest
@@ -11,14 +13,34 @@ from troupe_client import protocol
 from troupe_client.protocol import ProtocolError
 
 
-def test_a_ping_has_the_bytes_of_the_protocol_page():
+def test_a_ping_is_a_header_and_a_map():
     frame = protocol.encode("ping", {"nonce": 7})
     assert frame == bytes.fromhex("54525045 01 00 0900 0000000000000000 81 a56e6f6e6365 07")
 
 
-def test_a_cancel_has_the_bytes_of_the_protocol_page():
+def test_a_cancel_names_its_request():
     frame = protocol.encode("cancel", {"id": "a1"})
     assert frame == bytes.fromhex("54525045 01 00 0800 0000000000000000 81 a26964 a26131")
+
+
+def page_frames() -> list[bytes]:
+    """The frames that docs/protocol.md writes out byte by byte, in its order."""
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    dumps = re.findall(r"```\n((?:[0-9a-f]{4}  .*\n)+)```", page)
+    lines = [re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} ?)+)", dump, re.M) for dump in dumps]
+    return [bytes.fromhex("".join(parts)) for parts in lines]
+
+
+def test_the_frames_of_the_protocol_page_are_what_this_client_sends_and_reads():
+    hello, generate, chunk = page_frames()
+    assert hello == protocol.encode("hello", {"version": "1", "client": "demo"})
+    sampling = {"max_tokens": 8, "temperature": 0.0}
+    body = {"id": "a1", "prompt": "Once", "sampling": sampling}
+    assert generate == protocol.encode("generate", body)
+    frame = protocol.decode(chunk)
+    assert (frame.kind, frame.epoch, frame.body["id"]) == ("chunk", 3, "a1")
+    expected = protocol.Chunk(text=" upon", tokens=(3714,), token_begin=0, token_end=1)
+    assert protocol.read_chunk(frame) == expected
 
 
 def test_tokens_travel_as_little_endian_int32_in_a_bin():

@@ -219,7 +219,6 @@ SAMPLING: dict[str, Any] = {
     "presence_penalty": float,
     "logit_bias": lambda bias: [[int(token), float(value)] for token, value in dict(bias).items()],
     "seed": int,
-    "top_logprobs": int,
     "max_tokens": int,
     "min_tokens": int,
     "ignore_eos": bool,
