@@ -278,9 +278,10 @@ void RootNode::handle_ready(std::size_t index) {
   if (child.died_at) {
     record.downtime = std::chrono::duration_cast<Milliseconds>(*child.ready_at - *child.died_at);
     record.text = "restarted";
-    say(child.spec.name + " is back after " + std::to_string(record.downtime->count()) + " ms");
   }
-  log(std::move(record));
+  log(record);
+  if (!record.downtime) return;
+  say(child.spec.name + " is back after " + std::to_string(record.downtime->count()) + " ms");
 }
 
 void RootNode::handle_front_status(messages::FrontStatus status) {
