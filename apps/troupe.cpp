@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <string>
 #include <string_view>
 
 #include "apps/bench.hpp"
@@ -37,7 +38,13 @@ int run_command(int argc, char** argv) {
   apps::add_status_command(app, exit_code);
   apps::add_drain_command(app, exit_code);
   apps::add_model_command(app, exit_code);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& wanted) {  // --help, --version
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& error) {
+    throw config::UserError(std::string(error.what()) + "; see --help");
+  }
   return exit_code;
 }
 
