@@ -53,6 +53,8 @@ pid_t ControlChannel::parent_pid() const {
 
 void bind_to_parent(pid_t parent) {
   std::signal(SIGINT, SIG_IGN);
+  // Started through /proc/self/exe, the process would be called "exe" in ps and top.
+  prctl(PR_SET_NAME, "troupe");
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // The parent may have died before the line above; then nobody sends the signal any more.
   if (getppid() != parent) _exit(EXIT_FAILURE);
