@@ -110,6 +110,8 @@ class Connection:
             self._closed.set()
         self._wake_sender.send(b"\0")
         self._thread.join()
+        # Here and not at the thread's end: it may see the flag and end before the byte is sent.
+        self._wake_receiver.close()
         self._wake_sender.close()
 
     def _post(self, command: Callable[[], None], silent: bool = False) -> None:
@@ -147,7 +149,6 @@ class Connection:
             self._deliver()
             for sink in self._welcome_sinks:
                 sink(TroupeError("closed", why))
-            self._wake_receiver.close()
             self._close_sockets()
 
     def _close_sockets(self) -> None:
