@@ -16,6 +16,7 @@
 #include "apps/model_facts.hpp"
 #include "apps/model_flags.hpp"
 #include "apps/progress.hpp"
+#include "apps/standard_output.hpp"
 #include "config/user_error.hpp"
 
 namespace troupe::apps {
@@ -134,7 +135,8 @@ int run_bench(const Flags& flags) {
   progress.finish();
   if (!flags.json) {
     print_table(rows);
-    return std::fflush(stdout) == 0 ? 0 : 1;
+    finish_output();
+    return 0;
   }
   Json json{{"schema_version", kSchemaVersion},
             {"numerics_id", runner.numerics_id()},
@@ -145,7 +147,8 @@ int run_bench(const Flags& flags) {
   const std::string kv = kv_type_name(model.architecture);
   for (const Row& row : rows) json["results"].push_back(to_json(row, plan, kv));
   std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  return std::fflush(stdout) == 0 ? 0 : 1;
+  finish_output();
+  return 0;
 }
 
 }  // namespace

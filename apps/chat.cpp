@@ -14,6 +14,7 @@
 #include "apps/line_reader.hpp"
 #include "apps/model_flags.hpp"
 #include "apps/sampling_flags.hpp"
+#include "apps/standard_output.hpp"
 #include "config/user_error.hpp"
 
 namespace troupe::apps {
@@ -50,7 +51,8 @@ class Chat {
     }
     if (terminal_) std::fputc('\n', stdout);
     if (interrupted()) return kInterruptedExitCode;
-    return failed_ || std::fflush(stdout) != 0 ? 1 : 0;
+    finish_output();
+    return failed_ ? 1 : 0;
   }
 
  private:

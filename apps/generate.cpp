@@ -14,6 +14,7 @@
 #include "apps/model_flags.hpp"
 #include "apps/progress.hpp"
 #include "apps/sampling_flags.hpp"
+#include "apps/standard_output.hpp"
 #include "config/user_error.hpp"
 
 namespace troupe::apps {
@@ -123,9 +124,8 @@ int report(const Outcome& outcome, bool json) {
   if (json && !interrupted()) std::printf("%s\n", to_json(outcome).dump().c_str());
   // The prompt of a shell starts on a line of its own.
   if (!json && !outcome.text.empty() && outcome.text.back() != '\n') std::fputc('\n', stdout);
-  std::fflush(stdout);
-  if (interrupted()) return kInterruptedExitCode;
-  return std::ferror(stdout) != 0 ? 1 : 0;
+  finish_output();
+  return interrupted() ? kInterruptedExitCode : 0;
 }
 
 int run_generate(const Flags& flags) {

@@ -14,6 +14,7 @@
 #include "apps/loaded_model.hpp"
 #include "apps/model_flags.hpp"
 #include "apps/progress.hpp"
+#include "apps/standard_output.hpp"
 #include "apps/text_file.hpp"
 #include "apps/token_list.hpp"
 #include "apps/top_logprobs.hpp"
@@ -149,7 +150,8 @@ int run_logits(const Flags& flags) {
   }
   if (interrupted()) return kInterruptedExitCode;
   printer.finish();
-  return std::fflush(stdout) == 0 ? 0 : 1;
+  finish_output();
+  return 0;
 }
 
 }  // namespace

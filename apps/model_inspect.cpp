@@ -9,6 +9,7 @@
 
 #include "apps/machine.hpp"
 #include "apps/model_facts.hpp"
+#include "apps/standard_output.hpp"
 #include "config/user_error.hpp"
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
@@ -141,7 +142,8 @@ int run_inspect(const Flags& flags) {
   } else {
     print_lines(json, 0);
   }
-  return std::fflush(stdout) == 0 ? 0 : 1;
+  finish_output();
+  return 0;
 }
 
 }  // namespace

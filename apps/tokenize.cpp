@@ -10,6 +10,7 @@
 
 #include "apps/model_flags.hpp"
 #include "apps/progress.hpp"
+#include "apps/standard_output.hpp"
 #include "apps/text_file.hpp"
 #include "config/user_error.hpp"
 #include "model/gguf.hpp"
@@ -66,7 +67,8 @@ int run_tokenize(const Flags& flags) {
       text, flags.no_special ? model::SpecialTokens::kAsText : model::SpecialTokens::kParse);
   progress.finish();
   (flags.json ? print_json : print_lines)(tokenizer, ids);
-  return std::fflush(stdout) == 0 ? 0 : 1;
+  finish_output();
+  return 0;
 }
 
 }  // namespace
