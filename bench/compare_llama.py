@@ -29,7 +29,9 @@ import json, sys, time
 from llama_cpp import Llama
 
 model, prompt, tokens, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-llama = Llama(model_path=model, n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
+llama = Llama(
+    model_path=model, n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False
+)
 stream = llama.generate(
     llama.tokenize(prompt.encode(), add_bos=False), temp=0.0, top_k=1, repeat_penalty=1.0
 )
@@ -46,7 +48,8 @@ def run(command: list[str]) -> float:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         name = Path(command[0]).name
-        sys.exit(f"compare_llama: {name} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        said = done.stderr.strip()[-500:]
+        sys.exit(f"compare_llama: {name} ended with {done.returncode}: {said}")
     said = json.loads(done.stdout.strip().splitlines()[-1])
     return said.get("timings", said)["decode_tokens_per_s"]
 
