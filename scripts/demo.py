@@ -98,7 +98,7 @@ def ask_over_zmq(port: int, question: str) -> str:
 
 
 def main() -> None:
-    troupe, flags = sys.argv[1], sys.argv[2:]
+    troupe, flags = str(Path(sys.argv[1]).absolute()), sys.argv[2:]
     http_port, zmq_port = free_ports(2)
     for index, flag in enumerate(flags):  # the server runs in a folder of its own
         if flag in ("--model", "--config") and index + 1 < len(flags):

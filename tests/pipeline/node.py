@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BINARY = Path(os.environ.get("TROUPE_BINARY", ROOT / "build/release/apps/troupe"))
-MODELS = Path(os.environ.get("TROUPE_MODELS", ROOT / "models"))
+BINARY = Path(os.environ.get("TROUPE_BINARY", ROOT / "build/release/apps/troupe")).absolute()
+MODELS = Path(os.environ.get("TROUPE_MODELS", ROOT / "models")).absolute()
 SMOLLM2 = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 QWEN = MODELS / "Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"
 # Guards against hanging, in seconds: nothing is claimed about speed. Far above what is needed on
