@@ -112,7 +112,7 @@ def main() -> None:
             question = "What is the capital of Japan?"
             print(f"\nHTTP   > {question}\n       < ", end="", flush=True)
             ask_over_http(http_port, question)
-            question = "What is the largest planet of our solar system?"
+            question = "How many days are there in a week?"
             print(f"ZeroMQ > {question}\n       < ", end="", flush=True)
             ask_over_zmq(zmq_port, question)
             print("\ndemo: draining", flush=True)
