@@ -2,9 +2,11 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -20,49 +22,50 @@ namespace {
 namespace observe = actors::observe;
 namespace supervision = actors::supervision;
 
-// What dispatch cannot know of the node, beside its own numbers.
-struct NodeFacts {
-  std::string model;
-  std::string http;
-  std::string zmq;
-};
-
-FrontNodeOptions node_options(const RoleFlags& flags, const std::shared_ptr<NodeFacts>& facts) {
+FrontNodeOptions node_options(const RoleFlags& flags) {
   const auto access = std::make_shared<observe::LogFile>(flags.config.node.logs / "access.log");
   const auto errors = std::make_shared<observe::LogFile>(flags.config.node.logs / "error.log");
   return {.generation = flags.generation,
-          .report =
-              [control = flags.control, facts](messages::FrontStatus status) {
-                status.model = facts->model;
-                status.http = facts->http;
-                status.zmq = facts->zmq;
-                control->send(status);
-              },
+          .report = [control = flags.control](
+                        const messages::FrontStatus& status) { control->send(status); },
           .on_access =
               [access](const observe::AccessRecord& record) { access->append(record.to_line()); },
           .on_error =
               [errors](const observe::ErrorRecord& record) { errors->append(record.to_line()); }};
 }
 
-// Does what root says until the front is drained or root is gone.
+void arm(int timer_fd, std::uint32_t after_ms) {
+  itimerspec when{};
+  when.it_value.tv_sec = after_ms / 1000;
+  when.it_value.tv_nsec = static_cast<long>(after_ms % 1000) * 1'000'000 + 1;  // zero would disarm
+  timerfd_settime(timer_fd, 0, &when, nullptr);
+}
+
+// Does what root says until the front is drained, its time for that is over, or root is gone. What
+// then still runs ends with an error when the node is destroyed.
 void obey(supervision::ControlChannel& control, const FrontNode& node) {
   const int drained_fd = eventfd(0, EFD_CLOEXEC);
+  const int deadline_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
   pollfd waits[] = {{.fd = control.fd(), .events = POLLIN, .revents = 0},
-                    {.fd = drained_fd, .events = POLLIN, .revents = 0}};
-  while (!control.closed() && waits[1].revents == 0) {
-    if (poll(waits, 2, -1) < 0 && errno != EINTR) break;
+                    {.fd = drained_fd, .events = POLLIN, .revents = 0},
+                    {.fd = deadline_fd, .events = POLLIN, .revents = 0}};
+  while (!control.closed() && waits[1].revents == 0 && waits[2].revents == 0) {
+    if (poll(waits, 3, -1) < 0 && errno != EINTR) break;
     while (const auto frame = control.receive()) {
       messages::Header header;
       messages::SiblingDown down;
+      messages::Drain drain;
       if (!messages::read_header(*frame, header).empty()) continue;
-      if (header.kind == messages::Kind::kDrain) {
+      if (header.kind == messages::Kind::kDrain && messages::decode(*frame, drain).empty()) {
         node.drain([drained_fd] { eventfd_write(drained_fd, 1); });
+        arm(deadline_fd, drain.timeout_ms);
       } else if (header.kind == messages::Kind::kSiblingDown &&
                  messages::decode(*frame, down).empty()) {
         node.sibling_down(down);
       }
     }
   }
+  close(deadline_fd);
   close(drained_fd);
 }
 
@@ -72,14 +75,11 @@ int run_front_role(int argc, char** argv) try {
   const RoleFlags flags = read_role_flags(argc, argv);
   flags.control->send(messages::ChildProgress{"reading the tokenizer"});
   const LoadedModel model = load_model(flags.config.model);
-  const auto facts = std::make_shared<NodeFacts>();
-  FrontNodeOptions options = node_options(flags, facts);
+  FrontNodeOptions options = node_options(flags);
 
   caf::actor_system_config system_config;
   configure_actor_system(system_config);
   caf::actor_system system{system_config};
-  *facts = {
-      .model = model.alias, .http = flags.config.gateway.http, .zmq = flags.config.gateway.zmq};
   const FrontNode node(system, flags.config, model, std::move(options));
   flags.control->send(messages::ChildReady{"http://" + node.http() + ", zmq " +
                                            flags.config.gateway.zmq + ", model " + model.alias});

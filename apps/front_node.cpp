@@ -117,6 +117,20 @@ struct EndPortOnFailure {
   }
 };
 
+// Adds what dispatch does not know to its numbers.
+std::function<void(const messages::FrontStatus&)> with_addresses(
+    std::function<void(const messages::FrontStatus&)> report,
+    std::string model,
+    std::string http,
+    std::string zmq) {
+  return [=](messages::FrontStatus status) {
+    status.model = model;
+    status.http = http;
+    status.zmq = zmq;
+    report(status);
+  };
+}
+
 std::string host_of(const std::string& http) { return http.substr(0, http.rfind(':')); }
 
 }  // namespace
@@ -170,10 +184,12 @@ FrontNode::FrontNode(caf::actor_system& system,
                    actors::dispatch::DispatcherOptions{.front_epoch = epoch,
                                                        .queued_max = config.dispatch.queued_max,
                                                        .vocabulary_hash = model.vocabulary_hash},
-                   actors::dispatch::DispatchLinks{.to_workers = sender(kWorkers),
-                                                   .to_aggregate = sender(kDispatchToAggregate),
-                                                   .gateway = gateway.actor,
-                                                   .report = std::move(options.report)},
+                   actors::dispatch::DispatchLinks{
+                       .to_workers = sender(kWorkers),
+                       .to_aggregate = sender(kDispatchToAggregate),
+                       .gateway = gateway.actor,
+                       .report = with_addresses(
+                           std::move(options.report), model.alias, http_, config.gateway.zmq)},
                    metrics);
   const auto preprocessor = std::make_shared<const actors::preprocess::Preprocessor>(
       model.tokenizer, model.chat_template, model.context_max);
