@@ -46,8 +46,6 @@ class Shell {
 
   GatewayCore& core() { return core_; }
 
-  HttpServer& server() { return *server_; }
-
   void perform(Effects effects) {
     for (Effect& effect : effects) {
       std::visit([this](auto& one) { perform_one(one); }, effect);
@@ -133,7 +131,6 @@ caf::behavior gateway_actor(GatewaySelf* self,
   link::name_exceptions(self);
   self->state.shell = std::make_unique<Shell>(options, std::move(*server));
   Shell* shell = self->state.shell.get();
-  shell->server().start(handlers_for(caf::actor_cast<caf::actor>(self)));
   self->set_exit_handler([self, shell](const caf::exit_msg& exit) {
     shell->perform(shell->core().fail_all(current_time()));
     self->quit(exit.reason);
@@ -181,10 +178,12 @@ caf::behavior gateway_actor(GatewaySelf* self,
 Gateway spawn_gateway(caf::actor_system& system, GatewayOptions options) {
   auto server = std::make_unique<HttpServer>(
       HttpServerOptions{.listen = options.config.http, .on_access = options.on_access});
-  const std::uint16_t port = server->port();
+  HttpServer* const started = server.get();  // the actor's from now on
   // CAF copies what it hands to an actor's function: the box is copied, the server is not.
   const auto box = std::make_shared<std::unique_ptr<HttpServer>>(std::move(server));
-  return {.actor = system.spawn(gateway_actor, std::move(options), box), .http_port = port};
+  const caf::actor actor = system.spawn(gateway_actor, std::move(options), box);
+  started->start(handlers_for(actor));  // nobody else knows the actor yet, so it lives
+  return {.actor = actor, .http_port = started->port()};
 }
 
 void client_unreachable(const caf::actor& gateway, std::string peer) {
