@@ -69,9 +69,7 @@ void obey(supervision::ControlChannel& control, const FrontNode& node) {
   close(drained_fd);
 }
 
-}  // namespace
-
-int run_front_role(int argc, char** argv) try {
+void serve_front(int argc, char** argv) {
   const RoleFlags flags = read_role_flags(argc, argv);
   flags.control->send(messages::ChildProgress{"reading the tokenizer"});
   const LoadedModel model = load_model(flags.config.model);
@@ -84,11 +82,12 @@ int run_front_role(int argc, char** argv) try {
   flags.control->send(messages::ChildReady{"http://" + node.http() + ", zmq " +
                                            flags.config.gateway.zmq + ", model " + model.alias});
   obey(*flags.control, node);
-  return 0;
+}
 
-} catch (const config::UserError& error) {
-  std::fprintf(stderr, "troupe: %s\n", error.what());
-  return kExitIncurable;
+}  // namespace
+
+int run_front_role(int argc, char** argv) {
+  return run_role_main([&] { serve_front(argc, argv); });
 }
 
 }  // namespace troupe::apps

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "config/user_error.hpp"
 #include "messages/type_ids.hpp"
 
 namespace troupe::apps {
@@ -26,6 +27,16 @@ RoleFlags read_role_flags(int argc, char** argv) {
   flags.config = config::load_config(file);
   config::finish_config(flags.config);
   return flags;
+}
+
+int run_role_main(const std::function<void()>& main) {
+  try {
+    main();
+    return 0;
+  } catch (const config::UserError& error) {
+    std::fprintf(stderr, "troupe: %s\n", error.what());
+    return kExitIncurable;
+  }
 }
 
 void configure_actor_system(caf::actor_system_config& system_config) {

@@ -3,6 +3,7 @@
 
 #include <caf/all.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,9 @@ struct RoleFlags {
 // Reads `troupe ROLE --config FILE --generation N --control-fd FD` and binds the process to root's
 // life.
 RoleFlags read_role_flags(int argc, char** argv);
+
+// Runs a role's main: what the user can mend is one line on stderr and kExitIncurable.
+int run_role_main(const std::function<void()>& main);
 
 // One scheduler for every process: work sharing idles at no CPU and answers in a sixth of work
 // stealing's time (measured with CAF 0.17.6).

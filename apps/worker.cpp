@@ -105,6 +105,21 @@ void run_standalone(const config::NodeConfig& config) {
                      -1);
 }
 
+void serve_worker(int argc, char** argv) {
+  const int stop_fd = stop_signal_fd();
+  const RoleFlags flags = read_role_flags(argc, argv);
+  const auto& control = flags.control;
+  work_until_stopped(
+      flags.config,
+      {.name = flags.name,
+       .generation = flags.generation,
+       .progress =
+           [control](const std::string& text) { control->send(messages::ChildProgress{text}); },
+       .on_joined = [control] { control->send(messages::ChildReady{}); }},
+      stop_fd,
+      control->fd());
+}
+
 }  // namespace
 
 void add_worker_command(CLI::App& app, int&) {
@@ -124,24 +139,8 @@ void add_worker_command(CLI::App& app, int&) {
   });
 }
 
-int run_worker_role(int argc, char** argv) try {
-  const int stop_fd = stop_signal_fd();
-  const RoleFlags flags = read_role_flags(argc, argv);
-  const auto& control = flags.control;
-  work_until_stopped(
-      flags.config,
-      {.name = flags.name,
-       .generation = flags.generation,
-       .progress =
-           [control](const std::string& text) { control->send(messages::ChildProgress{text}); },
-       .on_joined = [control] { control->send(messages::ChildReady{}); }},
-      stop_fd,
-      control->fd());
-  return 0;
-
-} catch (const config::UserError& error) {
-  std::fprintf(stderr, "troupe: %s\n", error.what());
-  return kExitIncurable;
+int run_worker_role(int argc, char** argv) {
+  return run_role_main([&] { serve_worker(argc, argv); });
 }
 
 }  // namespace troupe::apps
