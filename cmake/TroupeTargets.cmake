@@ -17,11 +17,32 @@ if(TROUPE_SANITIZE)
   target_link_options(troupe_flags INTERFACE -fsanitize=${TROUPE_SANITIZE})
 endif()
 
-# troupe_library(NAME SOURCES file... [LINK target...]): one static library a folder.
+# Reuses the precompiled header of the first target in the list that has one: msgpack costs 4 s a file and CAF 5 s.
+function(troupe_reuse_pch name)
+  foreach(linked ${ARGN})
+    if(TARGET ${linked})
+      get_target_property(owner ${linked} TROUPE_PCH)
+      if(owner)
+        target_precompile_headers(${name} REUSE_FROM ${owner})
+        set_target_properties(${name} PROPERTIES TROUPE_PCH ${owner})
+        return()
+      endif()
+    endif()
+  endforeach()
+endfunction()
+
+# troupe_library(NAME SOURCES file... [LINK target...] [PCH header]): one static library a folder.
+# PCH: a header that it precompiles, for itself and all that link it.
 function(troupe_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "PCH" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC troupe_flags ${ARG_LINK})
+  if(ARG_PCH)
+    target_precompile_headers(${name} PRIVATE ${PROJECT_SOURCE_DIR}/${ARG_PCH})
+    set_target_properties(${name} PROPERTIES TROUPE_PCH ${name})
+  else()
+    troupe_reuse_pch(${name} ${ARG_LINK})
+  endif()
 endfunction()
 
 # troupe_test(NAME SOURCES file... [LINK target...] [LABELS label...] [TIMEOUT seconds]): one Boost.Test executable.
@@ -33,6 +54,7 @@ function(troupe_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE troupe_test_main ${ARG_LINK})
+  troupe_reuse_pch(${name} ${ARG_LINK})
   add_test(NAME ${name} COMMAND ${name} --log_level=test_suite --color_output=no)
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
