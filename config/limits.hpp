@@ -30,8 +30,8 @@ inline constexpr std::size_t kClientIdBytesMax = 128;
 
 // --- What the node holds at once ---
 
-// Requests between acceptance and their end. Each costs its prompt and a map entry, under 100 KB at
-// 8k tokens.
+// Accepted requests that wait for a worker's credit. Each costs its prompt and a map entry, under
+// 100 KB at 8k tokens.
 inline constexpr std::uint32_t kQueuedMaxDefault = 256;
 // HTTP connections: a thread-less session costs about 20 KB.
 inline constexpr std::uint32_t kConnectionsMax = 1024;

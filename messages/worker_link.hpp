@@ -25,9 +25,10 @@ struct WorkerHello {
 // Dispatch → worker. A new epoch means a new front: work of older epochs is dropped.
 struct WorkerWelcome {
   std::uint64_t front_epoch = 0;
-  std::string refused;  // why the worker gets no work, or empty
+  std::string refused;     // why the worker gets no work, or empty
+  bool introduce = false;  // the front does not know the worker (any more): it must say hello again
 
-  TROUPE_MESSAGE(WorkerWelcome, front_epoch, refused)
+  TROUPE_MESSAGE(WorkerWelcome, front_epoch, refused, introduce)
 };
 
 // Worker → dispatch, every beat: proof that the compute loop lives.

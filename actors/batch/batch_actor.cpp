@@ -19,10 +19,13 @@ class Shell {
 
   void welcome(const messages::WorkerWelcome& welcome) {
     if (!welcome.refused.empty()) return links_.on_refused(welcome.refused);
-    if (welcome.front_epoch == front_epoch_) return;
-    if (front_epoch_ != 0) core_.drop_all();
+    if (welcome.introduce || (front_epoch_ != 0 && welcome.front_epoch != front_epoch_)) {
+      core_.drop_all();  // the front has ended what it had given to this worker
+      front_epoch_ = 0;
+    }
+    if (welcome.introduce) return links_.to_dispatch.send(hello_);
+    if (front_epoch_ == welcome.front_epoch) return;
     front_epoch_ = welcome.front_epoch;
-    links_.to_dispatch.send(hello_);
     links_.on_joined();
   }
 

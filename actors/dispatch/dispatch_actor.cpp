@@ -1,5 +1,6 @@
 #include "actors/dispatch/dispatch_actor.hpp"
 
+#include <map>
 #include <string>
 #include <utility>
 
@@ -92,7 +93,10 @@ class Shell {
     metrics_->set_kv_blocks(name, beat.kv_blocks_used, beat.kv_blocks_free);
     metrics_->set_preemptions(name, beat.preemptions);
     metrics_->set_nonfinite(name, beat.nonfinite);
-    if (beat.step != 0) metrics_->observe_step(static_cast<double>(beat.step_us_last) * 1e-6);
+    // One sample a beat at most: the last step of those since the previous beat.
+    if (std::exchange(steps_seen_[name], beat.step) != beat.step) {
+      metrics_->observe_step(static_cast<double>(beat.step_us_last) * 1e-6);
+    }
   }
 
   void tick() {
@@ -135,6 +139,7 @@ class Shell {
   std::shared_ptr<observe::Metrics> metrics_;
   caf::actor_clock::time_point start_;
   messages::NodeReadiness told_;
+  std::map<std::string, std::uint64_t> steps_seen_;  // by worker: of its last beat
 };
 
 }  // namespace

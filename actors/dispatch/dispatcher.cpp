@@ -27,6 +27,7 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
     return effects;
   }
   ++totals_.accepted;
+  request.deadline_ms = std::min(request.deadline_ms, kDeadlineMsMax);
   const LedgerEntry& entry = ledger_.accept(std::move(request), now);
   effects.plans.push_back({.request_id = id,
                            .prompt_tokens = entry.request.prompt_tokens,
@@ -34,6 +35,9 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
                            .echo = entry.request.echo,
                            .logprobs = entry.request.sampling.top_logprobs >= 0});
   queue_.push_back(id);
+  if (std::erase(tombstones_, id) != 0) {
+    fail(id, FailureCode::kCancelled, "the request was cancelled", effects);
+  }
   hand_out(effects, now);
   return effects;
 }
@@ -41,12 +45,14 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
 Effects Dispatcher::on_failure(Failure failure) {
   Effects effects;
   ++totals_.refused;
+  std::erase(tombstones_, failure.request_id);
   effects.refusals.push_back(std::move(failure));
   return effects;
 }
 
 Effects Dispatcher::on_cancel(std::uint64_t request_id, Time now) {
   Effects effects;
+  if (ledger_.find(request_id) == nullptr) bury(request_id);
   fail(request_id, FailureCode::kCancelled, "the request was cancelled", effects);
   hand_out(effects, now);
   return effects;
@@ -102,28 +108,28 @@ Effects Dispatcher::on_hello(const std::string& peer,
                              const messages::WorkerHello& hello,
                              Time now) {
   Effects effects;
-  if (hello.vocabulary_hash != options_.vocabulary_hash) {
-    effects.welcomes.push_back({peer,
-                                {.front_epoch = options_.front_epoch,
-                                 .refused = "the worker's model has another vocabulary than the "
-                                            "front's: start both with the same file"}});
+  if (std::string objection = objection_to(hello); !objection.empty()) {
+    effects.welcomes.push_back(
+        {peer, {.front_epoch = options_.front_epoch, .refused = std::move(objection)}});
     return effects;
   }
-  fail_all(workers_.admit(peer, hello), "the worker restarted", effects);
+  fail_all(workers_.admit(peer, hello, now), "the worker restarted", effects);
   worker_seen_ = now;
   effects.welcomes.push_back({peer, {.front_epoch = options_.front_epoch, .refused = {}}});
   hand_out(effects, now);
   return effects;
 }
 
-Effects Dispatcher::on_beat(const std::string& peer, const messages::WorkerBeat& beat, Time) {
+Effects Dispatcher::on_beat(const std::string& peer, const messages::WorkerBeat& beat, Time now) {
   Effects effects;
-  const Worker* worker = workers_.find(peer);
-  // A beat from a stranger: this front is new. The welcome tells the worker so, and it introduces
-  // itself again.
-  if (worker == nullptr || worker->hello.generation != beat.worker_generation) {
-    effects.welcomes.push_back({peer, {.front_epoch = options_.front_epoch, .refused = {}}});
+  Worker* worker = workers_.find(peer);
+  if (worker != nullptr && worker->hello.generation == beat.worker_generation) {
+    worker->heard = now;
+    return effects;
   }
+  // A stranger: this front is new, or has given the worker up.
+  effects.welcomes.push_back(
+      {peer, {.front_epoch = options_.front_epoch, .refused = {}, .introduce = true}});
   return effects;
 }
 
@@ -153,6 +159,7 @@ Effects Dispatcher::on_worker_down(const std::string& name,
 
 Effects Dispatcher::on_tick(Time now) {
   Effects effects;
+  fail_all(workers_.remove_silent(now - kWorkerSilence), "it stopped answering", effects);
   if (!workers_.empty()) worker_seen_ = now;
   std::vector<std::uint64_t> late;
   std::vector<std::uint64_t> unserved;
@@ -254,6 +261,31 @@ void Dispatcher::forget(std::uint64_t request_id, Effects& effects) {
   }
   ++totals_.finished;
   ledger_.erase(request_id);
+}
+
+void Dispatcher::bury(std::uint64_t request_id) {
+  tombstones_.push_back(request_id);
+  if (tombstones_.size() > kTombstonesMax) tombstones_.pop_front();
+}
+
+// Why a worker cannot join, or empty. Workers of one pool must give the same answers.
+std::string Dispatcher::objection_to(const messages::WorkerHello& hello) const {
+  if (hello.vocabulary_hash != options_.vocabulary_hash) {
+    return "its model has another vocabulary than the front's: start both with the same file";
+  }
+  if (hello.context_max < options_.context_max) {
+    return "it holds a context of " + std::to_string(hello.context_max) +
+           " tokens and the front promises " + std::to_string(options_.context_max) +
+           ": start it with the same --context";
+  }
+  for (const auto& [peer, worker] : workers_.workers()) {
+    if (worker.hello.worker != hello.worker && worker.hello.numerics_id != hello.numerics_id) {
+      return "its answers would differ (" + hello.numerics_id + ", here " +
+             worker.hello.numerics_id +
+             "): start it with the same model file, --precision and --cpu-backend";
+    }
+  }
+  return {};
 }
 
 void Dispatcher::note_finish(Time now) {

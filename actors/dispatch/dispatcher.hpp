@@ -10,6 +10,7 @@
 
 #include "actors/dispatch/ledger.hpp"
 #include "actors/dispatch/worker_pool.hpp"
+#include "config/limits.hpp"
 #include "messages/cancel.hpp"
 #include "messages/failure.hpp"
 #include "messages/reply_plan.hpp"
@@ -47,7 +48,8 @@ struct Totals {
 struct DispatcherOptions {
   std::uint64_t front_epoch = 0;
   std::uint32_t queued_max = 0;
-  std::string vocabulary_hash;  // a worker with another vocabulary gets no work
+  std::uint32_t context_max = 0;  // a worker that holds less gets no work
+  std::string vocabulary_hash;    // nor does one with another vocabulary
 };
 
 class Dispatcher {
@@ -98,12 +100,15 @@ class Dispatcher {
   void fail_all(const std::vector<std::uint64_t>& ids, const std::string& why, Effects& effects);
   void forget(std::uint64_t request_id, Effects& effects);
   void note_finish(Time now);
+  void bury(std::uint64_t request_id);
+  std::string objection_to(const messages::WorkerHello& hello) const;
   std::uint32_t retry_after_ms() const;
 
   DispatcherOptions options_;
   Ledger ledger_;
   WorkerPool workers_;
-  std::deque<std::uint64_t> queue_;  // request ids in order of arrival
+  std::deque<std::uint64_t> queue_;       // request ids in order of arrival
+  std::deque<std::uint64_t> tombstones_;  // cancels that overtook their request
   Totals totals_;
   Time worker_seen_{-kWorkerAbsence};  // when a worker was last there
   Time last_finish_{};
@@ -112,6 +117,14 @@ class Dispatcher {
   // Restarting a worker takes well under a second; after this absence waiting is worse than an
   // error.
   static constexpr Time kWorkerAbsence{5'000'000};
+  // Fifteen beats missed: it is dead or hung. A busy machine delays a beat by a few hundred
+  // milliseconds at most; a child's death is told by root within milliseconds anyway.
+  static constexpr Time kWorkerSilence = 15 * config::kBeatInterval;
+  // A cancel overtakes its request while preprocess is at it: one for each that may be there, by
+  // far.
+  static constexpr std::size_t kTombstonesMax = 4096;
+  // No request is worth a longer wait; and a sum with it never overflows.
+  static constexpr std::uint64_t kDeadlineMsMax = 24 * 3600 * 1000;
   // A queued request rises by one priority level each time this passes, so that none starves.
   static constexpr Time kAgeingInterval{2'000'000};
 };

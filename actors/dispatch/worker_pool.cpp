@@ -3,23 +3,25 @@
 namespace troupe::actors::dispatch {
 
 std::vector<std::uint64_t> WorkerPool::admit(const std::string& peer,
-                                             const messages::WorkerHello& hello) {
-  std::vector<std::uint64_t> orphans;
-  if (const Worker* known = find(peer); known != nullptr && known->hello == hello) return orphans;
-  orphans = remove(hello.worker, hello.generation);
-  workers_[peer] = Worker{.hello = hello, .holds = {}};
+                                             const messages::WorkerHello& hello,
+                                             Time now) {
+  if (Worker* known = find(peer); known != nullptr && known->hello == hello) {
+    known->heard = now;
+    return {};
+  }
+  std::vector<std::uint64_t> orphans = remove(hello.worker, hello.generation);
+  workers_[peer] = Worker{.hello = hello, .holds = {}, .heard = now};
   return orphans;
 }
 
 std::vector<std::uint64_t> WorkerPool::remove(const std::string& name, std::uint64_t generation) {
-  std::vector<std::uint64_t> orphans;
-  std::erase_if(workers_, [&](const auto& entry) {
-    const Worker& worker = entry.second;
-    if (worker.hello.worker != name || worker.hello.generation > generation) return false;
-    orphans.insert(orphans.end(), worker.holds.begin(), worker.holds.end());
-    return true;
+  return remove_if([&](const Worker& worker) {
+    return worker.hello.worker == name && worker.hello.generation <= generation;
   });
-  return orphans;
+}
+
+std::vector<std::uint64_t> WorkerPool::remove_silent(Time since) {
+  return remove_if([since](const Worker& worker) { return worker.heard < since; });
 }
 
 Worker* WorkerPool::find(const std::string& peer) {

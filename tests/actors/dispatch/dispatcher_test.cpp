@@ -31,7 +31,8 @@ struct Fixture {
                           .generation = generation,
                           .numerics_id = "n",
                           .vocabulary_hash = "v",
-                          .sequences_max = credits},
+                          .sequences_max = credits,
+                          .context_max = 100},
                          now);
   }
 
@@ -55,7 +56,8 @@ struct Fixture {
     return core.totals().accepted == core.totals().finished + core.queued() + core.running();
   }
 
-  Dispatcher core{{.front_epoch = kEpoch, .queued_max = 3, .vocabulary_hash = "v"}};
+  Dispatcher core{
+      {.front_epoch = kEpoch, .queued_max = 3, .context_max = 100, .vocabulary_hash = "v"}};
   Time now{seconds(100)};
 };
 
@@ -200,6 +202,54 @@ BOOST_AUTO_TEST_CASE(a_cancel_of_a_queued_request_removes_it) {
   request(1);
   BOOST_TEST(core.on_cancel(1, now).cancels.empty());
   BOOST_TEST(worker("a", 1).work.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_that_overtakes_its_request_ends_it_when_it_comes) {
+  worker("a", 1);
+  BOOST_TEST(core.on_cancel(1, now).failures.empty());
+  const Effects effects = request(1);
+  BOOST_TEST(effects.plans.size() == 1U);
+  BOOST_TEST(effects.work.empty());
+  BOOST_CHECK(effects.failures.at(0).code == FailureCode::kCancelled);
+  BOOST_TEST(core.queued() + core.running() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_falls_silent_is_given_up_and_may_come_back) {
+  worker("a", 1);
+  request(1);
+  now += seconds(2);
+  core.on_beat("a#1", {.worker_generation = 1}, now);
+  now += seconds(3);
+  BOOST_TEST(core.on_tick(now).failures.empty());
+  now += milliseconds(1);
+  BOOST_CHECK(core.on_tick(now).failures.at(0).code == FailureCode::kWorkerLost);
+  BOOST_TEST(core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.at(0).second.introduce);
+  BOOST_TEST(!worker("a", 1).welcomes.at(0).second.introduce);
+  BOOST_TEST(request(2).work.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_with_a_smaller_context_is_refused) {
+  const Effects effects = core.on_hello(
+      "a#1", {.worker = "a", .generation = 1, .vocabulary_hash = "v", .context_max = 99}, now);
+  BOOST_TEST(effects.welcomes.at(0).second.refused.find("--context") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_whose_answers_would_differ_is_refused) {
+  worker("a", 1);
+  const Effects effects = core.on_hello("b#1",
+                                        {.worker = "b",
+                                         .generation = 1,
+                                         .numerics_id = "other",
+                                         .vocabulary_hash = "v",
+                                         .context_max = 100},
+                                        now);
+  BOOST_TEST(effects.welcomes.at(0).second.refused.find("other, here n") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(the_longest_deadline_does_not_overflow) {
+  worker("a", 1);
+  request(1, 5, ~std::uint64_t{0});
+  BOOST_TEST(core.on_tick(now).failures.empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_passed_deadline_ends_the_request) {
