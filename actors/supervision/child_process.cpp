@@ -37,12 +37,15 @@ struct SpawnPlan {
   // A copy onto the same number clears close-on-exec (posix_spawn_file_actions_adddup2(3p)).
   void keep(int fd) { posix_spawn_file_actions_adddup2(&files, fd, fd); }
 
-  void block_interrupt() {
+  // A signal to root's process group (a terminal's Ctrl-C, `timeout`, a shell's kill) is root's to
+  // act on: its children, in groups of their own, would else be gone before they could drain.
+  void shield_from_group_signals() {
     sigset_t blocked;
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGINT);
     posix_spawnattr_setsigmask(&attributes, &blocked);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
   }
 
   posix_spawn_file_actions_t files{};
@@ -56,7 +59,7 @@ pid_t spawn(const std::filesystem::path& executable,
   SpawnPlan plan;
   plan.keep(control_fd);
   posix_spawn_file_actions_adddup2(&plan.files, error_fd, STDERR_FILENO);
-  plan.block_interrupt();
+  plan.shield_from_group_signals();
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
