@@ -100,6 +100,8 @@ void ZmqDoor::on_frame(const std::string& peer,
     case Kind::kCancel:
       return with_body(client::Cancel{},
                        [&](const client::Cancel& cancel) { on_cancel(input, cancel.id); });
+    case Kind::kPong:
+      return;  // that it came is all it says
     case Kind::kPing:
       return with_body(client::Ping{}, [&](client::Ping ping) {
         send(peer, client::Pong{.nonce = ping.nonce}, effects);
@@ -265,6 +267,11 @@ void ZmqDoor::on_unreachable(const std::string& peer, Now now) {
 }
 
 void ZmqDoor::on_tick(Now now, Effects& effects) {
+  // A client that waits for a whole answer gets no frame for long: this one shows whether it is
+  // there.
+  for (const auto& [peer, sender] : clients_) {
+    if (!sender.open.empty()) send(peer, client::Ping{}, effects);
+  }
   std::erase_if(clients_, [&](auto& entry) {
     const auto since = entry.second.unreachable_ms;
     if (!since || now.mono_ms - *since < kClientGraceMs) return false;

@@ -26,8 +26,9 @@ inline constexpr std::size_t kZmqClientsMax = 1024;
 inline constexpr std::size_t kFinishedIdsMax = 1024;
 // A frame from a client: a body as large as HTTP's.
 inline constexpr std::size_t kClientFrameBytesMax = config::kBodyBytesMax;
-// A client that cannot be reached has this long to come back to its open requests.
-inline constexpr std::int64_t kClientGraceMs = 30'000;
+// A client that cannot be reached has this long to come back to its open requests: ZeroMQ
+// reconnects within 200 ms, and what nobody waits for should not hold a sequence.
+inline constexpr std::int64_t kClientGraceMs = 2'000;
 
 struct ZmqDoorOptions {
   std::uint64_t front_epoch = 0;

@@ -256,7 +256,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_stays_away_loses_its_requests) {
   open_hello("p", "a");
   core.on_unreachable("p", now);
   now.mono_ms += kClientGraceMs - 1;
-  BOOST_TEST(core.on_tick(now).empty());
+  BOOST_TEST(all<CancelRequest>(core.on_tick(now)).empty());
   now.mono_ms += 1;
   BOOST_TEST(only<CancelRequest>(core.on_tick(now)).request_id == kFirstId);
   BOOST_TEST(core.open_calls() == 0U);
@@ -267,8 +267,15 @@ BOOST_AUTO_TEST_CASE(a_client_that_comes_back_keeps_its_requests) {
   core.on_unreachable("p", now);
   client("p", client::Ping{});
   now.mono_ms += kClientGraceMs;
-  BOOST_TEST(core.on_tick(now).empty());
+  BOOST_TEST(all<CancelRequest>(core.on_tick(now)).empty());
   BOOST_TEST(core.open_calls() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_with_open_requests_is_pinged_and_its_pong_is_taken) {
+  BOOST_TEST(core.on_tick(now).empty());
+  open_hello("p", "a");
+  BOOST_TEST(only_frame<client::Ping>(core.on_tick(now)).nonce == 0U);
+  BOOST_TEST(client("p", client::Pong{}).empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_gateway_that_goes_tells_its_zmq_clients) {
