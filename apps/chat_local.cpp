@@ -78,13 +78,14 @@ class LocalChat : public ChatBackend {
 std::unique_ptr<ChatBackend> make_local_chat(const ModelFlags& flags,
                                              const SamplingFlags& sampling) {
   const config::NodeConfig config = local_config(flags);
-  const Progress progress("loading " + config.model.file.string());
+  Progress progress("loading " + config.model.file.string());
   LoadedModel model = load_model(config.model);
   if (model.chat_template == nullptr) {
     throw config::UserError(config.model.file.string() +
                             ": has no chat template; use `troupe generate` with a plain prompt");
   }
-  return std::make_unique<LocalChat>(std::move(model), config, sampling);
+  return std::make_unique<LocalChat>(
+      std::move(model), config, sampling, [&](const std::string& text) { progress.update(text); });
 }
 
 }  // namespace troupe::apps
