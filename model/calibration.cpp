@@ -39,8 +39,7 @@ class PeakMeter {
     std::vector<float>& peak = peaks_[static_cast<std::size_t>(site)];
     peak.resize(width);
     for (std::size_t i = 0; i < values_.size(); i += width) {
-      for (std::size_t j = 0; j < width; ++j)
-        peak[j] = std::max(peak[j], std::abs(values_[i + j]));
+      for (std::size_t j = 0; j < width; ++j) peak[j] = std::max(peak[j], std::abs(values_[i + j]));
     }
   }
 
@@ -74,7 +73,8 @@ Peaks measure_peaks(const GgufFile& file,
   const auto total = static_cast<std::int32_t>(tokens.size());
   for (std::int32_t begin = 0; begin < total;) {
     if (progress && begin % kSequenceTokens == 0)
-      progress("first use of this model: calibrating, token " + std::to_string(begin) + " of " + std::to_string(total));
+      progress("first use of this model: calibrating, token " + std::to_string(begin) + " of " +
+               std::to_string(total));
     const std::int32_t position = begin % length;
     const std::int32_t count = std::min({kStepTokens, total - begin, length - position});
     const SequenceSlice slice{
@@ -82,10 +82,10 @@ Peaks measure_peaks(const GgufFile& file,
         position,
         blocks,
         count};
-    transformer.forward(
-        {&slice, 1},
-        cache,
-        std::span(logits).first(static_cast<std::size_t>(count) * static_cast<std::size_t>(a.vocab)));
+    transformer.forward({&slice, 1},
+                        cache,
+                        std::span(logits).first(static_cast<std::size_t>(count) *
+                                                static_cast<std::size_t>(a.vocab)));
     begin += count;
   }
   return meter.take();

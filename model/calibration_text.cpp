@@ -3,7 +3,8 @@
 
 namespace troupe::model {
 
-const std::string_view kCalibrationText = R"text(The harbour was quiet before six. Marta unlocked the
+const std::string_view kCalibrationText =
+    R"text(The harbour was quiet before six. Marta unlocked the
 shed, lit the lamp, and counted the crates that the night boat had left: forty-one of mackerel,
 nine of crab, and one, unmarked, that moved when she put her hand on the lid. "You are early,"
 said the old man behind her. "So is your cargo," she answered, and neither of them laughed.

@@ -65,7 +65,9 @@ MappedBytes anonymous_bytes(std::size_t bytes) {
 std::optional<MappedBytes> map_packed_file(const std::filesystem::path& path, std::size_t bytes) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return std::nullopt;
+
   struct stat status {};
+
   std::optional<MappedBytes> mapping;
   if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
       static_cast<std::uint64_t>(status.st_size) == bytes) {

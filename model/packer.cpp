@@ -30,7 +30,10 @@ class Packer {
  private:
   Factors column_peaks(std::initializer_list<const Matrix*> matrices);
   Factors across_heads(const Factors& of_heads) const;
-  void pack(const Matrix& from, const Factors& columns, const Factors* rows, const PackedMatrix& to);
+  void pack(const Matrix& from,
+            const Factors& columns,
+            const Factors* rows,
+            const PackedMatrix& to);
   void pack_panel(const Matrix& from,
                   const Factors& columns,
                   const Factors* rows,
@@ -49,13 +52,15 @@ class Packer {
   kernels::ThreadPool pool_;
 };
 
-// s = sqrt(x / w), over its mean.
+// s = x^0.6 / w^0.4, over its mean. The exponent was measured: 0.5 diverges a tenth more.
 Factors smoothing(const Factors& x, const Factors& w) {
+  constexpr float kExponent = 0.6F;
   constexpr float kLeast = 1e-5F;  // a channel that the text never used
   Factors factors(x.size());
   double sum = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    factors[i] = std::sqrt(std::max(x[i], kLeast) / std::max(w[i], kLeast));
+    factors[i] = std::pow(std::max(x[i], kLeast), kExponent) /
+                 std::pow(std::max(w[i], kLeast), 1.0F - kExponent);
     sum += static_cast<double>(factors[i]);
   }
   const auto mean = static_cast<float>(sum / static_cast<double>(x.size()));
@@ -165,11 +170,9 @@ void Packer::layer(const LayerWeights& w,
   };
   const Factors attention =
       smoothing(peak(Input::kAttention), column_peaks({&w.query, &w.key, &w.value}));
-  const Factors values =
-      smoothing(shared_by_group(peak(Input::kAttentionOutput), a_),
-                shared_by_group(column_peaks({&w.attention_output}), a_));
-  const Factors feed_forward =
-      smoothing(peak(Input::kFeedForward), column_peaks({&w.gate, &w.up}));
+  const Factors values = smoothing(shared_by_group(peak(Input::kAttentionOutput), a_),
+                                   shared_by_group(column_peaks({&w.attention_output}), a_));
+  const Factors feed_forward = smoothing(peak(Input::kFeedForward), column_peaks({&w.gate, &w.up}));
   const Factors down = smoothing(peak(Input::kDown), column_peaks({&w.down}));
   divide(w.attention_norm, attention, to.attention_norm);
   pack(w.query, attention, nullptr, to.query);

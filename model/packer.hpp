@@ -17,11 +17,11 @@ namespace troupe::model {
 
 // Fills `payload` ([layout.bytes], zeroed, 64-byte aligned, memory of the host).
 //
-// Every input channel i is divided by s[i] = sqrt(peak x[i] / peak w[i]) (over their mean) and its
-// weights multiplied by it; the division is folded into what produced the input: the norm before
-// query/key/value, gate/up and head, the rows of up before down, the rows of value (and its bias)
-// before the attention's output, where the heads that share a KV head share s. Then rows of weights
-// are rotated in blocks of 64, and rounded with one scale a row.
+// Every input channel i is divided by s[i] = x[i]^0.6 / w[i]^0.4 of the peaks (over their mean) and
+// its weights multiplied by it; the division is folded into what produced the input: the norm
+// before query/key/value, gate/up and head, the rows of up before down, the rows of value (and its
+// bias) before the attention's output, where the heads that share a KV head share s. Then rows of
+// weights are rotated in blocks of 64, and rounded with one scale a row.
 //
 // Rows are expanded one by one, so that memory stays at the payload's size. Bits do not depend on
 // the number of threads.

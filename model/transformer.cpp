@@ -86,8 +86,8 @@ struct Transformer::State {
   std::vector<kernels::AttentionSequence> sequences;
   std::vector<std::int32_t> ids;  // [tokens]
 
-  kernels::DeviceBuffer quantized;           // of a layer's input: int8 [padded rows, padded k]
-  kernels::DeviceBuffer quantized_scales;    // float [tokens]
+  kernels::DeviceBuffer quantized;         // of a layer's input: int8 [padded rows, padded k]
+  kernels::DeviceBuffer quantized_scales;  // float [tokens]
   kernels::DeviceBuffer scratch;
   std::size_t taken = 0;      // floats of scratch
   float* residual = nullptr;  // [tokens, hidden]
@@ -269,10 +269,7 @@ void Transformer::State::project(std::int32_t site,
 
 void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPool& pool) {
   const LayerWeights& w = weights.layers[static_cast<std::size_t>(layer)];
-  norm(residual,
-       packed_or(layer, &PackedLayer::attention_norm, w.attention_norm),
-       tokens,
-       normed);
+  norm(residual, packed_or(layer, &PackedLayer::attention_norm, w.attention_norm), tokens, normed);
   project(input_site(layer, Input::kAttention),
           normed,
           tokens,
@@ -361,9 +358,7 @@ const Architecture& Transformer::architecture() const { return state_->architect
 
 const std::string& Transformer::numerics_id() const { return state_->numerics_id; }
 
-void Transformer::observe_inputs(InputObserver observer) {
-  state_->observer = std::move(observer);
-}
+void Transformer::observe_inputs(InputObserver observer) { state_->observer = std::move(observer); }
 
 void Transformer::forward(std::span<const SequenceSlice> slices,
                           KvCache& cache,

@@ -50,8 +50,8 @@ class Transformer {
 
   // Called with the input of every group of linear layers: its site (calibration.hpp), and x, on
   // the device: [rows, k].
-  using InputObserver = std::function<void(
-      std::int32_t site, const float* x, std::int32_t rows, std::int32_t k)>;
+  using InputObserver =
+      std::function<void(std::int32_t site, const float* x, std::int32_t rows, std::int32_t k)>;
   void observe_inputs(InputObserver observer);
 
  private:

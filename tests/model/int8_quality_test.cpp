@@ -105,8 +105,7 @@ void check_model(const char* name, Gate gate) {
   int same = 0;
   for (std::size_t begin = 0; begin < tokens.size();) {
     const std::size_t position = begin % kSequenceTokens;
-    const std::size_t count =
-        std::min({kChunk, tokens.size() - begin, kSequenceTokens - position});
+    const std::size_t count = std::min({kChunk, tokens.size() - begin, kSequenceTokens - position});
     plain.run(std::span(tokens).subspan(begin, count), position);
     rounded.run(std::span(tokens).subspan(begin, count), position);
     for (std::size_t i = 0; i < count; ++i) {
