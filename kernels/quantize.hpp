@@ -10,6 +10,9 @@ namespace troupe::kernels {
 
 // Each block of 64 values becomes block · H / 8, H being the Hadamard matrix of order 64 in
 // Sylvester's form, by butterflies of stride 1, 2, 4 … 32; values beyond k count as zeros. Then
+// whole blocks are mixed: while a factor 2 of their number is left, pairs (a, b) at that stride
+// become (a + b, a - b) / √2; while a factor 3 is left, triples lose two thirds of their sum
+// (a reflection: Householder). All this is orthogonal; pack weights with it too. At last
 // scale = max|x| / 127 and q = x · (127 / max|x|), rounded to nearest, ties to even.
 //
 // Every step is one rounded FP32 operation in a stated order, so that all backends give the same
@@ -25,6 +28,8 @@ struct Quantize {
   std::int32_t k = 0;
 };
 
-inline constexpr float kQuantizeLeast = 1e-30F;  // 127 / max must stay finite
+inline constexpr float kMixPair = 0.70710678F;    // 1 / √2
+inline constexpr float kMixTriple = 0.66666667F;  // 2 / 3
+inline constexpr float kQuantizeLeast = 1e-30F;   // 127 / max must stay finite
 
 }  // namespace troupe::kernels

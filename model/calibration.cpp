@@ -17,8 +17,12 @@ constexpr std::int32_t kStepTokens = 128;
 constexpr std::int32_t kSequenceTokens = 512;
 
 std::vector<std::int32_t> calibration_tokens(const GgufFile& file, std::int32_t vocab) {
-  if (file.find_strings("tokenizer.ggml.tokens") != nullptr)
-    return Tokenizer(file).encode(kCalibrationText, SpecialTokens::kAsText);
+  if (file.find_strings("tokenizer.ggml.tokens") != nullptr) {
+    constexpr std::size_t kMost = 2560;  // a vocabulary of single bytes would make many more
+    auto tokens = Tokenizer(file).encode(kCalibrationText, SpecialTokens::kAsText);
+    tokens.resize(std::min(tokens.size(), kMost));
+    return tokens;
+  }
   constexpr std::size_t kCount = 64;
   std::vector<std::int32_t> tokens(kCount);
   for (std::size_t i = 0; i < kCount; ++i)

@@ -142,8 +142,7 @@ void Packer::pack_panel(const Matrix& from,
       row[index(i)] *= columns[index(i)];
       if (rows != nullptr) row[index(i)] /= (*rows)[index(j)];
     }
-    for (std::int32_t i = 0; i < padded; i += kernels::kInt8Depth)
-      kernels::reference::rotate64(&row[index(i)]);
+    kernels::reference::rotate(row.data(), padded);
     at<float>(to.scales)[j] = kernels::reference::quantize_row(row.data(), padded, rounded.data());
     std::int32_t sum = 0;
     auto* tiles = at<std::int8_t>(to.tiles);

@@ -13,6 +13,7 @@ Precision parse_precision(std::string_view text) {
 }
 
 std::filesystem::path packed_file_of(const std::filesystem::path& model_file) {
+  if (model_file.empty()) return {};
   std::filesystem::path packed = model_file;
   packed += ".default.troupe";
   return packed;

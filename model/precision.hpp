@@ -21,7 +21,7 @@ struct WeightsOptions {
   std::function<void(const std::string&)> progress;  // what a person waits for; may be empty
 };
 
-// Where the packed weights of a model file are kept: beside it.
+// Where the packed weights of a model file are kept: beside it. Empty for none.
 std::filesystem::path packed_file_of(const std::filesystem::path& model_file);
 
 }  // namespace troupe::model

@@ -5,6 +5,9 @@
 #include "kernels/cpu/isa_kernels.hpp"
 
 namespace troupe::kernels::avx2 {
+
+#include "kernels/cpu/body/mix_blocks.hpp"
+
 namespace {
 
 inline std::int32_t padded_k(std::int32_t k) { return (k + 63) / 64 * 64; }
@@ -49,8 +52,6 @@ inline std::int32_t rotate_row(const float* x,
                                std::int32_t k,
                                std::int32_t padded,
                                float* rotated) {
-  const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
-  __m256i highest = _mm256_setzero_si256();
   for (std::int32_t i = 0; i < padded; i += 64) {
     __m256 v[8];
 #pragma GCC unroll 8
@@ -67,8 +68,14 @@ inline std::int32_t rotate_row(const float* x,
     for (int j = 0; j < 8; ++j) {
       v[j] = _mm256_mul_ps(v[j], _mm256_set1_ps(0.125F));
       _mm256_storeu_ps(rotated + i + 8 * j, v[j]);
-      highest = _mm256_max_epi32(highest, _mm256_and_si256(_mm256_castps_si256(v[j]), magnitude));
     }
+  }
+  mix_blocks(rotated, padded);
+  const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
+  __m256i highest = _mm256_setzero_si256();
+  for (std::int32_t i = 0; i < padded; i += 8) {
+    const __m256i bits = _mm256_castps_si256(_mm256_loadu_ps(rotated + i));
+    highest = _mm256_max_epi32(highest, _mm256_and_si256(bits, magnitude));
   }
   return largest_lane(highest);
 }

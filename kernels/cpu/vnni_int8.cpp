@@ -7,6 +7,7 @@
 namespace troupe::kernels::vnni {
 
 #include "kernels/cpu/body/int8_avx512.hpp"
+#include "kernels/cpu/body/mix_blocks.hpp"
 
 namespace {
 
@@ -32,9 +33,7 @@ inline std::int32_t rotate_row(const float* x,
                                std::int32_t k,
                                std::int32_t padded,
                                float* rotated) {
-  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
   const __m512 eighth = _mm512_set1_ps(0.125F);
-  __m512i highest = _mm512_setzero_si512();
   for (std::int32_t i = 0; i < padded; i += 64) {
     const __m512 a = rotate_lanes(load_at(x, i, k));
     const __m512 b = rotate_lanes(load_at(x, i + 16, k));
@@ -51,9 +50,14 @@ inline std::int32_t rotate_row(const float* x,
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
       _mm512_store_ps(rotated + i + 16 * v, out[v]);
-      highest = _mm512_max_epi32(highest, _mm512_and_si512(_mm512_castps_si512(out[v]), magnitude));
     }
   }
+  mix_blocks(rotated, padded);
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  __m512i highest = _mm512_setzero_si512();
+  for (std::int32_t i = 0; i < padded; i += 16)
+    highest =
+        _mm512_max_epi32(highest, _mm512_and_si512(_mm512_load_si512(rotated + i), magnitude));
   return _mm512_reduce_max_epi32(highest);
 }
 

@@ -9,6 +9,8 @@
 
 namespace troupe::kernels::reference {
 
+namespace {
+
 void rotate64(float* block) {
   for (int stride = 1; stride < kInt8Depth; stride *= 2) {
     for (int i = 0; i < kInt8Depth; ++i) {
@@ -20,6 +22,37 @@ void rotate64(float* block) {
     }
   }
   for (int i = 0; i < kInt8Depth; ++i) block[i] *= 0.125F;
+}
+
+// Elements i, i + step … of `count` blocks.
+void mix(float* first, std::int32_t step, std::int32_t count) {
+  float& a = first[0];
+  float& b = first[step];
+  if (count == 2) {
+    const float sum = a + b;
+    b = (a - b) * kMixPair;
+    a = sum * kMixPair;
+    return;
+  }
+  float& c = first[2 * step];
+  const float sum = (a + b + c) * kMixTriple;
+  a = a - sum;
+  b = b - sum;
+  c = c - sum;
+}
+
+}  // namespace
+
+void rotate(float* row, std::int32_t padded) {
+  for (std::int32_t i = 0; i < padded; i += kInt8Depth) rotate64(row + i);
+  std::int32_t step = kInt8Depth;
+  for (const std::int32_t count : {2, 3}) {
+    for (; padded % (count * step) == 0; step *= count) {
+      for (std::int32_t i = 0; i < padded; ++i) {
+        if (i / step % count == 0) mix(row + i, step, count);
+      }
+    }
+  }
 }
 
 float quantize_row(const float* x, std::int32_t count, std::int8_t* q) {
@@ -43,7 +76,7 @@ void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* s
   for (std::int32_t r = begin; r < end; ++r) {
     std::copy_n(op.x + std::ptrdiff_t{r} * op.k, op.k, scratch);
     std::fill(scratch + op.k, scratch + padded, 0.0F);
-    for (std::int32_t i = 0; i < padded; i += kInt8Depth) rotate64(scratch + i);
+    rotate(scratch, padded);
     op.scale[r] = quantize_row(scratch, padded, op.q + std::ptrdiff_t{r} * padded);
   }
 }

@@ -28,8 +28,8 @@ void attention(const Attention& op, const AttentionTile& tile);
 // Values [begin, end).
 void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);
 
-// Multiplies 64 values by the Hadamard matrix of order 64 over 8, its own inverse; in place.
-void rotate64(float* block);
+// The rotation of quantize.hpp, its own inverse; in place: [padded].
+void rotate(float* row, std::int32_t padded);
 
 // Rounds `count` values to q = x / scale and returns the scale; see quantize.hpp.
 float quantize_row(const float* x, std::int32_t count, std::int8_t* q);

@@ -163,7 +163,7 @@ BOOST_AUTO_TEST_CASE(the_largest_sums_are_exact) {
 }
 
 BOOST_AUTO_TEST_CASE(every_backend_quantises_to_the_references_bits) {
-  for (const std::int32_t k : {1, 63, 64, 200, 576}) {
+  for (const std::int32_t k : {1, 63, 64, 200, 384, 576}) {
     std::vector<float> x = random_floats(size(9, k), 7);
     for (std::size_t i = 0; i < size(k); ++i) x[i] *= 1e30F;         // row 0: large
     for (std::size_t i = size(k); i < size(k, 2); ++i) x[i] = 0.0F;  // row 1: nothing
@@ -194,13 +194,18 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_spoils_its_own_outputs_only) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(rotation_is_its_own_inverse) {
-  const std::vector<float> x = random_floats(64, 8);
-  std::vector<float> twice = x;
-  reference::rotate64(twice.data());
-  BOOST_TEST(std::abs(twice[0] - x[0]) > 1e-3F);
-  reference::rotate64(twice.data());
-  for (std::size_t i = 0; i < 64; ++i) BOOST_TEST(std::abs(twice[i] - x[i]) < 1e-6F);
+BOOST_AUTO_TEST_CASE(rotation_is_its_own_inverse_and_spreads_an_outlier_over_the_row) {
+  for (const std::int32_t k : {64, 128, 192, 576, 896, 1536}) {
+    std::vector<float> x(size(k));
+    x[5] = 100.0F;
+    std::vector<float> rotated = x;
+    reference::rotate(rotated.data(), k);
+    const auto largest = std::ranges::max_element(rotated, {}, [](float v) { return std::abs(v); });
+    BOOST_TEST(std::abs(*largest) < 13.0F);
+    BOOST_TEST(std::ranges::count(rotated, 0.0F) < 7 * k / 8);
+    reference::rotate(rotated.data(), k);
+    for (std::size_t i = 0; i < x.size(); ++i) BOOST_TEST(std::abs(rotated[i] - x[i]) < 1e-4F);
+  }
 }
 
 // Rounding of x (relative to the row's largest value) and of w make an error of about 1/127 of the
@@ -216,7 +221,7 @@ BOOST_AUTO_TEST_CASE(a_rotated_and_rounded_product_is_close_to_the_one_in_double
     std::vector<float> row(w.begin() + std::ptrdiff_t{j} * k,
                            w.begin() + std::ptrdiff_t{j + 1} * k);
     std::vector<std::int8_t> q(size(k));
-    for (std::int32_t i = 0; i < k; i += 64) reference::rotate64(&row[size(i)]);
+    reference::rotate(row.data(), k);
     layer.scales.data[j] = reference::quantize_row(row.data(), k, q.data());
     layer.sums.data[j] = 0;
     for (std::int32_t i = 0; i < k; ++i) {
