@@ -51,21 +51,28 @@ inline void finish_rows(const Int8Linear& op,
   }
 }
 
-// Up to 16 rows against one panel. The weights come from memory: ask for them in advance.
+// Asks for the 2 kB of weights that come some steps later: the hardware's prefetcher stops at
+// pages.
+inline void fetch_ahead(const std::int8_t* w) {
+  constexpr std::ptrdiff_t kAhead = 8192;
+#pragma GCC unroll 32
+  for (int line = 0; line < 32; ++line) __builtin_prefetch(w + kAhead + line * 64, 0, 3);
+}
+
+// Up to 16 rows against one panel. kFetch: the weights are not in the cache yet.
+template <bool kFetch>
 inline void panel16(const Int8Linear& op,
                     std::int32_t row,
                     std::int32_t rows,
                     std::int32_t column,
                     std::int32_t* sums) {
-  constexpr std::ptrdiff_t kAhead = 8192;
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   const std::int8_t* x = op.x + row * padded;
   const std::int8_t* w = op.weights.tiles + column * padded;
   _tile_zero(0);
   _tile_zero(1);
   for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
-#pragma GCC unroll 32
-    for (int line = 0; line < 32; ++line) __builtin_prefetch(w + kAhead + line * 64, 0, 3);
+    if (kFetch) fetch_ahead(w);
     _tile_loadd(4, x + k, padded);
     _tile_loadd(6, w, 64);
     _tile_dpbssd(0, 4, 6);
@@ -78,6 +85,7 @@ inline void panel16(const Int8Linear& op,
 }
 
 // 17 to 32 rows against one panel.
+template <bool kFetch>
 inline void panel32(const Int8Linear& op,
                     std::int32_t row,
                     std::int32_t rows,
@@ -92,6 +100,7 @@ inline void panel32(const Int8Linear& op,
   _tile_zero(2);
   _tile_zero(3);
   for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
+    if (kFetch) fetch_ahead(w);
     _tile_loadd(4, x + k, padded);
     _tile_loadd(6, w, 64);
     _tile_dpbssd(0, 4, 6);
@@ -119,11 +128,10 @@ void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, flo
   for (std::int32_t column = begin; column < end; column += kInt8Columns) {
     for (std::int32_t row = 0; row < op.rows; row += kInt8RowTile, flip ^= 1) {
       const std::int32_t rows = op.rows - row < kInt8RowTile ? op.rows - row : kInt8RowTile;
-      if (rows <= kTileRows) {
-        panel16(op, row, rows, column, sums[flip]);
-      } else {
-        panel32(op, row, rows, column, sums[flip]);
-      }
+      const auto panel = rows <= kTileRows ? row == 0 ? panel16<true> : panel16<false>
+                         : row == 0 ? panel32<true>
+                                           : panel32<false>;
+      panel(op, row, rows, column, sums[flip]);
     }
   }
 }

@@ -7,7 +7,6 @@
 namespace troupe::kernels::vnni {
 
 #include "kernels/cpu/body/int8_avx512.hpp"
-#include "kernels/cpu/body/mix_blocks.hpp"
 
 namespace {
 
@@ -26,6 +25,40 @@ inline __m512 rotate_lanes(__m512 v) {
 
 inline __m512 load_at(const float* x, std::int32_t at, std::int32_t k) {
   return _mm512_maskz_loadu_ps(columns_mask(k - at), x + (at < k ? at : 0));
+}
+
+// Mixing of whole blocks; see quantize.hpp. Vectors `step` floats apart belong together.
+inline void mix_pairs(float* row, std::int32_t padded, std::int32_t step) {
+  const __m512 factor = _mm512_set1_ps(kMixPair);
+  for (std::int32_t begin = 0; begin < padded; begin += 2 * step) {
+    for (float* a = row + begin; a < row + begin + step; a += 16) {
+      const __m512 x = _mm512_load_ps(a);
+      const __m512 y = _mm512_load_ps(a + step);
+      _mm512_store_ps(a, _mm512_mul_ps(_mm512_add_ps(x, y), factor));
+      _mm512_store_ps(a + step, _mm512_mul_ps(_mm512_sub_ps(x, y), factor));
+    }
+  }
+}
+
+inline void mix_triples(float* row, std::int32_t padded, std::int32_t step) {
+  const __m512 factor = _mm512_set1_ps(kMixTriple);
+  for (std::int32_t begin = 0; begin < padded; begin += 3 * step) {
+    for (float* a = row + begin; a < row + begin + step; a += 16) {
+      const __m512 x = _mm512_load_ps(a);
+      const __m512 y = _mm512_load_ps(a + step);
+      const __m512 z = _mm512_load_ps(a + 2 * step);
+      const __m512 sum = _mm512_mul_ps(_mm512_add_ps(_mm512_add_ps(x, y), z), factor);
+      _mm512_store_ps(a, _mm512_sub_ps(x, sum));
+      _mm512_store_ps(a + step, _mm512_sub_ps(y, sum));
+      _mm512_store_ps(a + 2 * step, _mm512_sub_ps(z, sum));
+    }
+  }
+}
+
+inline void mix_blocks(float* row, std::int32_t padded) {
+  std::int32_t step = 64;
+  for (; padded % (2 * step) == 0; step *= 2) mix_pairs(row, padded, step);
+  for (; padded % (3 * step) == 0; step *= 3) mix_triples(row, padded, step);
 }
 
 // One row into `rotated` ([padded]); returns the largest magnitude as an integer of the same order.
@@ -94,7 +127,7 @@ inline void dot_panel(const Int8Linear& op,
                       std::int32_t row,
                       const std::uint8_t* x,
                       std::int32_t column) {
-  constexpr std::ptrdiff_t kAhead = 4096;  // bytes of weights asked for in advance
+  constexpr std::ptrdiff_t kAhead = 2048;  // bytes of weights asked for in advance
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   const std::int8_t* w = op.weights.tiles + column * padded;
   // Short chains for few rows: one accumulator alone would wait for the latency of each product.

@@ -24,17 +24,16 @@ inline void mix_triple(float* __restrict a, float* __restrict b, float* __restri
 }
 
 inline void mix_blocks(float* row, std::int32_t padded) {
-  const std::int32_t blocks = padded / 64;
-  std::int32_t stride = 1;
-  for (; blocks % (2 * stride) == 0; stride *= 2) {
-    for (std::int32_t block = 0; block < blocks; ++block) {
-      if (block / stride % 2 == 0) mix_pair(row + block * 64, row + (block + stride) * 64);
+  std::int32_t step = 64;
+  for (; padded % (2 * step) == 0; step *= 2) {
+    for (std::int32_t begin = 0; begin < padded; begin += 2 * step) {
+      for (float* a = row + begin; a < row + begin + step; a += 64) mix_pair(a, a + step);
     }
   }
-  for (; blocks % (3 * stride) == 0; stride *= 3) {
-    for (std::int32_t block = 0; block < blocks; ++block) {
-      if (block / stride % 3 == 0)
-        mix_triple(row + block * 64, row + (block + stride) * 64, row + (block + 2 * stride) * 64);
+  for (; padded % (3 * step) == 0; step *= 3) {
+    for (std::int32_t begin = 0; begin < padded; begin += 3 * step) {
+      for (float* a = row + begin; a < row + begin + step; a += 64)
+        mix_triple(a, a + step, a + 2 * step);
     }
   }
 }
