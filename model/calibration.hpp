@@ -25,8 +25,7 @@ constexpr std::int32_t input_site(std::int32_t layer, Input input) {
 // The largest |x| of each channel of each site; the head is the last.
 using Peaks = std::vector<std::vector<float>>;
 
-// About 2,500 tokens of prose, code and Chinese. It changes the packed weights of every model: a
-// change of it is a change of kPackedVersion.
+// About 2,500 tokens of prose, code and Chinese. A change of it makes every packed file stale.
 extern const std::string_view kCalibrationText;
 
 // `progress` may be empty. A file without a vocabulary is calibrated on arbitrary ids.

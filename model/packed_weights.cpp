@@ -11,8 +11,15 @@
 namespace troupe::model {
 namespace {
 
-// Goes up with any change of the layout, of the packer, or of the calibration text.
+// Goes up with any change of the layout or of the packer.
 constexpr int kPackedVersion = 1;
+
+// What the packed weights were made of.
+std::string packed_key(const GgufFile& file) {
+  const std::uint64_t text = checksum(std::as_bytes(std::span(kCalibrationText)));
+  return weights_fingerprint(file) + "-default-v" + std::to_string(kPackedVersion) + "-" +
+         hexadecimal(text);
+}
 
 }  // namespace
 
@@ -58,7 +65,7 @@ PackedWeights open_packed_weights(const GgufFile& file,
   using Storage = PackedWeights::Storage;
   PackedLayout layout = packed_layout(architecture);
   const std::size_t bytes = kPackedHeaderBytes + layout.bytes;
-  const std::string key = weights_fingerprint(file) + "-default-v" + std::to_string(kPackedVersion);
+  const std::string key = packed_key(file);
   const auto open_existing = [&]() -> std::shared_ptr<const Storage> {
     std::optional<MappedBytes> mapping = map_packed_file(options.packed_file, bytes);
     if (!mapping) return nullptr;
