@@ -148,8 +148,8 @@ about 19.63 m²; a tank of that base and a height of 1.2 m holds some 23.6 m³, 
 The committee met on 4 November. Present: Dr Okafor (chair), Ms Lindqvist, Mr Tanaka; apologies from
 Prof. Alvarez. Item 1, the budget: expenditure to date is €182,400 of €240,000; the overspend on
 travel (+12 %) is offset by a vacancy. Item 2, the new laboratory: the contractor asked for a
-further six weeks, citing late delivery of fume hoods. It was AGREED to accept four. Item 3, any other
-business: none. The meeting closed at 16:05.
+further six weeks, citing late delivery of fume hoods. It was AGREED to accept four. Item 3, any
+other business: none. The meeting closed at 16:05.
 
 She had not meant to keep the letter. It lay under the bread knife for a week, then under the clock,
 then in the drawer with the string and the dead batteries, and by the time the snow came she knew it
