@@ -69,7 +69,8 @@ BenchRunner::BenchRunner(
               {.step_tokens_max = step_tokens_max_,
                .sequences_max = sequences_max_,
                .kv_blocks = model::blocks_for(plan_.context()) * largest_batch(plan_),
-               .end_tokens = model.tokenizer->end_of_generation()}) {}
+               .end_tokens = model.tokenizer->end_of_generation(),
+               .weights = weights_options(config, say_)}) {}
 
 // The sequences of before leave, `batch` new ones join, each with blocks for its whole context.
 messages::Batch BenchRunner::joining(std::int32_t batch) {

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "apps/chat_backend.hpp"
@@ -19,10 +21,18 @@ constexpr std::uint32_t kAnswerShare = 4;
 
 class LocalChat : public ChatBackend {
  public:
-  LocalChat(LoadedModel model, const config::NodeConfig& config, const SamplingFlags& sampling)
+  LocalChat(LoadedModel model,
+            const config::NodeConfig& config,
+            const SamplingFlags& sampling,
+            std::function<void(const std::string&)> progress)
       : model_(std::move(model)),
         sampling_(sampling),
-        pipeline_(model_, config, 1, [this](const messages::ReplyChunk& chunk) { take(chunk); }) {}
+        pipeline_(
+            model_,
+            config,
+            1,
+            [this](const messages::ReplyChunk& chunk) { take(chunk); },
+            std::move(progress)) {}
 
   std::string description() const override {
     return model_.alias + ", " + std::to_string(model_.context_max) + " tokens of context";
@@ -78,13 +88,14 @@ class LocalChat : public ChatBackend {
 std::unique_ptr<ChatBackend> make_local_chat(const ModelFlags& flags,
                                              const SamplingFlags& sampling) {
   const config::NodeConfig config = local_config(flags);
-  const Progress progress("loading " + config.model.file.string());
+  Progress progress("loading " + config.model.file.string());
   LoadedModel model = load_model(config.model);
   if (model.chat_template == nullptr) {
     throw config::UserError(config.model.file.string() +
                             ": has no chat template; use `troupe generate` with a plain prompt");
   }
-  return std::make_unique<LocalChat>(std::move(model), config, sampling);
+  return std::make_unique<LocalChat>(
+      std::move(model), config, sampling, [&](const std::string& text) { progress.update(text); });
 }
 
 }  // namespace troupe::apps

@@ -135,10 +135,12 @@ int run_generate(const Flags& flags) {
   Progress progress("loading " + config.model.file.string());
   const LoadedModel model = load_model(config.model);
   Outcome outcome;
-  LocalPipeline pipeline(model, config, 1, [&](const messages::ReplyChunk& chunk) {
+  const auto on_chunk = [&](const messages::ReplyChunk& chunk) {
     if (!chunk.text.empty() && !flags.json) progress.finish();
     take(chunk, !flags.json, outcome);
-  });
+  };
+  LocalPipeline pipeline(
+      model, config, 1, on_chunk, [&](const std::string& text) { progress.update(text); });
   pipeline.submit(request);
   while (!outcome.ended && pipeline.step()) {
     show_prefill(pipeline.last_batch(), outcome, progress);

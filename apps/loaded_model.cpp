@@ -63,6 +63,13 @@ std::unique_ptr<kernels::Device> make_device(const config::NodeConfig& config) {
                                   kernels::parse_cpu_backend(config.model.cpu_backend));
 }
 
+model::WeightsOptions weights_options(const config::NodeConfig& config,
+                                      std::function<void(const std::string&)> progress) {
+  return {.precision = model::parse_precision(config.model.precision),
+          .packed_file = model::packed_file_of(config.model.file),
+          .progress = std::move(progress)};
+}
+
 std::int32_t plan_kv_blocks(const LoadedModel& model,
                             const config::NodeConfig& config,
                             std::uint32_t sequences) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
 #include "model/gguf.hpp"
+#include "model/precision.hpp"
 #include "model/tokenizer.hpp"
 
 namespace troupe::apps {
@@ -30,6 +32,10 @@ LoadedModel load_model(const config::ModelConfig& config);
 
 // The device that the configuration asks for. Throws config::UserError.
 std::unique_ptr<kernels::Device> make_device(const config::NodeConfig& config);
+
+// The arithmetic that the configuration asks for, with packed weights beside the model file.
+model::WeightsOptions weights_options(const config::NodeConfig& config,
+                                      std::function<void(const std::string&)> progress);
 
 // How many KV blocks fit. `sequences` full contexts, but at most a quarter of the memory that this
 // process may use (the cgroup's limit or the machine's). Throws config::UserError with the numbers

@@ -24,7 +24,8 @@ std::uint32_t step_tokens(const config::NodeConfig& config, std::uint32_t sequen
 LocalPipeline::LocalPipeline(const LoadedModel& model,
                              const config::NodeConfig& config,
                              std::uint32_t sequences,
-                             OnChunk on_chunk)
+                             OnChunk on_chunk,
+                             std::function<void(const std::string&)> progress)
     : preprocessor_(model.tokenizer, model.chat_template, model.context_max),
       kv_blocks_(plan_kv_blocks(model, config, sequences)),
       batcher_({.sequences_max = sequences,
@@ -36,7 +37,8 @@ LocalPipeline::LocalPipeline(const LoadedModel& model,
               {.step_tokens_max = step_tokens(config, sequences),
                .sequences_max = sequences,
                .kv_blocks = kv_blocks_,
-               .end_tokens = model.tokenizer->end_of_generation()}),
+               .end_tokens = model.tokenizer->end_of_generation(),
+               .weights = weights_options(config, std::move(progress))}),
       aggregator_(model.tokenizer),
       on_chunk_(std::move(on_chunk)),
       has_chat_template_(model.chat_template != nullptr) {}

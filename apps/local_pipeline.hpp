@@ -23,11 +23,12 @@ class LocalPipeline {
 
   // `sequences`: how many requests run at once; more wait. Every request gives its chunks to
   // `on_chunk`, the last of them kFinal or kError. Throws config::UserError for a model that cannot
-  // be run.
+  // be run. `progress` hears what a first use of a model prepares.
   LocalPipeline(const LoadedModel& model,
                 const config::NodeConfig& config,
                 std::uint32_t sequences,
-                OnChunk on_chunk);
+                OnChunk on_chunk,
+                std::function<void(const std::string&)> progress = {});
 
   // `request.request_id` was not used before in this pipeline. A request that is refused has its
   // kError chunk before this returns.

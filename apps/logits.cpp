@@ -89,9 +89,16 @@ class Printer {
 
 class Evaluation {
  public:
-  Evaluation(const LoadedModel& model, const config::NodeConfig& config, std::size_t tokens)
+  Evaluation(const LoadedModel& model,
+             const config::NodeConfig& config,
+             std::size_t tokens,
+             Progress& progress)
       : device_(make_device(config)),
-        transformer_(*model.file, *device_, static_cast<std::int32_t>(kChunkTokens)),
+        transformer_(
+            *model.file,
+            *device_,
+            static_cast<std::int32_t>(kChunkTokens),
+            weights_options(config, [&](const std::string& text) { progress.update(text); })),
         cache_(*device_, model.architecture, model::blocks_for(static_cast<std::int32_t>(tokens))),
         blocks_(static_cast<std::size_t>(cache_.blocks())),
         vocab_(static_cast<std::size_t>(model.architecture.vocab)),
@@ -132,7 +139,7 @@ int run_logits(const Flags& flags) {
     throw UserError("--top must be between 1 and the vocabulary's " + std::to_string(vocab));
   }
   const std::vector<std::int32_t> tokens = read_tokens(flags, model);
-  Evaluation evaluation(model, config, tokens.size());
+  Evaluation evaluation(model, config, tokens.size(), progress);
   Printer printer(flags.json, tokens);
   for (std::size_t begin = 0; begin < tokens.size() && !interrupted(); begin += kChunkTokens) {
     const std::size_t count = std::min(kChunkTokens, tokens.size() - begin);

@@ -59,7 +59,8 @@ void work_until_stopped(const config::NodeConfig& config,
       infer::EngineOptions{.step_tokens_max = config.batch.step_tokens_max,
                            .sequences_max = config.batch.sequences_max,
                            .kv_blocks = kv_blocks,
-                           .end_tokens = model.tokenizer->end_of_generation()});
+                           .end_tokens = model.tokenizer->end_of_generation(),
+                           .weights = weights_options(config, options.progress)});
   options.progress("model loaded, joining " + config.links.dispatch_to_worker);
 
   caf::actor_system_config system_config;

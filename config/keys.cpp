@@ -15,15 +15,15 @@ namespace {
 
 using std::string_view;
 
-// precision: one arithmetic serves all three available names until the quantised modes come.
+// precision: exact and fp32 are one arithmetic so far.
 constexpr std::array<string_view, 3> kPrecisions{"default", "exact", "fp32"};
 constexpr std::array<string_view, 1> kPrecisionsPlanned{"q4"};
 constexpr std::array<string_view, 1> kKvTypes{"bf16"};
 constexpr std::array<string_view, 1> kKvTypesPlanned{"int8"};
 constexpr std::array<string_view, 2> kDevices{"auto", "cpu"};
 constexpr std::array<string_view, 1> kDevicesPlanned{"cuda"};
-constexpr std::array<string_view, 4> kCpuBackends{"auto", "avx512", "avx2", "scalar"};
-constexpr std::array<string_view, 1> kCpuBackendsPlanned{"amx"};
+constexpr std::array<string_view, 5> kCpuBackends{"auto", "amx", "avx512", "avx2", "scalar"};
+constexpr std::array<string_view, 0> kCpuBackendsPlanned{};
 
 // A process each; more than this on one machine is a typing error.
 constexpr std::uint32_t kWorkersMax = 64;

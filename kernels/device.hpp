@@ -9,7 +9,9 @@
 
 #include "kernels/attention.hpp"
 #include "kernels/embedding.hpp"
+#include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/rope.hpp"
 #include "kernels/silu_mul.hpp"
@@ -58,6 +60,8 @@ class Device {
 
   // Independent of one another, so that they may share a launch (queries, keys and values, say).
   virtual void run(std::span<const Linear> ops) = 0;
+  virtual void run(std::span<const Int8Linear> ops) = 0;
+  virtual void run(const Quantize& op) = 0;
   virtual void run(const Embedding& op) = 0;
   virtual void run(const RmsNorm& op) = 0;
   virtual void run(const Rope& op) = 0;
@@ -70,7 +74,7 @@ class Device {
   virtual void release(std::byte* data, std::size_t bytes) = 0;
 };
 
-// `amx` is part of the interface of the command line; no kernels exist for it yet.
+// `amx` is `avx512` with int8 layers on the tile unit.
 enum class CpuBackend { kAuto, kAmx, kAvx512, kAvx2, kScalar };
 
 // Throws config::UserError naming the choices.

@@ -1,13 +1,19 @@
 #include "model/transformer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <initializer_list>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "config/check.hpp"
 #include "config/user_error.hpp"
+#include "model/calibration.hpp"
 #include "model/gguf.hpp"
 #include "model/kv_cache.hpp"
+#include "model/packed_weights.hpp"
 #include "model/weights.hpp"
 
 namespace troupe::model {
@@ -16,42 +22,63 @@ namespace {
 // Goes up with any change of the kernels or of this file that changes bits.
 constexpr int kKernelRevision = 1;
 
-kernels::Linear linear(const Matrix& w, const float* x, std::int32_t rows, float* y) {
-  return {
-      .type = w.type, .weights = w.data, .x = x, .y = y, .rows = rows, .k = w.columns, .n = w.rows};
-}
+// One linear layer of a step. `packed` is set where the weights are int8.
+struct Projection {
+  const Matrix& matrix;
+  const PackedMatrix* packed;
+  float* y;  // [rows, matrix.rows]
+  const float* bias = nullptr;
+  bool accumulate = false;
+};
 
-kernels::Linear with_bias(kernels::Linear op, const float* bias) {
-  op.bias = bias;
-  return op;
-}
+constexpr std::size_t kProjectionsMax = 3;  // query, key, value
 
-kernels::Linear accumulate(kernels::Linear op) {
-  op.accumulate = true;
-  return op;
+std::optional<PackedWeights> packed_weights(const GgufFile& file,
+                                            const Architecture& architecture,
+                                            const Weights& weights,
+                                            kernels::Device& device,
+                                            const WeightsOptions& options) {
+  if (options.precision != Precision::kDefault) return std::nullopt;
+  return open_packed_weights(file, architecture, weights, device, options);
 }
 
 }  // namespace
 
 // Weights, and scratch for the largest step: forward() allocates nothing.
 struct Transformer::State {
-  State(const GgufFile& file, kernels::Device& device_to_use, std::int32_t tokens_max_to_hold);
+  State(const GgufFile& file,
+        kernels::Device& device_to_use,
+        std::int32_t tokens_max_to_hold,
+        const WeightsOptions& options);
 
+  void take_quantized();
   float* take(std::int32_t floats_per_token);
 
   // The parts of a step, in order.
   void load_tokens(std::span<const SequenceSlice> slices);
-  void attention_block(const LayerWeights& w, const kernels::KvPool& pool);
-  void feed_forward_block(const LayerWeights& w);
+  void attention_block(std::int32_t layer, const kernels::KvPool& pool);
+  void feed_forward_block(std::int32_t layer);
   void head(std::span<const SequenceSlice> slices, std::span<float> logits);
   void rotate(float* heads, std::int32_t count) const;
   void norm(const float* in, const float* weight, std::int32_t rows, float* out) const;
+  void project(std::int32_t site,
+               const float* x,
+               std::int32_t rows,
+               std::initializer_list<Projection> projections);
+
+  // What smoothing changed: the packed form of a part of a layer, or the file's own.
+  const PackedMatrix* packed_matrix(std::int32_t layer, PackedMatrix PackedLayer::*matrix) const;
+  const float* packed_or(std::int32_t layer,
+                         std::size_t PackedLayer::*vector,
+                         const float* own) const;
 
   kernels::Device& device;
   Architecture architecture;
   Weights weights;
+  std::optional<PackedWeights> packed;
   std::string numerics_id;
   std::int32_t tokens_max;
+  InputObserver observer;
   std::vector<double> frequencies;  // [head_dim / 2], radians a position
 
   // The step at hand.
@@ -59,6 +86,8 @@ struct Transformer::State {
   std::vector<kernels::AttentionSequence> sequences;
   std::vector<std::int32_t> ids;  // [tokens]
 
+  kernels::DeviceBuffer quantized;         // of a layer's input: int8 [padded rows, padded k]
+  kernels::DeviceBuffer quantized_scales;  // float [tokens]
   kernels::DeviceBuffer scratch;
   std::size_t taken = 0;      // floats of scratch
   float* residual = nullptr;  // [tokens, hidden]
@@ -75,12 +104,15 @@ struct Transformer::State {
 
 Transformer::State::State(const GgufFile& file,
                           kernels::Device& device_to_use,
-                          std::int32_t tokens_max_to_hold)
+                          std::int32_t tokens_max_to_hold,
+                          const WeightsOptions& options)
     : device(device_to_use),
       architecture(read_architecture(file)),
       weights(read_weights(file, architecture, device)),
-      numerics_id(weights_fingerprint(file) + "-" + std::string(device.backend()) + "-r" +
-                  std::to_string(kKernelRevision) + "-fp32"),
+      packed(packed_weights(file, architecture, weights, device, options)),
+      numerics_id((packed ? packed->hash() : weights_fingerprint(file)) + "-" +
+                  std::string(device.backend()) + "-r" + std::to_string(kKernelRevision) +
+                  (packed ? "-int8" : "-fp32")),
       tokens_max(tokens_max_to_hold) {
   CHECK(tokens_max > 0, "a step holds at least one token");
   const Architecture& a = architecture;
@@ -106,6 +138,28 @@ Transformer::State::State(const GgufFile& file,
   up = take(a.feed_forward);
   cos = take(a.head_dim / 2);
   sin = take(a.head_dim / 2);
+  if (packed) take_quantized();
+}
+
+void Transformer::State::take_quantized() {
+  const Architecture& a = architecture;
+  const std::int32_t widest = std::max({a.hidden, a.heads * a.head_dim, a.feed_forward});
+  const auto rows = static_cast<std::size_t>(kernels::int8_padded_rows(tokens_max));
+  quantized = device.allocate(rows * static_cast<std::size_t>(kernels::int8_padded_k(widest)));
+  quantized_scales = device.allocate(rows * sizeof(float));
+}
+
+const PackedMatrix* Transformer::State::packed_matrix(std::int32_t layer,
+                                                      PackedMatrix PackedLayer::*matrix) const {
+  if (!packed) return nullptr;
+  return &(packed->layout().layers[static_cast<std::size_t>(layer)].*matrix);
+}
+
+const float* Transformer::State::packed_or(std::int32_t layer,
+                                           std::size_t PackedLayer::*vector,
+                                           const float* own) const {
+  if (!packed || own == nullptr) return own;
+  return packed->floats(packed->layout().layers[static_cast<std::size_t>(layer)].*vector);
 }
 
 float* Transformer::State::take(std::int32_t floats_per_token) {
@@ -175,13 +229,56 @@ void Transformer::State::rotate(float* heads, std::int32_t count) const {
                            .interleaved = architecture.rope_interleaved});
 }
 
-void Transformer::State::attention_block(const LayerWeights& w, const kernels::KvPool& pool) {
-  norm(residual, w.attention_norm, tokens, normed);
-  const kernels::Linear projections[] = {
-      with_bias(linear(w.query, normed, tokens, q), w.query_bias),
-      with_bias(linear(w.key, normed, tokens, k), w.key_bias),
-      with_bias(linear(w.value, normed, tokens, v), w.value_bias)};
-  device.run(projections);
+// y = x · Wᵀ for layers that read the same x; in int8 it is rounded once for all of them.
+void Transformer::State::project(std::int32_t site,
+                                 const float* x,
+                                 std::int32_t rows,
+                                 std::initializer_list<Projection> projections) {
+  const std::int32_t width = projections.begin()->matrix.columns;
+  if (observer) observer(site, x, rows, width);
+  std::array<kernels::Linear, kProjectionsMax> plain;
+  std::array<kernels::Int8Linear, kProjectionsMax> int8;
+  auto* x8 = reinterpret_cast<std::int8_t*>(quantized.data());
+  auto* scales = reinterpret_cast<float*>(quantized_scales.data());
+  std::size_t count = 0;
+  for (const Projection& p : projections) {
+    if (packed) {
+      int8[count++] = {.weights = packed->matrix(*p.packed),
+                       .x = x8,
+                       .x_scale = scales,
+                       .bias = p.bias,
+                       .y = p.y,
+                       .rows = rows,
+                       .accumulate = p.accumulate};
+    } else {
+      plain[count++] = {.type = p.matrix.type,
+                        .weights = p.matrix.data,
+                        .x = x,
+                        .bias = p.bias,
+                        .y = p.y,
+                        .rows = rows,
+                        .k = width,
+                        .n = p.matrix.rows,
+                        .accumulate = p.accumulate};
+    }
+  }
+  if (!packed) return device.run(std::span(plain).first(count));
+  device.run(kernels::Quantize{.x = x, .q = x8, .scale = scales, .rows = rows, .k = width});
+  device.run(std::span(int8).first(count));
+}
+
+void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPool& pool) {
+  const LayerWeights& w = weights.layers[static_cast<std::size_t>(layer)];
+  norm(residual, packed_or(layer, &PackedLayer::attention_norm, w.attention_norm), tokens, normed);
+  project(input_site(layer, Input::kAttention),
+          normed,
+          tokens,
+          {{w.query, packed_matrix(layer, &PackedLayer::query), q, w.query_bias},
+           {w.key, packed_matrix(layer, &PackedLayer::key), k, w.key_bias},
+           {w.value,
+            packed_matrix(layer, &PackedLayer::value),
+            v,
+            packed_or(layer, &PackedLayer::value_bias, w.value_bias)}});
   rotate(q, architecture.heads);
   rotate(k, architecture.kv_heads);
   const auto count = static_cast<std::int32_t>(sequences.size());
@@ -195,22 +292,35 @@ void Transformer::State::attention_block(const LayerWeights& w, const kernels::K
                          .count = count,
                          .heads = architecture.heads,
                          .scale = 1.0F / std::sqrt(static_cast<float>(architecture.head_dim))});
-  const kernels::Linear output = accumulate(
-      with_bias(linear(w.attention_output, attended, tokens, residual), w.attention_output_bias));
-  device.run(std::span(&output, 1));
+  project(input_site(layer, Input::kAttentionOutput),
+          attended,
+          tokens,
+          {{w.attention_output,
+            packed_matrix(layer, &PackedLayer::attention_output),
+            residual,
+            w.attention_output_bias,
+            true}});
 }
 
-void Transformer::State::feed_forward_block(const LayerWeights& w) {
-  norm(residual, w.feed_forward_norm, tokens, normed);
-  const kernels::Linear projections[] = {linear(w.gate, normed, tokens, gate),
-                                         linear(w.up, normed, tokens, up)};
-  device.run(projections);
+void Transformer::State::feed_forward_block(std::int32_t layer) {
+  const LayerWeights& w = weights.layers[static_cast<std::size_t>(layer)];
+  norm(residual,
+       packed_or(layer, &PackedLayer::feed_forward_norm, w.feed_forward_norm),
+       tokens,
+       normed);
+  project(input_site(layer, Input::kFeedForward),
+          normed,
+          tokens,
+          {{w.gate, packed_matrix(layer, &PackedLayer::gate), gate},
+           {w.up, packed_matrix(layer, &PackedLayer::up), up}});
   device.run(kernels::SiluMul{.gate = gate,
                               .up = up,
                               .out = gate,
                               .values = std::int64_t{tokens} * architecture.feed_forward});
-  const kernels::Linear down = accumulate(linear(w.down, gate, tokens, residual));
-  device.run(std::span(&down, 1));
+  project(input_site(layer, Input::kDown),
+          gate,
+          tokens,
+          {{w.down, packed_matrix(layer, &PackedLayer::down), residual, nullptr, true}});
 }
 
 // The wanted rows are normed into consecutive rows, so that the head is one layer over just those.
@@ -221,7 +331,7 @@ void Transformer::State::head(std::span<const SequenceSlice> slices, std::span<f
     if (wanted == 0) continue;
     const std::ptrdiff_t first = sequences[i].row + sequences[i].tokens - wanted;
     norm(residual + first * architecture.hidden,
-         weights.output_norm,
+         packed ? packed->floats(packed->layout().output_norm) : weights.output_norm,
          wanted,
          normed + std::ptrdiff_t{rows} * architecture.hidden);
     rows += wanted;
@@ -230,20 +340,25 @@ void Transformer::State::head(std::span<const SequenceSlice> slices, std::span<f
             static_cast<std::size_t>(rows) * static_cast<std::size_t>(architecture.vocab),
         "logits hold the wanted rows");
   if (rows == 0) return;
-  const kernels::Linear op = linear(weights.head, normed, rows, logits.data());
-  device.run(std::span(&op, 1));
+  project(input_site(architecture.layers, Input{}),
+          normed,
+          rows,
+          {{weights.head, packed ? &packed->layout().head : nullptr, logits.data()}});
 }
 
 Transformer::Transformer(const GgufFile& file,
                          kernels::Device& device,
-                         std::int32_t tokens_per_step_max)
-    : state_(std::make_unique<State>(file, device, tokens_per_step_max)) {}
+                         std::int32_t tokens_per_step_max,
+                         const WeightsOptions& options)
+    : state_(std::make_unique<State>(file, device, tokens_per_step_max, options)) {}
 
 Transformer::~Transformer() = default;
 
 const Architecture& Transformer::architecture() const { return state_->architecture; }
 
 const std::string& Transformer::numerics_id() const { return state_->numerics_id; }
+
+void Transformer::observe_inputs(InputObserver observer) { state_->observer = std::move(observer); }
 
 void Transformer::forward(std::span<const SequenceSlice> slices,
                           KvCache& cache,
@@ -256,9 +371,8 @@ void Transformer::forward(std::span<const SequenceSlice> slices,
   }
   s.load_tokens(slices);
   for (std::int32_t i = 0; i < s.architecture.layers; ++i) {
-    const LayerWeights& layer = s.weights.layers[static_cast<std::size_t>(i)];
-    s.attention_block(layer, cache.layer(i));
-    s.feed_forward_block(layer);
+    s.attention_block(i, cache.layer(i));
+    s.feed_forward_block(i);
   }
   s.head(slices, logits);
   s.device.synchronize();

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "kernels/device.hpp"
 #include "model/architecture.hpp"
+#include "model/precision.hpp"
 
 namespace troupe::model {
 
@@ -25,9 +27,13 @@ struct SequenceSlice {
 
 class Transformer {
  public:
-  // Reads shapes and maps weights; keeps views into `file`, which must outlive it.
+  // Reads shapes and maps weights; keeps views into `file`, which must outlive it. With
+  // Precision::kDefault it maps packed weights too, or makes them, which takes seconds to minutes.
   // Throws config::UserError for an architecture or tensor it cannot use.
-  Transformer(const GgufFile& file, kernels::Device& device, std::int32_t tokens_per_step_max);
+  Transformer(const GgufFile& file,
+              kernels::Device& device,
+              std::int32_t tokens_per_step_max,
+              const WeightsOptions& options = {});
   ~Transformer();
 
   const Architecture& architecture() const;
@@ -41,6 +47,12 @@ class Transformer {
   // Names what decides the bits of an answer: hash of the weights, backend, kernel revision,
   // precision.
   const std::string& numerics_id() const;
+
+  // Called with the input of every group of linear layers: its site (calibration.hpp), and x, on
+  // the device: [rows, k].
+  using InputObserver =
+      std::function<void(std::int32_t site, const float* x, std::int32_t rows, std::int32_t k)>;
+  void observe_inputs(InputObserver observer);
 
  private:
   struct State;

@@ -6,6 +6,7 @@
 
 #include "config/user_error.hpp"
 #include "kernels/reference/reference.hpp"
+#include "model/checksum.hpp"
 #include "model/gguf.hpp"
 
 namespace troupe::model {
@@ -131,11 +132,7 @@ class Hash {
     for (const std::byte byte : bytes) add(static_cast<std::uint64_t>(byte));
   }
 
-  std::string hexadecimal() const {
-    std::string text;
-    for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[state_ >> shift & 15U];
-    return text;
-  }
+  std::string text() const { return hexadecimal(state_); }
 
  private:
   std::uint64_t state_ = 0xCBF29CE484222325ULL;
@@ -169,7 +166,7 @@ std::string weights_fingerprint(const GgufFile& file) {
       hash.add(tensor.data.subspan(at, sample));
     }
   }
-  return hash.hexadecimal();
+  return hash.text();
 }
 
 }  // namespace troupe::model

@@ -35,7 +35,8 @@ Engine::Engine(const model::GgufFile& file,
                EngineOptions options)
     : options_(std::move(options)),
       device_(std::move(device)),
-      transformer_(file, *device_, static_cast<std::int32_t>(options_.step_tokens_max)),
+      transformer_(
+          file, *device_, static_cast<std::int32_t>(options_.step_tokens_max), options_.weights),
       cache_(*device_, transformer_.architecture(), options_.kv_blocks),
       logits_(at(transformer_.architecture().vocab) * options_.sequences_max) {
   slices_.reserve(options_.sequences_max);

@@ -27,6 +27,7 @@ struct EngineOptions {
   std::uint32_t sequences_max = 0;
   std::int32_t kv_blocks = 0;
   std::vector<std::int32_t> end_tokens;  // that end an answer
+  model::WeightsOptions weights;
 };
 
 class Engine {

@@ -1,6 +1,9 @@
 // The CPU as a device: memory from the system, operations shared out over a thread pool at once.
+#include <cpuid.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -17,9 +20,8 @@
 namespace troupe::kernels {
 namespace {
 
-// The kernels of one instruction set.
+// The FP32 kernels of one instruction set.
 struct CpuOps {
-  std::string_view name;
   void (*expand_row)(TensorType, const std::byte*, std::int32_t, float*);
   void (*linear)(const Linear&, std::int32_t, std::int32_t, float*);
   void (*rms_norm)(const RmsNorm&, std::int32_t, std::int32_t);
@@ -27,21 +29,27 @@ struct CpuOps {
   void (*silu_mul)(const SiluMul&, std::int64_t, std::int64_t);
 };
 
-constexpr CpuOps kAvx512Ops{"avx512",
-                            avx512::expand_row,
-                            avx512::linear,
-                            avx512::rms_norm,
-                            avx512::attention,
-                            avx512::silu_mul};
+constexpr CpuOps kAvx512Ops{
+    avx512::expand_row, avx512::linear, avx512::rms_norm, avx512::attention, avx512::silu_mul};
 constexpr CpuOps kAvx2Ops{
-    "avx2", avx2::expand_row, avx2::linear, avx2::rms_norm, avx2::attention, avx2::silu_mul};
+    avx2::expand_row, avx2::linear, avx2::rms_norm, avx2::attention, avx2::silu_mul};
 constexpr CpuOps kScalarOps{
-    "scalar",
     reference::expand_row,
     reference::linear,
     reference::rms_norm,
     [](const Attention& op, const AttentionTile& tile, float*) { reference::attention(op, tile); },
     reference::silu_mul};
+
+// The int8 kernels of one instruction set; they all give the same bits.
+struct Int8Ops {
+  void (*quantize)(const Quantize&, std::int32_t, std::int32_t, float*);
+  void (*linear)(const Int8Linear&, std::int32_t, std::int32_t, float*);
+};
+
+constexpr Int8Ops kAmxInt8Ops{vnni::quantize, amx::int8_linear};
+constexpr Int8Ops kVnniInt8Ops{vnni::quantize, vnni::int8_linear};
+constexpr Int8Ops kAvx2Int8Ops{avx2::quantize, avx2::int8_linear};
+constexpr Int8Ops kScalarInt8Ops{reference::quantize, reference::int8_linear};
 
 bool cpu_has_avx2() {
   return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
@@ -54,34 +62,83 @@ bool cpu_has_avx512() {
          __builtin_cpu_supports("avx512vl") != 0;
 }
 
+bool cpu_has_vnni() { return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
+
+// Bits of CPUID leaf 7: TILE and INT8 of AMX; g++ 12 has no name for them.
+bool cpu_has_tiles() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  constexpr unsigned kTile = 1U << 24;
+  constexpr unsigned kInt8 = 1U << 25;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kTile) != 0 && (d & kInt8) != 0;
+}
+
+// Tiles need the kernel's permission, which holds for every thread of the process from then on.
+// docs.kernel.org/arch/x86/xstate.html
+bool may_use_tiles() {
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return cpu_has_vnni() && cpu_has_tiles() &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 std::string available_backends() {
-  return std::string(cpu_has_avx512() ? "avx512, " : "") + (cpu_has_avx2() ? "avx2, " : "") +
+  return std::string(may_use_tiles() ? "amx, " : "") +
+         std::string(cpu_has_avx512() ? "avx512, " : "") + (cpu_has_avx2() ? "avx2, " : "") +
          "scalar";
 }
 
-const CpuOps& require(bool available, const CpuOps& ops) {
-  if (available) return ops;
-  throw config::UserError("--cpu-backend " + std::string(ops.name) +
-                          ": this CPU does not have it; it has " + available_backends() +
-                          "; use one of these or auto");
-}
+// What a device runs.
+struct Kernels {
+  std::string_view name;
+  const CpuOps& ops;
+  const Int8Ops& int8;
+};
 
-const CpuOps& choose_ops(CpuBackend backend) {
+Kernels kernels_of(CpuBackend backend) {
   switch (backend) {
     case CpuBackend::kAmx:
-      throw config::UserError(
-          "--cpu-backend amx: there are no AMX kernels yet; use auto or one of " +
-          available_backends());
+      return {"amx", kAvx512Ops, kAmxInt8Ops};
     case CpuBackend::kAvx512:
-      return require(cpu_has_avx512(), kAvx512Ops);
+      return {"avx512", kAvx512Ops, cpu_has_vnni() ? kVnniInt8Ops : kAvx2Int8Ops};
     case CpuBackend::kAvx2:
-      return require(cpu_has_avx2(), kAvx2Ops);
-    case CpuBackend::kScalar:
-      return kScalarOps;
+      return {"avx2", kAvx2Ops, kAvx2Int8Ops};
     case CpuBackend::kAuto:
+    case CpuBackend::kScalar:
       break;
   }
-  return cpu_has_avx512() ? kAvx512Ops : cpu_has_avx2() ? kAvx2Ops : kScalarOps;
+  return {"scalar", kScalarOps, kScalarInt8Ops};
+}
+
+bool available(CpuBackend backend) {
+  switch (backend) {
+    case CpuBackend::kAmx:
+      return may_use_tiles();
+    case CpuBackend::kAvx512:
+      return cpu_has_avx512();
+    case CpuBackend::kAvx2:
+      return cpu_has_avx2();
+    case CpuBackend::kAuto:
+    case CpuBackend::kScalar:
+      break;
+  }
+  return true;
+}
+
+Kernels choose_kernels(CpuBackend wanted) {
+  if (wanted == CpuBackend::kAuto) {
+    for (const CpuBackend backend : {CpuBackend::kAmx, CpuBackend::kAvx512, CpuBackend::kAvx2}) {
+      if (available(backend)) return kernels_of(backend);
+    }
+    return kernels_of(CpuBackend::kScalar);
+  }
+  const Kernels chosen = kernels_of(wanted);
+  if (available(wanted)) return chosen;
+  throw config::UserError("--cpu-backend " + std::string(chosen.name) +
+                          ": this CPU does not have it; it has " + available_backends() +
+                          "; use one of these or auto");
 }
 
 int usable_processors() {
@@ -102,6 +159,17 @@ std::int32_t columns_per_tile(const Linear& op) {
 std::int32_t tiles_of(const Linear& op) {
   const std::int32_t columns = columns_per_tile(op);
   return (op.n + columns - 1) / columns;
+}
+
+std::int32_t columns_per_tile(const Int8Linear& op) {
+  constexpr std::int32_t kTileBytes = 64 * 1024;
+  const std::int32_t panel_bytes = kInt8Columns * int8_padded_k(op.weights.k);
+  return std::clamp(kTileBytes / panel_bytes, 1, 64) * kInt8Columns;
+}
+
+std::int32_t tiles_of(const Int8Linear& op) {
+  const std::int32_t columns = columns_per_tile(op);
+  return (op.weights.n + columns - 1) / columns;
 }
 
 constexpr std::int64_t kSiluValuesPerTile = 4096;
@@ -143,10 +211,14 @@ void append(const KvAppend& op, const AttentionSequence& s, std::int32_t token, 
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(int threads, const CpuOps& ops)
-      : ops_(ops), pool_(threads), scratch_(static_cast<std::size_t>(threads)) {}
+  CpuDevice(int threads, const Kernels& kernels)
+      : name_(kernels.name),
+        ops_(kernels.ops),
+        int8_(kernels.int8),
+        pool_(threads),
+        scratch_(static_cast<std::size_t>(threads)) {}
 
-  std::string_view backend() const override { return ops_.name; }
+  std::string_view backend() const override { return name_; }
 
   int threads() const override { return pool_.threads(); }
 
@@ -171,21 +243,29 @@ class CpuDevice final : public Device {
   void synchronize() override {}
 
   void run(std::span<const Linear> ops) override {
-    std::uint32_t tiles = 0;
     std::int32_t k_max = 0;
-    for (const Linear& op : ops) {
-      tiles += static_cast<std::uint32_t>(tiles_of(op));
-      k_max = std::max(k_max, op.k);
-    }
+    for (const Linear& op : ops) k_max = std::max(k_max, op.k);
     need_scratch(linear_scratch_floats(k_max));
-    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
-      auto index = static_cast<std::int32_t>(tile);
-      std::size_t i = 0;
-      for (; index >= tiles_of(ops[i]); ++i) index -= tiles_of(ops[i]);
-      const std::int32_t columns = columns_per_tile(ops[i]);
-      ops_.linear(
-          ops[i], index * columns, std::min(ops[i].n, (index + 1) * columns), scratch(thread));
-    });
+    run_columns(ops, ops_.linear, [](const Linear& op) { return op.n; });
+  }
+
+  void run(std::span<const Int8Linear> ops) override {
+    std::int32_t k_max = 0;
+    for (const Int8Linear& op : ops) k_max = std::max(k_max, op.weights.k);
+    CHECK(k_max <= kInt8DepthMax, "sums fit int32");
+    need_scratch(int8_scratch_floats(k_max));
+    run_columns(ops, int8_.linear, [](const Int8Linear& op) { return op.weights.n; });
+  }
+
+  void run(const Quantize& op) override {
+    need_scratch(int8_scratch_floats(op.k));
+    const std::int32_t rows = std::max(1, kNormValuesPerTile / op.k);
+    pool_.parallel_for(static_cast<std::uint32_t>((op.rows + rows - 1) / rows),
+                       [&](std::uint32_t tile, int thread) {
+                         const std::int32_t begin = static_cast<std::int32_t>(tile) * rows;
+                         int8_.quantize(
+                             op, begin, std::min(op.rows, begin + rows), scratch(thread));
+                       });
   }
 
   void run(const Embedding& op) override {
@@ -248,6 +328,21 @@ class CpuDevice final : public Device {
  private:
   void release(std::byte* data, std::size_t bytes) override { munmap(data, bytes); }
 
+  // Shares out the columns of all layers, in one loop.
+  template <typename Layer, typename Kernel, typename Width>
+  void run_columns(std::span<const Layer> ops, Kernel kernel, Width width) {
+    std::uint32_t tiles = 0;
+    for (const Layer& op : ops) tiles += static_cast<std::uint32_t>(tiles_of(op));
+    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
+      auto index = static_cast<std::int32_t>(tile);
+      std::size_t i = 0;
+      for (; index >= tiles_of(ops[i]); ++i) index -= tiles_of(ops[i]);
+      const std::int32_t columns = columns_per_tile(ops[i]);
+      const std::int32_t end = std::min(width(ops[i]), (index + 1) * columns);
+      kernel(ops[i], index * columns, end, scratch(thread));
+    });
+  }
+
   float* scratch(int thread) {
     return reinterpret_cast<float*>(scratch_[static_cast<std::size_t>(thread)].data());
   }
@@ -260,7 +355,9 @@ class CpuDevice final : public Device {
     }
   }
 
+  std::string_view name_;
   const CpuOps& ops_;
+  const Int8Ops& int8_;
   ThreadPool pool_;
   std::vector<DeviceBuffer> scratch_;  // one a thread
 };
@@ -285,7 +382,7 @@ std::unique_ptr<Device> make_cpu_device(int threads, CpuBackend backend) {
                             std::to_string(kThreadsMax) + ", or 0 for one each processor");
   }
   return std::make_unique<CpuDevice>(threads == 0 ? usable_processors() : threads,
-                                     choose_ops(backend));
+                                     choose_kernels(backend));
 }
 
 }  // namespace troupe::kernels

@@ -10,7 +10,9 @@
 #include <cstdint>
 
 #include "kernels/attention.hpp"
+#include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/silu_mul.hpp"
 
@@ -28,6 +30,9 @@ constexpr std::int32_t linear_scratch_floats(std::int32_t k) {
 constexpr std::int32_t attention_scratch_floats(std::int32_t group, std::int32_t head_dim) {
   return group * kQueryTileTokens * (kKvSplitTokens + 2 * kv_padded(head_dim) + 4);
 }
+
+// One row as floats, or eight as bytes.
+constexpr std::int32_t int8_scratch_floats(std::int32_t k) { return 2 * int8_padded_k(k); }
 
 }  // namespace troupe::kernels
 
@@ -52,5 +57,23 @@ void linear(const Linear& op, std::int32_t begin, std::int32_t end, float* scrat
 void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end);
 void attention(const Attention& op, const AttentionTile& tile, float* scratch);
 void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);
+void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch);
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
 }  // namespace troupe::kernels::avx2
+
+// AVX-512 with VNNI. `begin` is a multiple of 32, `end` too or op.weights.n; `scratch` holds
+// int8_scratch_floats(k), 64-byte aligned. The same for all of these.
+namespace troupe::kernels::vnni {
+
+void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch);
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+}  // namespace troupe::kernels::vnni
+
+// Also needs VNNI, and the process's permission to use tiles.
+namespace troupe::kernels::amx {
+
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+}  // namespace troupe::kernels::amx

@@ -6,7 +6,9 @@
 #include <cstdint>
 
 #include "kernels/attention.hpp"
+#include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/silu_mul.hpp"
 
@@ -25,5 +27,17 @@ void attention(const Attention& op, const AttentionTile& tile);
 
 // Values [begin, end).
 void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);
+
+// The rotation of quantize.hpp, its own inverse; in place: [padded].
+void rotate(float* row, std::int32_t padded);
+
+// Rounds `count` values to q = x / scale and returns the scale; see quantize.hpp.
+float quantize_row(const float* x, std::int32_t count, std::int8_t* q);
+
+// Rows [begin, end); `scratch` holds int8_padded_k(k) floats.
+void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+// Columns [begin, end) of y; the scratch is not used.
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
 }  // namespace troupe::kernels::reference

@@ -20,12 +20,16 @@ namespace {
 constexpr std::int32_t kTokensMax = 64;
 constexpr std::int32_t kBlocks = 40;
 
+constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kDefault};
+
 // A model with its file's bytes and a cache.
 struct Engine {
-  Engine(const tests::TinyModel& model, kernels::Device& device)
+  Engine(const tests::TinyModel& model,
+         kernels::Device& device,
+         Precision precision = Precision::kFp32)
       : bytes(model.build()),
         file(GgufFile::parse(bytes, "tiny.gguf")),
-        transformer(file, device, kTokensMax),
+        transformer(file, device, kTokensMax, {.precision = precision}),
         cache(device, transformer.architecture(), kBlocks) {}
 
   std::size_t vocab() const { return static_cast<std::size_t>(transformer.architecture().vocab); }
@@ -117,14 +121,19 @@ BOOST_AUTO_TEST_CASE(logits_are_finite_and_differ_from_position_to_position) {
   }
 }
 
+void check_chunking(Engine& engine, const std::vector<std::int32_t>& tokens) {
+  const Sequence whole = alone(engine, tokens, 64);
+  for (const std::size_t chunk : {std::size_t{1}, std::size_t{7}, std::size_t{33}}) {
+    BOOST_TEST(same_bits(alone(engine, tokens, chunk).logits, whole.logits));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(chunking_does_not_change_a_bit) {
   for (const auto& device : kernels::all_cpu_devices(2)) {
     for (const tests::TinyModel& family : kFamilies) {
-      Engine engine(family, *device);
-      const auto tokens = random_tokens(device->backend() == "scalar" ? 40 : 300, 2);
-      const Sequence whole = alone(engine, tokens, 64);
-      for (const std::size_t chunk : {std::size_t{1}, std::size_t{7}, std::size_t{33}}) {
-        BOOST_TEST(same_bits(alone(engine, tokens, chunk).logits, whole.logits));
+      for (const Precision precision : kPrecisions) {
+        Engine engine(family, *device, precision);
+        check_chunking(engine, random_tokens(device->backend() == "scalar" ? 40 : 300, 2));
       }
     }
   }
@@ -134,18 +143,22 @@ BOOST_AUTO_TEST_CASE(threads_do_not_change_a_bit) {
   const auto one = kernels::all_cpu_devices(1);
   const auto three = kernels::all_cpu_devices(3);
   for (std::size_t i = 0; i < one.size(); ++i) {
-    Engine a(kFamilies[1], *one[i]);
-    Engine b(kFamilies[1], *three[i]);
-    const auto tokens = random_tokens(50, 3);
-    BOOST_TEST(same_bits(alone(a, tokens, 50).logits, alone(b, tokens, 50).logits));
+    for (const Precision precision : kPrecisions) {
+      Engine a(kFamilies[1], *one[i], precision);
+      Engine b(kFamilies[1], *three[i], precision);
+      const auto tokens = random_tokens(50, 3);
+      BOOST_TEST(same_bits(alone(a, tokens, 50).logits, alone(b, tokens, 50).logits));
+    }
   }
 }
 
 BOOST_AUTO_TEST_CASE(any_schedule_of_any_company_gives_each_sequence_its_own_bits) {
   for (const auto& device : kernels::all_cpu_devices(2)) {
     const std::size_t length_max = device->backend() == "scalar" ? 30 : 280;
-    Engine engine(kFamilies[0], *device);
+    Engine plain(kFamilies[0], *device);
+    Engine int8(kFamilies[0], *device, Precision::kDefault);
     for (std::uint32_t seed = 0; seed < 4; ++seed) {
+      Engine& engine = seed % 2 == 0 ? plain : int8;
       std::mt19937 bits(seed);
       std::vector<std::int32_t> free_blocks(kBlocks);
       for (std::int32_t i = 0; i < kBlocks; ++i) free_blocks[static_cast<std::size_t>(i)] = i;
@@ -215,6 +228,50 @@ BOOST_AUTO_TEST_CASE(backends_agree_within_rounding) {
         1e-3F *
             largest);  // two random layers multiply rounding errors of 2^-24 a thousandfold at most
   }
+}
+
+// Attention and norms have the same kernels in both, and int8 layers the same bits everywhere.
+BOOST_AUTO_TEST_CASE(int8_has_the_same_bits_with_and_without_the_tile_unit) {
+  const auto devices = kernels::all_cpu_devices(2);
+  if (devices.size() < 2 || devices[0]->backend() != "amx") {
+    BOOST_TEST_MESSAGE("this machine has no tile unit: nothing to compare");
+    return;
+  }
+  for (const tests::TinyModel& family : kFamilies) {
+    Engine tiles(family, *devices[0], Precision::kDefault);
+    Engine vectors(family, *devices[1], Precision::kDefault);
+    const auto tokens = random_tokens(130, 7);
+    BOOST_TEST(same_bits(alone(tiles, tokens, 64).logits, alone(vectors, tokens, 3).logits));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(int8_is_close_to_fp32_and_not_the_same) {
+  const auto device = kernels::make_cpu_device(2);
+  for (const tests::TinyModel& family : kFamilies) {
+    Engine plain(family, *device);
+    Engine int8(family, *device, Precision::kDefault);
+    const auto tokens = random_tokens(40, 8);
+    const Sequence expected = alone(plain, tokens, 40);
+    const Sequence found = alone(int8, tokens, 40);
+    double error = 0;
+    double size = 0;
+    for (std::size_t i = 0; i < found.logits.size(); ++i) {
+      const auto a = static_cast<double>(expected.logits[i]);
+      error += std::pow(static_cast<double>(found.logits[i]) - a, 2);
+      size += a * a;
+    }
+    // A layer's rounding is about 1 % of its output; two random layers pile up some of it.
+    BOOST_TEST(std::sqrt(error / size) < 0.1);
+    BOOST_TEST(error > 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(numerics_id_names_the_precision) {
+  const auto device = kernels::make_cpu_device(1);
+  Engine plain(kFamilies[0], *device);
+  Engine int8(kFamilies[0], *device, Precision::kDefault);
+  BOOST_TEST(plain.transformer.numerics_id() != int8.transformer.numerics_id());
+  BOOST_TEST(int8.transformer.numerics_id().ends_with("-int8"));
 }
 
 BOOST_AUTO_TEST_CASE(numerics_id_names_weights_and_backend) {

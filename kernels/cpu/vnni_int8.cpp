@@ -1,0 +1,215 @@
+// Rotation and rounding with 512-bit vectors, and int8 layers by VPDPBUSD: unsigned x (128 added)
+// times signed weights, with 128 · Σ w taken off at the end. The sum is exact in int32.
+#include <immintrin.h>
+
+#include "kernels/cpu/isa_kernels.hpp"
+
+namespace troupe::kernels::vnni {
+
+#include "kernels/cpu/body/int8_avx512.hpp"
+
+namespace {
+
+// a + b in lanes whose stride bit is clear, a - b in the others; `partner` holds the other one of
+// each pair.
+inline __m512 butterfly(__m512 v, __m512 partner, __mmask16 upper) {
+  return _mm512_mask_sub_ps(_mm512_add_ps(v, partner), upper, partner, v);
+}
+
+inline __m512 rotate_lanes(__m512 v) {
+  v = butterfly(v, _mm512_permute_ps(v, 0xB1), 0xAAAA);
+  v = butterfly(v, _mm512_permute_ps(v, 0x4E), 0xCCCC);
+  v = butterfly(v, _mm512_shuffle_f32x4(v, v, 0xB1), 0xF0F0);
+  return butterfly(v, _mm512_shuffle_f32x4(v, v, 0x4E), 0xFF00);
+}
+
+inline __m512 load_at(const float* x, std::int32_t at, std::int32_t k) {
+  return _mm512_maskz_loadu_ps(columns_mask(k - at), x + (at < k ? at : 0));
+}
+
+// Mixing of whole blocks; see quantize.hpp. Vectors `step` floats apart belong together.
+inline void mix_pairs(float* row, std::int32_t padded, std::int32_t step) {
+  const __m512 factor = _mm512_set1_ps(kMixPair);
+  for (std::int32_t begin = 0; begin < padded; begin += 2 * step) {
+    for (float* a = row + begin; a < row + begin + step; a += 16) {
+      const __m512 x = _mm512_load_ps(a);
+      const __m512 y = _mm512_load_ps(a + step);
+      _mm512_store_ps(a, _mm512_mul_ps(_mm512_add_ps(x, y), factor));
+      _mm512_store_ps(a + step, _mm512_mul_ps(_mm512_sub_ps(x, y), factor));
+    }
+  }
+}
+
+inline void mix_triples(float* row, std::int32_t padded, std::int32_t step) {
+  const __m512 factor = _mm512_set1_ps(kMixTriple);
+  for (std::int32_t begin = 0; begin < padded; begin += 3 * step) {
+    for (float* a = row + begin; a < row + begin + step; a += 16) {
+      const __m512 x = _mm512_load_ps(a);
+      const __m512 y = _mm512_load_ps(a + step);
+      const __m512 z = _mm512_load_ps(a + 2 * step);
+      const __m512 sum = _mm512_mul_ps(_mm512_add_ps(_mm512_add_ps(x, y), z), factor);
+      _mm512_store_ps(a, _mm512_sub_ps(x, sum));
+      _mm512_store_ps(a + step, _mm512_sub_ps(y, sum));
+      _mm512_store_ps(a + 2 * step, _mm512_sub_ps(z, sum));
+    }
+  }
+}
+
+inline void mix_blocks(float* row, std::int32_t padded) {
+  std::int32_t step = 64;
+  for (; padded % (2 * step) == 0; step *= 2) mix_pairs(row, padded, step);
+  for (; padded % (3 * step) == 0; step *= 3) mix_triples(row, padded, step);
+}
+
+// One row into `rotated` ([padded]); returns the largest magnitude as an integer of the same order.
+inline std::int32_t rotate_row(const float* x,
+                               std::int32_t k,
+                               std::int32_t padded,
+                               float* rotated) {
+  const __m512 eighth = _mm512_set1_ps(0.125F);
+  for (std::int32_t i = 0; i < padded; i += 64) {
+    const __m512 a = rotate_lanes(load_at(x, i, k));
+    const __m512 b = rotate_lanes(load_at(x, i + 16, k));
+    const __m512 c = rotate_lanes(load_at(x, i + 32, k));
+    const __m512 d = rotate_lanes(load_at(x, i + 48, k));
+    const __m512 ab = _mm512_add_ps(a, b);
+    const __m512 ba = _mm512_sub_ps(a, b);
+    const __m512 cd = _mm512_add_ps(c, d);
+    const __m512 dc = _mm512_sub_ps(c, d);
+    const __m512 out[4] = {_mm512_mul_ps(_mm512_add_ps(ab, cd), eighth),
+                           _mm512_mul_ps(_mm512_add_ps(ba, dc), eighth),
+                           _mm512_mul_ps(_mm512_sub_ps(ab, cd), eighth),
+                           _mm512_mul_ps(_mm512_sub_ps(ba, dc), eighth)};
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      _mm512_store_ps(rotated + i + 16 * v, out[v]);
+    }
+  }
+  mix_blocks(rotated, padded);
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  __m512i highest = _mm512_setzero_si512();
+  for (std::int32_t i = 0; i < padded; i += 16)
+    highest =
+        _mm512_max_epi32(highest, _mm512_and_si512(_mm512_load_si512(rotated + i), magnitude));
+  return _mm512_reduce_max_epi32(highest);
+}
+
+inline void quantize_one_row(const Quantize& op, std::int32_t row, float* scratch) {
+  constexpr std::int32_t kInfinity = 0x7F800000;
+  const std::int32_t padded = padded_k(op.k);
+  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.k;
+  std::int8_t* q = op.q + static_cast<std::ptrdiff_t>(row) * padded;
+  const std::int32_t bits = rotate_row(x, op.k, padded, scratch);
+  float largest;
+  __builtin_memcpy(&largest, &bits, sizeof largest);
+  if (bits >= kInfinity || largest < kQuantizeLeast) {
+    for (std::int32_t i = 0; i < padded; i += 64) _mm512_storeu_si512(q + i, __m512i{});
+    op.scale[row] = bits >= kInfinity ? __builtin_nanf("") : 0.0F;
+    return;
+  }
+  const __m512 inverse = _mm512_set1_ps(127.0F / largest);
+  for (std::int32_t i = 0; i < padded; i += 16) {
+    const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_load_ps(scratch + i), inverse));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i), _mm512_cvtepi32_epi8(rounded));
+  }
+  op.scale[row] = largest / 127.0F;
+}
+
+inline __m512i four_of_row(const std::uint8_t* x) {
+  std::int32_t four;
+  __builtin_memcpy(&four, x, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+
+// `Rows` rows of x against one panel. `x` is unsigned: [Rows, padded].
+template <int Rows>
+inline void dot_panel(const Int8Linear& op,
+                      std::int32_t row,
+                      const std::uint8_t* x,
+                      std::int32_t column) {
+  constexpr std::ptrdiff_t kAhead = 2048;  // bytes of weights asked for in advance
+  const std::ptrdiff_t padded = padded_k(op.weights.k);
+  const std::int8_t* w = op.weights.tiles + column * padded;
+  // Short chains for few rows: one accumulator alone would wait for the latency of each product.
+  constexpr int kChains = Rows == 1 ? 4 : Rows == 2 ? 2 : 1;
+  __m512i sum[kChains][Rows][2];
+#pragma GCC unroll 4
+  for (int c = 0; c < kChains; ++c) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) sum[c][r][0] = sum[c][r][1] = _mm512_setzero_si512();
+  }
+  for (std::ptrdiff_t k = 0; k < padded; k += 64) {
+#pragma GCC unroll 16
+    for (int four = 0; four < 16; ++four) {
+      const __m512i w0 = _mm512_load_si512(w + four * 64);
+      const __m512i w1 = _mm512_load_si512(w + 1024 + four * 64);
+      __builtin_prefetch(w + kAhead + four * 64, 0, 3);
+      __builtin_prefetch(w + kAhead + 1024 + four * 64, 0, 3);
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) {
+        const __m512i xs = four_of_row(x + r * padded + k + four * 4);
+        sum[four % kChains][r][0] = _mm512_dpbusd_epi32(sum[four % kChains][r][0], xs, w0);
+        sum[four % kChains][r][1] = _mm512_dpbusd_epi32(sum[four % kChains][r][1], xs, w1);
+      }
+    }
+    w += 2048;
+  }
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    const std::int32_t at = column + 16 * half;
+    const __m512i extra = _mm512_loadu_si512(op.weights.sums + at);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      __m512i total = sum[0][r][half];
+#pragma GCC unroll 4
+      for (int c = 1; c < kChains; ++c) total = _mm512_add_epi32(total, sum[c][r][half]);
+      finish16(op, row + r, at, _mm512_sub_epi32(total, extra));
+    }
+  }
+}
+
+inline void dot_rows(const Int8Linear& op,
+                     std::int32_t row,
+                     std::int32_t rows,
+                     const std::uint8_t* x,
+                     std::int32_t column) {
+  switch (rows) {
+    case 1:
+      return dot_panel<1>(op, row, x, column);
+    case 2:
+      return dot_panel<2>(op, row, x, column);
+    case 3:
+      return dot_panel<3>(op, row, x, column);
+    case 4:
+      return dot_panel<4>(op, row, x, column);
+    default:
+      return dot_panel<8>(op, row, x, column);
+  }
+}
+
+inline void to_unsigned(const std::int8_t* x, std::ptrdiff_t count, std::uint8_t* out) {
+  const __m512i high = _mm512_set1_epi8(static_cast<char>(0x80));
+  for (std::ptrdiff_t i = 0; i < count; i += 64)
+    _mm512_store_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), high));
+}
+
+}  // namespace
+
+void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch) {
+  for (std::int32_t row = begin; row < end; ++row) quantize_one_row(op, row, scratch);
+}
+
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch) {
+  const std::ptrdiff_t padded = padded_k(op.weights.k);
+  auto* x = reinterpret_cast<std::uint8_t*>(scratch);
+  for (std::int32_t row = 0; row < op.rows;) {
+    const std::int32_t left = op.rows - row;
+    const std::int32_t rows = left >= 8 ? 8 : left >= 4 ? 4 : left;
+    to_unsigned(op.x + row * padded, rows * padded, x);
+    for (std::int32_t column = begin; column < end; column += kInt8Columns)
+      dot_rows(op, row, rows, x, column);
+    row += rows;
+  }
+}
+
+}  // namespace troupe::kernels::vnni

@@ -1,0 +1,100 @@
+// The plain form of rotation, rounding and int8 layers. The fast ones must give the same bits, so
+// the order of operations here is the contract's.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "kernels/reference/reference.hpp"
+
+namespace troupe::kernels::reference {
+
+namespace {
+
+void rotate64(float* block) {
+  for (int stride = 1; stride < kInt8Depth; stride *= 2) {
+    for (int i = 0; i < kInt8Depth; ++i) {
+      if ((i & stride) != 0) continue;
+      const float a = block[i];
+      const float b = block[i + stride];
+      block[i] = a + b;
+      block[i + stride] = a - b;
+    }
+  }
+  for (int i = 0; i < kInt8Depth; ++i) block[i] *= 0.125F;
+}
+
+// Elements i, i + step … of `count` blocks.
+void mix(float* first, std::int32_t step, std::int32_t count) {
+  float& a = first[0];
+  float& b = first[step];
+  if (count == 2) {
+    const float sum = a + b;
+    b = (a - b) * kMixPair;
+    a = sum * kMixPair;
+    return;
+  }
+  float& c = first[2 * step];
+  const float sum = (a + b + c) * kMixTriple;
+  a = a - sum;
+  b = b - sum;
+  c = c - sum;
+}
+
+}  // namespace
+
+void rotate(float* row, std::int32_t padded) {
+  for (std::int32_t i = 0; i < padded; i += kInt8Depth) rotate64(row + i);
+  std::int32_t step = kInt8Depth;
+  for (const std::int32_t count : {2, 3}) {
+    for (; padded % (count * step) == 0; step *= count) {
+      for (std::int32_t i = 0; i < padded; ++i) {
+        if (i / step % count == 0) mix(row + i, step, count);
+      }
+    }
+  }
+}
+
+float quantize_row(const float* x, std::int32_t count, std::int8_t* q) {
+  // As integers, magnitudes order like floats, with infinity and not-a-number above all of them.
+  std::uint32_t highest = 0;
+  for (std::int32_t i = 0; i < count; ++i)
+    highest = std::max(highest, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFU);
+  const auto largest = std::bit_cast<float>(highest);
+  if (!(largest >= kQuantizeLeast && largest <= std::numeric_limits<float>::max())) {
+    std::fill_n(q, count, std::int8_t{0});
+    return largest < kQuantizeLeast ? 0.0F : std::numeric_limits<float>::quiet_NaN();
+  }
+  const float inverse = 127.0F / largest;
+  for (std::int32_t i = 0; i < count; ++i)
+    q[i] = static_cast<std::int8_t>(std::nearbyint(x[i] * inverse));
+  return largest / 127.0F;
+}
+
+void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch) {
+  const std::int32_t padded = int8_padded_k(op.k);
+  for (std::int32_t r = begin; r < end; ++r) {
+    std::copy_n(op.x + std::ptrdiff_t{r} * op.k, op.k, scratch);
+    std::fill(scratch + op.k, scratch + padded, 0.0F);
+    rotate(scratch, padded);
+    op.scale[r] = quantize_row(scratch, padded, op.q + std::ptrdiff_t{r} * padded);
+  }
+}
+
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
+  const Int8Weights& w = op.weights;
+  const std::int32_t padded = int8_padded_k(w.k);
+  for (std::int32_t r = 0; r < op.rows; ++r) {
+    const std::int8_t* x = op.x + std::ptrdiff_t{r} * padded;
+    for (std::int32_t j = begin; j < end; ++j) {
+      std::int32_t sum = 0;
+      for (std::int32_t i = 0; i < padded; ++i) sum += x[i] * w.tiles[int8_index(padded, j, i)];
+      float value = static_cast<float>(sum) * (op.x_scale[r] * w.scales[j]);
+      if (op.bias != nullptr) value += op.bias[j];
+      float& y = op.y[std::ptrdiff_t{r} * w.n + j];
+      y = op.accumulate ? y + value : value;
+    }
+  }
+}
+
+}  // namespace troupe::kernels::reference

@@ -1,0 +1,73 @@
+// The cache file of packed weights: one page of header, then the payload of packed_layout.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace troupe::model {
+
+inline constexpr std::size_t kPackedHeaderBytes = 4096;
+
+// Memory from mmap, of a file or of none.
+class MappedBytes {
+ public:
+  MappedBytes(std::byte* data, std::size_t bytes) : data_(data), bytes_(bytes) {}
+
+  ~MappedBytes();
+  MappedBytes(MappedBytes&& other) noexcept;
+  MappedBytes& operator=(MappedBytes&&) = delete;
+
+  std::span<std::byte> bytes() const { return {data_, bytes_}; }
+
+ private:
+  std::byte* data_;
+  std::size_t bytes_;
+};
+
+// Zeroed memory. Throws std::bad_alloc.
+MappedBytes anonymous_bytes(std::size_t bytes);
+
+// Maps a whole file for reading. Empty when it is missing, is not a regular file, or has another
+// size.
+std::optional<MappedBytes> map_packed_file(const std::filesystem::path& path, std::size_t bytes);
+
+// A file under construction beside `path`, mapped for writing; removed again unless published.
+class PackedFileDraft {
+ public:
+  // Empty when the folder cannot be written or is full.
+  static std::optional<PackedFileDraft> create(const std::filesystem::path& path,
+                                               std::size_t bytes);
+  ~PackedFileDraft();
+  PackedFileDraft(PackedFileDraft&& other) noexcept;
+  PackedFileDraft& operator=(PackedFileDraft&&) = delete;
+
+  std::span<std::byte> bytes() const { return mapping_.bytes(); }
+
+  // Makes it durable and gives it its name; false when the disk refused.
+  bool publish();
+
+ private:
+  PackedFileDraft(std::filesystem::path path,
+                  std::filesystem::path draft,
+                  int fd,
+                  MappedBytes mapping);
+
+  std::filesystem::path path_;
+  std::filesystem::path draft_;
+  int fd_;
+  MappedBytes mapping_;
+};
+
+// Writes magic, version, `key`, and the checksums of payload and header into the first page.
+// Returns the payload's checksum. `key` has at most 128 bytes.
+std::uint64_t seal_packed(std::span<std::byte> file, std::string_view key);
+
+// The payload's checksum; empty when anything does not match.
+std::optional<std::uint64_t> verify_packed(std::span<const std::byte> file, std::string_view key);
+
+}  // namespace troupe::model
