@@ -94,7 +94,8 @@ run_ctest() { # PRESET ARGUMENT…
 build_quick_tests() { # PRESET
   scripts/build.sh "$1" troupe_test_main || return 1
   local targets
-  mapfile -t targets < <(ctest --test-dir "build/$1" -N -L quick | awk '$1 == "Test" && $2 ~ /^#/ {print $NF}')
+  mapfile -t targets < <(ctest --test-dir "build/$1" -N -L quick |
+    awk '$1 == "Test" && $2 ~ /^#/ {print $NF}')
   [ ${#targets[@]} -gt 0 ] || { echo "no test is labelled quick"; return 1; }
   scripts/build.sh "$1" "${targets[@]}"
 }
