@@ -8,9 +8,11 @@
 #include <string_view>
 
 #include "kernels/attention.hpp"
+#include "kernels/bf16_linear.hpp"
 #include "kernels/embedding.hpp"
 #include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/pack_bf16.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/rope.hpp"
@@ -52,6 +54,9 @@ class Device {
   virtual std::string_view backend() const = 0;  // decides bits, with the kernel revision: "avx512"
   virtual int threads() const = 0;
 
+  // Whether Bf16Linear is what the device does fastest among layers that keep a file's weights.
+  virtual bool prefers_bf16() const = 0;
+
   // 64-byte aligned. Throws std::bad_alloc.
   virtual DeviceBuffer allocate(std::size_t bytes) = 0;
   virtual void copy_to_device(void* device, const void* host, std::size_t bytes) = 0;
@@ -61,7 +66,9 @@ class Device {
   // Independent of one another, so that they may share a launch (queries, keys and values, say).
   virtual void run(std::span<const Linear> ops) = 0;
   virtual void run(std::span<const Int8Linear> ops) = 0;
+  virtual void run(std::span<const Bf16Linear> ops) = 0;
   virtual void run(const Quantize& op) = 0;
+  virtual void run(const PackBf16& op) = 0;
   virtual void run(const Embedding& op) = 0;
   virtual void run(const RmsNorm& op) = 0;
   virtual void run(const Rope& op) = 0;

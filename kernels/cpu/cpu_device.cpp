@@ -51,6 +51,16 @@ constexpr Int8Ops kVnniInt8Ops{vnni::quantize, vnni::int8_linear};
 constexpr Int8Ops kAvx2Int8Ops{avx2::quantize, avx2::int8_linear};
 constexpr Int8Ops kScalarInt8Ops{reference::quantize, reference::int8_linear};
 
+// Without a tile unit BF16 has no speed to offer: the plain form serves tests.
+struct Bf16Ops {
+  bool fast;
+  void (*pack)(const PackBf16&, std::int32_t, std::int32_t, float*);
+  void (*linear)(const Bf16Linear&, std::int32_t, std::int32_t, float*);
+};
+
+constexpr Bf16Ops kAmxBf16Ops{true, amx::pack_bf16, amx::bf16_linear};
+constexpr Bf16Ops kPlainBf16Ops{false, reference::pack_bf16, reference::bf16_linear};
+
 bool cpu_has_avx2() {
   return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
          __builtin_cpu_supports("f16c") != 0;
@@ -64,7 +74,13 @@ bool cpu_has_avx512() {
 
 bool cpu_has_vnni() { return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
 
-// Bits of CPUID leaf 7: TILE and INT8 of AMX; g++ 12 has no name for them.
+// What BF16 layers take beside tiles; every CPU with tiles has had all of it.
+bool cpu_has_bf16() {
+  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&
+         __builtin_cpu_supports("avx512vbmi2") != 0;
+}
+
+// Bits of CPUID leaf 7: TILE, INT8 and BF16 of AMX; g++ 12 has no name for them.
 bool cpu_has_tiles() {
   unsigned a = 0;
   unsigned b = 0;
@@ -72,7 +88,9 @@ bool cpu_has_tiles() {
   unsigned d = 0;
   constexpr unsigned kTile = 1U << 24;
   constexpr unsigned kInt8 = 1U << 25;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kTile) != 0 && (d & kInt8) != 0;
+  constexpr unsigned kBf16 = 1U << 22;
+  constexpr unsigned kAll = kTile | kInt8 | kBf16;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll;
 }
 
 // Tiles need the kernel's permission, which holds for every thread of the process from then on.
@@ -80,7 +98,7 @@ bool cpu_has_tiles() {
 bool may_use_tiles() {
   constexpr long kRequestPermission = 0x1023;
   constexpr long kTileData = 18;
-  return cpu_has_vnni() && cpu_has_tiles() &&
+  return cpu_has_vnni() && cpu_has_bf16() && cpu_has_tiles() &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
@@ -95,12 +113,13 @@ struct Kernels {
   std::string_view name;
   const CpuOps& ops;
   const Int8Ops& int8;
+  const Bf16Ops& bf16 = kPlainBf16Ops;
 };
 
 Kernels kernels_of(CpuBackend backend) {
   switch (backend) {
     case CpuBackend::kAmx:
-      return {"amx", kAvx512Ops, kAmxInt8Ops};
+      return {"amx", kAvx512Ops, kAmxInt8Ops, kAmxBf16Ops};
     case CpuBackend::kAvx512:
       return {"avx512", kAvx512Ops, cpu_has_vnni() ? kVnniInt8Ops : kAvx2Int8Ops};
     case CpuBackend::kAvx2:
@@ -172,6 +191,14 @@ std::int32_t tiles_of(const Int8Linear& op) {
   return (op.weights.n + columns - 1) / columns;
 }
 
+// A few panels when all of x passes by them; for few rows of x about 64 kB of the file.
+std::int32_t columns_per_tile(const Bf16Linear& op) { return kBf16Panels * bf16_panel_columns(op); }
+
+std::int32_t tiles_of(const Bf16Linear& op) {
+  const std::int32_t columns = columns_per_tile(op);
+  return (op.n + columns - 1) / columns;
+}
+
 constexpr std::int64_t kSiluValuesPerTile = 4096;
 constexpr std::int32_t kNormValuesPerTile = 16384;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -215,12 +242,15 @@ class CpuDevice final : public Device {
       : name_(kernels.name),
         ops_(kernels.ops),
         int8_(kernels.int8),
+        bf16_(kernels.bf16),
         pool_(threads),
         scratch_(static_cast<std::size_t>(threads)) {}
 
   std::string_view backend() const override { return name_; }
 
   int threads() const override { return pool_.threads(); }
+
+  bool prefers_bf16() const override { return bf16_.fast; }
 
   // Pages are zero and take no memory until they are touched.
   DeviceBuffer allocate(std::size_t bytes) override {
@@ -255,6 +285,22 @@ class CpuDevice final : public Device {
     CHECK(k_max <= kInt8DepthMax, "sums fit int32");
     need_scratch(int8_scratch_floats(k_max));
     run_columns(ops, int8_.linear, [](const Int8Linear& op) { return op.weights.n; });
+  }
+
+  void run(std::span<const Bf16Linear> ops) override {
+    std::int32_t k_max = 0;
+    for (const Bf16Linear& op : ops) k_max = std::max(k_max, op.k);
+    need_scratch(bf16_scratch_floats(k_max));
+    run_columns(ops, bf16_.linear, [](const Bf16Linear& op) { return op.n; });
+  }
+
+  void run(const PackBf16& op) override {
+    need_scratch(bf16_scratch_floats(op.k));
+    const auto tiles = static_cast<std::uint32_t>((op.rows + kBf16Tokens - 1) / kBf16Tokens);
+    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
+      const std::int32_t begin = static_cast<std::int32_t>(tile) * kBf16Tokens;
+      bf16_.pack(op, begin, std::min(op.rows, begin + kBf16Tokens), scratch(thread));
+    });
   }
 
   void run(const Quantize& op) override {
@@ -358,6 +404,7 @@ class CpuDevice final : public Device {
   std::string_view name_;
   const CpuOps& ops_;
   const Int8Ops& int8_;
+  const Bf16Ops& bf16_;
   ThreadPool pool_;
   std::vector<DeviceBuffer> scratch_;  // one a thread
 };

@@ -10,8 +10,10 @@
 #include <cstdint>
 
 #include "kernels/attention.hpp"
+#include "kernels/bf16_linear.hpp"
 #include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/pack_bf16.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/silu_mul.hpp"
@@ -33,6 +35,19 @@ constexpr std::int32_t attention_scratch_floats(std::int32_t group, std::int32_t
 
 // One row as floats, or eight as bytes.
 constexpr std::int32_t int8_scratch_floats(std::int32_t k) { return 2 * int8_padded_k(k); }
+
+// Columns of y that a panel of 32 expanded rows makes: half are the gate's where there is one.
+constexpr std::int32_t bf16_panel_columns(const Bf16Linear& op) {
+  return op.up == nullptr ? 32 : 16;
+}
+
+// Panels that are expanded together, to stay in the L2 cache while all of x passes by once; even,
+// so that they cover the padding of a gated layer.
+inline constexpr std::int32_t kBf16Panels = 2;
+
+constexpr std::int32_t bf16_scratch_floats(std::int32_t k) {
+  return kBf16Panels * 16 * bf16_padded_k(k);
+}
 
 }  // namespace troupe::kernels
 
@@ -75,5 +90,11 @@ void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, flo
 namespace troupe::kernels::amx {
 
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+// Also need BF16 on tiles and vectors. Rows [begin, end), begin a multiple of kBf16Tokens; and
+// columns, begin a multiple of bf16_panel_columns, up to kBf16Panels panels of them. `scratch`
+// holds bf16_scratch_floats(k), 64-byte aligned.
+void pack_bf16(const PackBf16& op, std::int32_t begin, std::int32_t end, float* scratch);
+void bf16_linear(const Bf16Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
 }  // namespace troupe::kernels::amx

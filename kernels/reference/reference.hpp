@@ -6,8 +6,10 @@
 #include <cstdint>
 
 #include "kernels/attention.hpp"
+#include "kernels/bf16_linear.hpp"
 #include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/pack_bf16.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/silu_mul.hpp"
@@ -39,5 +41,14 @@ void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* s
 
 // Columns [begin, end) of y; the scratch is not used.
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+// To nearest, ties to even; denormals become zero.
+Bf16 to_bf16(float value);
+
+// Rows [begin, end); `scratch` holds k floats.
+void pack_bf16(const PackBf16& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+// Columns [begin, end) of y; `scratch` holds 2 · k floats.
+void bf16_linear(const Bf16Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
 }  // namespace troupe::kernels::reference
