@@ -15,6 +15,7 @@
 #include "apps/loaded_model.hpp"
 #include "apps/model_facts.hpp"
 #include "apps/model_flags.hpp"
+#include "apps/peak_memory.hpp"
 #include "apps/progress.hpp"
 #include "apps/standard_output.hpp"
 #include "config/user_error.hpp"
@@ -61,6 +62,7 @@ BenchPlan plan_of(const Flags& flags, const LoadedModel& model) {
 struct Row {
   BenchResult result;
   Calibration calibration;
+  std::uint64_t peak_rss_bytes = 0;  // while it was measured
 };
 
 Json to_json(const Calibration& calibration) {
@@ -90,6 +92,7 @@ Json to_json(const Row& row, const BenchPlan& plan, const std::string& kv) {
           {"repeat", plan.repeat},
           {"prefill_min_max", range_json(row.result.prefill)},
           {"decode_min_max", range_json(row.result.decode)},
+          {"peak_rss_bytes", row.peak_rss_bytes},
           {"calibration", to_json(row.calibration)}};
 }
 
@@ -129,7 +132,9 @@ int run_bench(const Flags& flags) {
   std::vector<Row> rows;
   for (const std::int32_t batch : plan.batches) {
     const Calibration calibration = calibrate(threads);
-    rows.push_back({runner.measure(batch), calibration});
+    reset_peak_resident();
+    BenchResult result = runner.measure(batch);
+    rows.push_back({std::move(result), calibration, peak_resident_bytes()});
     if (interrupted()) return kInterruptedExitCode;
   }
   progress.finish();

@@ -114,6 +114,7 @@ fetching=$!
 trap 'kill "$fetching" 2>/dev/null' EXIT
 phase 'tidy' run_pytest tidy tests/tidy
 phase 'python client' run_pytest clients tests/clients
+phase 'bench harness' run_pytest bench tests/bench
 phase 'build release' scripts/build.sh release || give_up
 phase 'models' models_are_there || give_up
 if $quick; then

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Troupe's modes and its peers in turns on the same weights, each alone while it is measured.
+
+A shared machine changes its speed twofold between minutes, so every round runs every contender,
+each round begins with another one, and the AMX and memory speed of the same minute stand beside
+the figures. bench/compare.sh sets up the peers and calls this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+sys.path.insert(0, str(BENCH))
+
+import report  # noqa: E402
+import scaling  # noqa: E402
+from engines import Peer, Plan, Troupe, Unavailable  # noqa: E402
+from peers.peer import Task  # noqa: E402
+
+MODES = ["default", "exact", "q4"]
+STREAMS = [1, 8, 32]
+
+
+def say(text: str) -> None:
+    print(f"compare: {text}", file=sys.stderr, flush=True)
+
+
+def tasks_of(arguments: argparse.Namespace) -> list[Task]:
+    decodes = [Task("decode", n, arguments.prompt, arguments.generate) for n in arguments.streams]
+    return [Task("prefill", 1, arguments.prefill, 0), *decodes]
+
+
+def plan_for(arguments: argparse.Namespace, model: Path) -> Plan:
+    tasks = tasks_of(arguments)
+    return Plan(
+        model=model,
+        cache=arguments.cache,
+        threads=arguments.threads,
+        streams_max=max(task.streams for task in tasks),
+        context_max=max(task.prompt + task.generate for task in tasks) + 32,
+    )
+
+
+def contenders_for(arguments: argparse.Namespace, plan: Plan) -> list[Troupe | Peer]:
+    ours = [Troupe(arguments.troupe, mode, plan) for mode in arguments.modes]
+    peers = [Peer(name, python, plan, arguments.folder) for name, python in arguments.peer]
+    return [*ours, *peers]
+
+
+def started(contenders: list, rows: list[report.Row]) -> list:
+    """Those that could be loaded. The rows of the others say why not."""
+    there = []
+    for contender in contenders:
+        say(f"loading {contender.name}")
+        try:
+            contender.start()
+            there.append(contender)
+        except Unavailable as reason:
+            leave_out([row for row in rows if row.contender == contender.name], str(reason))
+    return there
+
+
+def leave_out(rows: list[report.Row], reason: str) -> None:
+    say(f"{rows[0].contender} is left out: {reason}")
+    for row in rows:
+        row.left_out = reason
+
+
+def run_round(number: int, contenders: list, task: Task, rows: list[report.Row]) -> None:
+    """One sample of each contender at one task, with the calibrations that Troupe brought."""
+    first = number % len(contenders)
+    calibrations = []
+    measured = []
+    for contender in contenders[first:] + contenders[:first]:
+        row = next(r for r in rows if (r.task, r.contender) == (task, contender.name))
+        if row.left_out:
+            continue
+        try:
+            sample = contender.run(task)
+        except Unavailable as reason:
+            leave_out([row], str(reason))
+            continue
+        row.samples.append(sample)
+        row.kv = contender.about["kv"]
+        measured.append(row)
+        if sample.calibration is not None:
+            calibrations.append(sample.calibration)
+    for row in measured:
+        row.calibrations += calibrations
+    figures = ", ".join(f"{r.contender} {r.samples[-1].tokens_per_s:.1f}" for r in measured)
+    place = "warm-up" if number < 0 else f"round {number + 1}"
+    say(f"{place}, {report.task_name(task)}: {figures}")
+
+
+def compare_model(arguments: argparse.Namespace, model: Path) -> tuple[list[report.Row], list]:
+    say(f"model {model.name}")
+    contenders = contenders_for(arguments, plan_for(arguments, model))
+    tasks = tasks_of(arguments)
+    rows = [report.Row(model.stem, task, c.name) for task in tasks for c in contenders]
+    with contextlib.ExitStack() as stack:
+        for contender in contenders:
+            stack.callback(contender.stop)
+        there = started(contenders, rows)
+        if not there:
+            raise SystemExit("compare: no contender could be loaded")
+        for task in tasks:  # threads awake, weights in memory, code compiled
+            run_round(-1, there, task, rows)
+        for row in rows:
+            row.samples.clear()
+            row.calibrations.clear()
+        for number in range(arguments.rounds):
+            for task in tasks:
+                run_round(number, there, task, rows)
+    return rows, [{"model": model.stem, **contender.about} for contender in there]
+
+
+def facts_of(arguments: argparse.Namespace, engines: list[dict]) -> dict:
+    machine = next((e["machine"] for e in engines if "machine" in e), {})
+    return {
+        "rounds": arguments.rounds,
+        "threads": arguments.threads,
+        "cpu": machine.get("cpu", "unknown CPU"),
+        "when": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    rows: list[report.Row] = []
+    engines: list[dict] = []
+    for model in arguments.model:
+        model_rows, model_engines = compare_model(arguments, model)
+        rows += model_rows
+        engines += model_engines
+    facts = facts_of(arguments, engines)
+    table = report.markdown(rows, facts)
+    said = {"schema_version": 1, **facts, "engines": engines}
+    said["rows"] = [row.to_json() | {"ratio": report.ratio(rows, row)} for row in rows]
+    (arguments.folder / "compare.json").write_text(json.dumps(said, indent=1) + "\n")
+    (arguments.folder / "compare.md").write_text(table, encoding="utf-8")
+    if not arguments.no_plot:
+        report.plot(rows, arguments.folder / "compare.png")
+    if arguments.refresh:
+        report.refresh(arguments.refresh, table)
+    print(table)
+
+
+def peer_option(text: str) -> tuple[str, str]:
+    name, equals, python = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"must be NAME=PYTHON, not {text!r}")
+    return name, python
+
+
+def numbers(text: str) -> list[int]:
+    values = [int(part) for part in text.split(",")]
+    if min(values) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return values
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, prog="bench/compare.sh")
+    add = parser.add_argument
+    add("folder", type=Path, help="where the table, the JSON, the plot and the peers' logs go")
+    add("--model", type=Path, action="append", help="GGUF, again for another; default: models/")
+    add("--rounds", type=int, default=5)
+    add("--threads", type=int, default=2)
+    add("--modes", type=lambda text: text.split(","), default=MODES, help="Troupe's precisions")
+    add("--streams", type=numbers, default=STREAMS, help="of decoding, separated by commas")
+    add("--prefill", type=int, default=512, help="tokens of the prompt whose prefill is timed")
+    add("--prompt", type=int, default=128, help="tokens of each stream before decoding")
+    add("--generate", type=int, default=64, help="decode steps that are timed")
+    add("--troupe", default="build/release/apps/troupe", help="the binary")
+    add("--peer", type=peer_option, action="append", default=[], help="NAME=PYTHON of bench/peers")
+    add("--cache", type=Path, default=Path("build/peers/models"), help="for converted weights")
+    add("--refresh", type=Path, help="a document whose table is to be replaced")
+    add("--no-plot", action="store_true", help="where matplotlib is missing")
+    scaling.add_options(parser)
+    arguments = parser.parse_args()
+    if min(arguments.rounds, arguments.threads, arguments.generate) < 1:
+        parser.error("--rounds, --threads and --generate must be at least 1")
+    arguments.model = arguments.model or sorted(Path("models").glob("*.gguf"))
+    if not arguments.model:
+        parser.error("no model: run scripts/fetch_model.sh or name one with --model")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    if arguments.scaling:
+        scaling.run(arguments)
+    else:
+        compare(arguments)
+
+
+if __name__ == "__main__":
+    main()
