@@ -4,6 +4,7 @@
 // instructions: Intel 64 and IA-32 manual, volume 1, chapter 18.
 #include "kernels/cpu/avx512_expand.hpp"
 #include "kernels/cpu/avx512_transpose.hpp"
+#include "kernels/cpu/bf16_expand.hpp"
 #include "kernels/cpu/isa_kernels.hpp"
 
 namespace troupe::kernels::amx {
@@ -16,6 +17,8 @@ namespace {
 constexpr std::int32_t kHalf = 16;  // rows of a tile
 constexpr std::int32_t kPanel = 32;
 constexpr std::int32_t kStep = kPanel * kBf16Depth;  // values of a panel in one step of k
+constexpr std::int32_t kStretch = 256;               // most values of k that are expanded at a time
+constexpr std::ptrdiff_t kRowsAhead = 16;            // weight rows that are asked for in advance
 
 // The memory that LDTILECFG reads.
 struct alignas(64) TileConfig {
@@ -62,33 +65,34 @@ class TileUnit {
   std::int32_t second_ = 0;
 };
 
-// Rows of weights that lie one after the other, into a panel: [steps of k][32 rows][32].
+// A stretch of k, whole blocks of every type.
+struct Stretch {
+  std::int32_t begin;
+  std::int32_t count;
+};
+
+// A stretch of up to 16 rows of weights, into a panel: [steps of k][32 rows][32].
 struct ExpandRows {
-  const std::uint8_t* weights;  // the first row
-  std::int32_t rows;            // up to 16
-  std::int32_t k;
+  const std::byte* weights;  // the first row's stretch
+  std::ptrdiff_t row_bytes;
+  std::int32_t rows;
+  std::int32_t k;  // of the stretch
   TensorType type;
   Bf16* out;
 
-  static void put(Bf16* at, Vec values) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(at),
-                       reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(values)));
-  }
-
   template <typename Type>
   void blocks() const {
-    constexpr std::ptrdiff_t kAhead = 4096;
-    const std::uint8_t* block = weights;
     for (std::int32_t row = 0; row < rows; ++row) {
+      const auto* block = reinterpret_cast<const std::uint8_t*>(weights + row * row_bytes);
       Bf16* at = out + row * kBf16Depth;
       for (std::int32_t i = 0; i < k; i += Type::kValues) {
         Scales scales;
-        prefetch<Type>(block + kAhead);
+        prefetch<Type>(block + kRowsAhead * row_bytes);
         Type::read_scales(block, scales);
         settle(scales);
-        Type::each(
-            block, scales, [&](int part, Vec w) __attribute__((always_inline)) {
-              put(at + part / 2 * kStep + part % 2 * kHalf, w);
+        Rounded<Type>::each(
+            block, scales, [&](int step, __m512i w) __attribute__((always_inline)) {
+              _mm512_store_si512(at + step * kStep, w);
             });
         block += Type::kBytes;
         at += Type::kValues / kBf16Depth * kStep;
@@ -98,16 +102,17 @@ struct ExpandRows {
 
   void floats(int bytes) const {
     for (std::int32_t row = 0; row < rows; ++row) {
-      const std::uint8_t* from = weights + std::ptrdiff_t{row} * k * bytes;
-      for (std::int32_t i = 0; i < bf16_padded_k(k); i += kHalf) {
-        const int count = k - i < 0 ? 0 : k - i < kHalf ? k - i : kHalf;
-        put(out + i / kBf16Depth * kStep + row * kBf16Depth + i % kBf16Depth,
-            values(from + std::ptrdiff_t{i} * bytes, count));
+      const auto* from = reinterpret_cast<const std::uint8_t*>(weights + row * row_bytes);
+      Bf16* at = out + row * kBf16Depth;
+      for (std::int32_t i = 0; i < k; i += kBf16Depth, from += kBf16Depth * bytes, at += kStep) {
+        const Vec low = values(from, k - i);
+        _mm512_store_si512(at, round32(low, values(from + kHalf * bytes, k - i - kHalf)));
       }
     }
   }
 
-  Vec values(const std::uint8_t* from, int count) const {
+  Vec values(const std::uint8_t* from, int left) const {
+    const int count = left < 0 ? 0 : left < kHalf ? left : kHalf;
     if (type == TensorType::kF16) return widen_f16(from, count);
     if (type == TensorType::kBF16) return widen_bf16(from, count);
     return _mm512_maskz_loadu_ps(first_lanes(count), from);
@@ -119,47 +124,54 @@ inline void expand_half(TensorType type,
                         const std::byte* weights,
                         const Bf16Linear& op,
                         std::int32_t column,
+                        Stretch stretch,
                         Bf16* out) {
   const std::int32_t left = op.n - column;
   const std::int32_t rows = left < 0 ? 0 : left < kHalf ? left : kHalf;
-  if (rows < kHalf) {
-    for (std::int32_t i = 0; i < bf16_padded_k(op.k); i += kBf16Depth) {
-      for (std::int32_t row = rows; row < kHalf; ++row)
-        _mm512_store_si512(out + i / kBf16Depth * kStep + row * kBf16Depth, _mm512_setzero_si512());
-    }
+  for (std::int32_t i = 0; rows < kHalf && i < stretch.count; i += kBf16Depth) {
+    for (std::int32_t row = rows; row < kHalf; ++row)
+      _mm512_store_si512(out + i / kBf16Depth * kStep + row * kBf16Depth, _mm512_setzero_si512());
   }
   if (rows == 0) return;
   const std::ptrdiff_t bytes = visit_type(type, RowBytes{op.k});
-  const auto* first = reinterpret_cast<const std::uint8_t*>(weights) + column * bytes;
-  visit_type(type, ExpandRows{first, rows, op.k, type, out});
+  const std::ptrdiff_t before = visit_type(type, RowBytes{stretch.begin});
+  visit_type(type,
+             ExpandRows{weights + column * bytes + before, bytes, rows, stretch.count, type, out});
 }
 
 // 32 channels, or 16 of the gate over the same 16 of `up`.
-inline void expand_panel(const Bf16Linear& op, std::int32_t column, Bf16* out) {
-  expand_half(op.type, op.weights, op, column, out);
+inline void expand_panel(const Bf16Linear& op, std::int32_t column, Stretch stretch, Bf16* out) {
+  expand_half(op.type, op.weights, op, column, stretch, out);
   const bool gated = op.up != nullptr;
   expand_half(gated ? op.up_type : op.type,
               gated ? op.up : op.weights,
               op,
               gated ? column : column + kHalf,
+              stretch,
               out + kHalf * kBf16Depth);
+  asm volatile("" ::: "memory");  // g++ 12 does not know that loading a tile reads memory
 }
 
+inline void zero_sums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+// Adds a stretch of k to the sums. kTwo: the second tile of tokens is not empty.
 template <bool kTwo>
-inline void multiply(const Bf16Linear& op,
-                     const Tokens& tokens,
-                     const Bf16* panel,
-                     float* sums) {  // [32 channels][32 tokens]
+inline void accumulate(const Bf16Linear& op,
+                       const Tokens& tokens,
+                       Stretch stretch,
+                       const Bf16* panel) {
   const std::ptrdiff_t padded = bf16_padded_k(op.k);
   const std::ptrdiff_t width0 = 4 * tokens.first;
   const std::ptrdiff_t width1 = 4 * tokens.second;
   const Bf16* x0 = op.x + tokens.row * padded;
-  const Bf16* x1 = x0 + kHalf * padded;
-  _tile_zero(0);
-  _tile_zero(2);
-  if (kTwo) _tile_zero(1);
-  if (kTwo) _tile_zero(3);
-  for (std::ptrdiff_t i = 0; i < padded; i += kBf16Depth, panel += kStep) {
+  const Bf16* x1 = x0 + kHalf * padded + std::ptrdiff_t{stretch.begin} * tokens.second;
+  x0 += std::ptrdiff_t{stretch.begin} * tokens.first;
+  for (std::int32_t i = 0; i < stretch.count; i += kBf16Depth, panel += kStep) {
     _tile_loadd(4, panel, 64);
     _tile_loadd(6, x0, width0);
     _tile_dpbf16ps(0, 4, 6);
@@ -171,15 +183,19 @@ inline void multiply(const Bf16Linear& op,
     x0 += tokens.first * kBf16Depth;
     x1 += tokens.second * kBf16Depth;
   }
-  _tile_stored(0, sums, 128);
-  _tile_stored(2, sums + 512, 128);
-  if (kTwo) _tile_stored(1, sums + 16, 128);
-  if (kTwo) _tile_stored(3, sums + 528, 128);
 }
 
 inline __mmask16 mask_of(std::int32_t count) {
   return count >= kHalf ? static_cast<__mmask16>(0xFFFFU)
                         : static_cast<__mmask16>((1U << (count > 0 ? count : 0)) - 1U);
+}
+
+// y[column … column + 16) of one row, from its sums.
+inline void put_row(const Bf16Linear& op, float* y, std::int32_t column, Vec value) {
+  const __mmask16 mask = mask_of(op.n - column);
+  if (op.bias != nullptr) value = add(value, _mm512_maskz_loadu_ps(mask, op.bias + column));
+  if (op.accumulate) value = add(_mm512_maskz_loadu_ps(mask, y), value);
+  _mm512_mask_storeu_ps(y, mask, value);
 }
 
 // y[row … row + tokens, column … column + 16) from sums[16 channels][32].
@@ -192,16 +208,9 @@ inline void finish(const Bf16Linear& op,
 #pragma GCC unroll 16
   for (int j = 0; j < 16; ++j) rows[j] = _mm512_load_si512(sums + j * 32);
   transpose16(rows);
-  const __mmask16 mask = mask_of(op.n - column);
-  const bool biased = op.bias != nullptr;
-  const Vec bias = biased ? _mm512_maskz_loadu_ps(mask, op.bias + column) : zero();
   float* y = op.y + static_cast<std::ptrdiff_t>(row) * op.n + column;
-  for (std::int32_t t = 0; t < tokens; ++t, y += op.n) {
-    Vec value = _mm512_castsi512_ps(rows[t]);
-    if (biased) value = add(value, bias);
-    if (op.accumulate) value = add(_mm512_maskz_loadu_ps(mask, y), value);
-    _mm512_mask_storeu_ps(y, mask, value);
-  }
+  for (std::int32_t t = 0; t < tokens; ++t, y += op.n)
+    put_row(op, y, column, _mm512_castsi512_ps(rows[t]));
 }
 
 // The low 16 bits of each lane hold a's, the high ones b's values.
@@ -231,9 +240,32 @@ inline void finish_gated(const Bf16Linear& op,
   }
 }
 
-inline void block(const Bf16Linear& op, const Tokens& tokens, std::int32_t column, const Bf16* w) {
-  alignas(64) float sums[32 * 32];
-  (tokens.second != 0 ? multiply<true> : multiply<false>)(op, tokens, w, sums);
+// A single token: its sums lie one after the other when they are stored so.
+inline void finish_token(const Bf16Linear& op, std::int32_t column) {
+  alignas(64) float sums[kPanel];
+  _tile_stored(0, sums, 4);
+  _tile_stored(2, sums + kHalf, 4);
+  const Vec low = load(sums);
+  const Vec high = load(sums + kHalf);
+  if (op.up != nullptr) {
+    const auto rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(gated(low, high)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(op.packed_y + column), rounded);
+  } else {
+    put_row(op, op.y + column, column, low);
+    put_row(op, op.y + column + kHalf, column + kHalf, high);
+  }
+}
+
+// Stores the sums and turns them into outputs.
+inline void finish_block(const Bf16Linear& op, const Tokens& tokens, std::int32_t column) {
+  if (op.rows == 1) return finish_token(op, column);
+  alignas(64) float sums[kPanel * 32];  // [channels][tokens]
+  _tile_stored(0, sums, 128);
+  _tile_stored(2, sums + 512, 128);
+  if (tokens.second != 0) {
+    _tile_stored(1, sums + 16, 128);
+    _tile_stored(3, sums + 528, 128);
+  }
   for (std::int32_t half = 0; half < 2; ++half) {
     const std::int32_t count = half == 0 ? tokens.first : tokens.second;
     const std::int32_t row = tokens.row + half * kHalf;
@@ -253,29 +285,60 @@ inline Tokens tokens_at(const Bf16Linear& op, std::int32_t row) {
   return {row, left < kHalf ? left : kHalf, second > 0 ? second : 0};
 }
 
+// Equal stretches of whole tiles; of whole blocks where they have 256 values.
+inline std::int32_t stretch_of(std::int32_t k) {
+  if (k % 256 == 0) return 256;
+  const std::int32_t stretches = (k + kStretch - 1) / kStretch;
+  return bf16_padded_k((k + stretches - 1) / stretches);
+}
+
+// All tokens fit one block, so each expanded weight is used once: stretch by stretch in the L1
+// cache, in two buffers by turns, while the sums stay in their tiles.
+inline void few_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t end, Bf16* panels) {
+  const Tokens tokens = tokens_at(op, 0);
+  const std::int32_t depth = stretch_of(op.k);
+  TileUnit unit;
+  unit.configure(tokens);
+  int turn = 0;
+  for (std::int32_t column = begin; column < end; column += bf16_panel_columns(op)) {
+    zero_sums();
+    for (std::int32_t k = 0; k < op.k; k += depth, turn ^= 1) {
+      const Stretch stretch{k, op.k - k < depth ? op.k - k : depth};
+      Bf16* panel = panels + turn * (kStretch * kPanel);
+      expand_panel(op, column, stretch, panel);
+      (tokens.second != 0 ? accumulate<true> : accumulate<false>)(op, tokens, stretch, panel);
+    }
+    finish_block(op, tokens, column);
+  }
+}
+
+// Panels are expanded once, into the L2 cache, and all blocks of tokens pass by them.
+inline void many_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t end, Bf16* panels) {
+  const std::int32_t columns = bf16_panel_columns(op);
+  const std::ptrdiff_t panel_values = std::ptrdiff_t{kPanel} * bf16_padded_k(op.k);
+  const Stretch whole{0, op.k};
+  for (std::int32_t column = begin; column < end; column += columns)
+    expand_panel(op, column, whole, panels + (column - begin) / columns * panel_values);
+  TileUnit unit;
+  for (std::int32_t row = 0; row < op.rows; row += 2 * kHalf) {
+    const Tokens tokens = tokens_at(op, row);
+    unit.configure(tokens);
+    for (std::int32_t column = begin; column < end; column += columns) {
+      const Bf16* panel = panels + (column - begin) / columns * panel_values;
+      zero_sums();
+      (tokens.second != 0 ? accumulate<true> : accumulate<false>)(op, tokens, whole, panel);
+      finish_block(op, tokens, column);
+    }
+  }
+}
+
 }  // namespace
 
 void bf16_linear(const Bf16Linear& op, std::int32_t begin, std::int32_t end, float* scratch) {
-  const std::int32_t columns = bf16_panel_columns(op);
-  const std::ptrdiff_t panel_values = std::ptrdiff_t{kPanel} * bf16_padded_k(op.k);
-  auto* panels = reinterpret_cast<Bf16*>(scratch);
-  TileUnit unit;
   // The next layer's x is padded with channels of zeros.
   if (op.up != nullptr && end == op.n) end = bf16_padded_k(op.n);
-  // With one block of tokens a panel is used once: each takes the place of the last in the cache.
-  const std::int32_t group = op.rows <= 2 * kHalf ? columns : end - begin;
-  for (std::int32_t first = begin; first < end; first += group) {
-    const std::int32_t last = end - first < group ? end : first + group;
-    for (std::int32_t column = first; column < last; column += columns)
-      expand_panel(op, column, panels + (column - first) / columns * panel_values);
-    asm volatile("" ::: "memory");  // g++ 12 does not know that loading a tile reads memory
-    for (std::int32_t row = 0; row < op.rows; row += 2 * kHalf) {
-      const Tokens tokens = tokens_at(op, row);
-      unit.configure(tokens);
-      for (std::int32_t column = first; column < last; column += columns)
-        block(op, tokens, column, panels + (column - first) / columns * panel_values);
-    }
-  }
+  auto* panels = reinterpret_cast<Bf16*>(scratch);
+  (op.rows <= 2 * kHalf ? few_tokens : many_tokens)(op, begin, end, panels);
 }
 
 }  // namespace troupe::kernels::amx

@@ -46,7 +46,8 @@ constexpr std::int32_t bf16_panel_columns(const Bf16Linear& op) {
 inline constexpr std::int32_t kBf16Panels = 2;
 
 constexpr std::int32_t bf16_scratch_floats(std::int32_t k) {
-  return kBf16Panels * 16 * bf16_padded_k(k);
+  const std::int32_t least = 256;  // two panels by turns for one stretch of k, where x is small
+  return kBf16Panels * 16 * (k < least ? least : bf16_padded_k(k));
 }
 
 }  // namespace troupe::kernels

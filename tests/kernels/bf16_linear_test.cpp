@@ -158,6 +158,31 @@ BOOST_AUTO_TEST_CASE(every_type_is_expanded_and_multiplied_as_the_reference_does
   }
 }
 
+// Rows of the identity pick single weights.
+BOOST_AUTO_TEST_CASE(weights_are_the_files_values_rounded_to_bf16) {
+  for (const auto& device : all_cpu_devices(1)) {
+    for (const TensorType type : kAllTypes) {
+      const std::int32_t k = whole_blocks(type, 96);
+      Layer layer(type, k, k, 20);
+      for (std::size_t i = 0; i < layer.x.size(); ++i)
+        layer.x[i] = i % size(k) == i / size(k) ? 1.0F : 0.0F;
+      layer.pack();
+      const std::vector<float> y = result(*device, layer, false, false);
+      std::vector<float> row(size(k));
+      int different = 0;
+      for (std::int32_t j = 0; j < layer.n; ++j) {
+        reference::expand_row(
+            type, layer.weights.data() + size(j) * row_bytes(type, k), k, row.data());
+        for (std::int32_t i = 0; i < k; ++i) {
+          const float expected = to_float(reference::to_bf16(row[size(i)]));
+          different += y[size(i, layer.n) + size(j)] == expected ? 0 : 1;
+        }
+      }
+      BOOST_TEST(different == 0, type_name(type));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(every_number_of_rows_gives_each_row_the_same_bits) {
   for (const auto& device : all_cpu_devices(2)) {
     const bool fast = device->prefers_bf16();
