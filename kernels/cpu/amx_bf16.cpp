@@ -18,6 +18,7 @@ constexpr std::int32_t kHalf = 16;  // rows of a tile
 constexpr std::int32_t kPanel = 32;
 constexpr std::int32_t kStep = kPanel * kBf16Depth;  // values of a panel in one step of k
 constexpr std::int32_t kStretch = 256;               // most values of k that are expanded at a time
+constexpr std::int32_t kRowsPerStep = 4;             // rows expanded to one step of the tile unit
 constexpr std::ptrdiff_t kRowsAhead = 16;            // weight rows that are asked for in advance
 
 // The memory that LDTILECFG reads.
@@ -71,6 +72,56 @@ struct Stretch {
   std::int32_t count;
 };
 
+// Multiplications that the tile unit has still to do: steps of k of one panel and one block of
+// tokens. They are few instructions with long latencies, so for few tokens they are handed out one
+// by one while the next stretch is expanded.
+struct Steps {
+  const Bf16* panel;
+  const Bf16* x0;
+  const Bf16* x1;
+  Tokens tokens;
+  std::int32_t left;
+
+  // The barriers: g++ 12 does not know that loading a tile reads memory.
+  void one() {
+    if (left == 0) return;
+    asm volatile("" ::: "memory");
+    _tile_loadd(4, panel, 64);
+    _tile_loadd(6, x0, 4L * tokens.first);
+    _tile_dpbf16ps(0, 4, 6);
+    if (tokens.second != 0) {
+      _tile_loadd(7, x1, 4L * tokens.second);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    _tile_loadd(5, panel + kStep / 2, 64);
+    _tile_dpbf16ps(2, 5, 6);
+    if (tokens.second != 0) _tile_dpbf16ps(3, 5, 7);
+    asm volatile("" ::: "memory");
+    panel += kStep;
+    x0 += tokens.first * kBf16Depth;
+    x1 += tokens.second * kBf16Depth;
+    --left;
+  }
+
+  void all() {
+    while (left > 0) one();
+  }
+};
+
+inline Steps steps_of(const Bf16Linear& op,
+                      const Tokens& tokens,
+                      Stretch stretch,
+                      const Bf16* panel) {
+  const std::ptrdiff_t padded = bf16_padded_k(op.k);
+  const std::ptrdiff_t begin = stretch.begin;
+  const Bf16* x0 = op.x + tokens.row * padded;
+  return {panel,
+          x0 + begin * tokens.first,
+          x0 + kHalf * padded + begin * tokens.second,
+          tokens,
+          bf16_padded_k(stretch.count) / kBf16Depth};
+}
+
 // A stretch of up to 16 rows of weights, into a panel: [steps of k][32 rows][32].
 struct ExpandRows {
   const std::byte* weights;  // the first row's stretch
@@ -79,10 +130,12 @@ struct ExpandRows {
   std::int32_t k;  // of the stretch
   TensorType type;
   Bf16* out;
+  Steps& meanwhile;
 
   template <typename Type>
   void blocks() const {
     for (std::int32_t row = 0; row < rows; ++row) {
+      if (row % kRowsPerStep == 0) meanwhile.one();
       const auto* block = reinterpret_cast<const std::uint8_t*>(weights + row * row_bytes);
       Bf16* at = out + row * kBf16Depth;
       for (std::int32_t i = 0; i < k; i += Type::kValues) {
@@ -125,7 +178,8 @@ inline void expand_half(TensorType type,
                         const Bf16Linear& op,
                         std::int32_t column,
                         Stretch stretch,
-                        Bf16* out) {
+                        Bf16* out,
+                        Steps& meanwhile) {
   const std::int32_t left = op.n - column;
   const std::int32_t rows = left < 0 ? 0 : left < kHalf ? left : kHalf;
   for (std::int32_t i = 0; rows < kHalf && i < stretch.count; i += kBf16Depth) {
@@ -135,21 +189,24 @@ inline void expand_half(TensorType type,
   if (rows == 0) return;
   const std::ptrdiff_t bytes = visit_type(type, RowBytes{op.k});
   const std::ptrdiff_t before = visit_type(type, RowBytes{stretch.begin});
-  visit_type(type,
-             ExpandRows{weights + column * bytes + before, bytes, rows, stretch.count, type, out});
+  visit_type(
+      type,
+      ExpandRows{
+          weights + column * bytes + before, bytes, rows, stretch.count, type, out, meanwhile});
 }
 
 // 32 channels, or 16 of the gate over the same 16 of `up`.
-inline void expand_panel(const Bf16Linear& op, std::int32_t column, Stretch stretch, Bf16* out) {
-  expand_half(op.type, op.weights, op, column, stretch, out);
+inline void expand_panel(
+    const Bf16Linear& op, std::int32_t column, Stretch stretch, Bf16* out, Steps& meanwhile) {
+  expand_half(op.type, op.weights, op, column, stretch, out, meanwhile);
   const bool gated = op.up != nullptr;
   expand_half(gated ? op.up_type : op.type,
               gated ? op.up : op.weights,
               op,
               gated ? column : column + kHalf,
               stretch,
-              out + kHalf * kBf16Depth);
-  asm volatile("" ::: "memory");  // g++ 12 does not know that loading a tile reads memory
+              out + kHalf * kBf16Depth,
+              meanwhile);
 }
 
 inline void zero_sums() {
@@ -157,32 +214,6 @@ inline void zero_sums() {
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-}
-
-// Adds a stretch of k to the sums. kTwo: the second tile of tokens is not empty.
-template <bool kTwo>
-inline void accumulate(const Bf16Linear& op,
-                       const Tokens& tokens,
-                       Stretch stretch,
-                       const Bf16* panel) {
-  const std::ptrdiff_t padded = bf16_padded_k(op.k);
-  const std::ptrdiff_t width0 = 4 * tokens.first;
-  const std::ptrdiff_t width1 = 4 * tokens.second;
-  const Bf16* x0 = op.x + tokens.row * padded;
-  const Bf16* x1 = x0 + kHalf * padded + std::ptrdiff_t{stretch.begin} * tokens.second;
-  x0 += std::ptrdiff_t{stretch.begin} * tokens.first;
-  for (std::int32_t i = 0; i < stretch.count; i += kBf16Depth, panel += kStep) {
-    _tile_loadd(4, panel, 64);
-    _tile_loadd(6, x0, width0);
-    _tile_dpbf16ps(0, 4, 6);
-    if (kTwo) _tile_loadd(7, x1, width1);
-    if (kTwo) _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, panel + kStep / 2, 64);
-    _tile_dpbf16ps(2, 5, 6);
-    if (kTwo) _tile_dpbf16ps(3, 5, 7);
-    x0 += tokens.first * kBf16Depth;
-    x1 += tokens.second * kBf16Depth;
-  }
 }
 
 inline __mmask16 mask_of(std::int32_t count) {
@@ -298,18 +329,26 @@ inline void few_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t en
   const Tokens tokens = tokens_at(op, 0);
   const std::int32_t depth = stretch_of(op.k);
   TileUnit unit;
-  unit.configure(tokens);
+  unit.configure(tokens);  // zeroes the sums
+  Steps steps{};
+  std::int32_t unfinished = begin;  // the column that `steps` belong to
   int turn = 0;
   for (std::int32_t column = begin; column < end; column += bf16_panel_columns(op)) {
-    zero_sums();
     for (std::int32_t k = 0; k < op.k; k += depth, turn ^= 1) {
       const Stretch stretch{k, op.k - k < depth ? op.k - k : depth};
       Bf16* panel = panels + turn * (kStretch * kPanel);
-      expand_panel(op, column, stretch, panel);
-      (tokens.second != 0 ? accumulate<true> : accumulate<false>)(op, tokens, stretch, panel);
+      expand_panel(op, column, stretch, panel, steps);
+      steps.all();
+      if (column != unfinished) {
+        finish_block(op, tokens, unfinished);
+        zero_sums();
+      }
+      unfinished = column;
+      steps = steps_of(op, tokens, stretch, panel);
     }
-    finish_block(op, tokens, column);
   }
+  steps.all();
+  finish_block(op, tokens, unfinished);
 }
 
 // Panels are expanded once, into the L2 cache, and all blocks of tokens pass by them.
@@ -317,16 +356,16 @@ inline void many_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t e
   const std::int32_t columns = bf16_panel_columns(op);
   const std::ptrdiff_t panel_values = std::ptrdiff_t{kPanel} * bf16_padded_k(op.k);
   const Stretch whole{0, op.k};
+  Steps none{};
   for (std::int32_t column = begin; column < end; column += columns)
-    expand_panel(op, column, whole, panels + (column - begin) / columns * panel_values);
+    expand_panel(op, column, whole, panels + (column - begin) / columns * panel_values, none);
   TileUnit unit;
   for (std::int32_t row = 0; row < op.rows; row += 2 * kHalf) {
     const Tokens tokens = tokens_at(op, row);
     unit.configure(tokens);
     for (std::int32_t column = begin; column < end; column += columns) {
-      const Bf16* panel = panels + (column - begin) / columns * panel_values;
       zero_sums();
-      (tokens.second != 0 ? accumulate<true> : accumulate<false>)(op, tokens, whole, panel);
+      steps_of(op, tokens, whole, panels + (column - begin) / columns * panel_values).all();
       finish_block(op, tokens, column);
     }
   }
