@@ -10,6 +10,7 @@
 #include "kernels/attention.hpp"
 #include "kernels/bf16_linear.hpp"
 #include "kernels/embedding.hpp"
+#include "kernels/grouped_linear.hpp"
 #include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/pack_bf16.hpp"
@@ -66,6 +67,7 @@ class Device {
   // Independent of one another, so that they may share a launch (queries, keys and values, say).
   virtual void run(std::span<const Linear> ops) = 0;
   virtual void run(std::span<const Int8Linear> ops) = 0;
+  virtual void run(std::span<const GroupedLinear> ops) = 0;  // all of one x
   virtual void run(std::span<const Bf16Linear> ops) = 0;
   virtual void run(const Quantize& op) = 0;
   virtual void run(const PackBf16& op) = 0;

@@ -51,6 +51,16 @@ constexpr Int8Ops kVnniInt8Ops{vnni::quantize, vnni::int8_linear};
 constexpr Int8Ops kAvx2Int8Ops{avx2::quantize, avx2::int8_linear};
 constexpr Int8Ops kScalarInt8Ops{reference::quantize, reference::int8_linear};
 
+// The same bits from each of them, too.
+struct GroupedOps {
+  void (*round)(const float*, std::int32_t, const GroupedInput&, std::int32_t, std::int32_t);
+  void (*linear)(const GroupedLinear&, const GroupedInput&, std::int32_t, std::int32_t);
+};
+
+constexpr GroupedOps kVnniGroupedOps{vnni::group_rows, vnni::grouped_linear};
+constexpr GroupedOps kAvx2GroupedOps{avx2::group_rows, avx2::grouped_linear};
+constexpr GroupedOps kScalarGroupedOps{reference::group_rows, reference::grouped_linear};
+
 // Without a tile unit BF16 has no speed to offer: the plain form serves tests.
 struct Bf16Ops {
   bool fast;
@@ -113,22 +123,26 @@ struct Kernels {
   std::string_view name;
   const CpuOps& ops;
   const Int8Ops& int8;
+  const GroupedOps& grouped;
   const Bf16Ops& bf16 = kPlainBf16Ops;
 };
 
 Kernels kernels_of(CpuBackend backend) {
   switch (backend) {
     case CpuBackend::kAmx:
-      return {"amx", kAvx512Ops, kAmxInt8Ops, kAmxBf16Ops};
+      return {"amx", kAvx512Ops, kAmxInt8Ops, kVnniGroupedOps, kAmxBf16Ops};
     case CpuBackend::kAvx512:
-      return {"avx512", kAvx512Ops, cpu_has_vnni() ? kVnniInt8Ops : kAvx2Int8Ops};
+      return {"avx512",
+              kAvx512Ops,
+              cpu_has_vnni() ? kVnniInt8Ops : kAvx2Int8Ops,
+              cpu_has_vnni() ? kVnniGroupedOps : kAvx2GroupedOps};
     case CpuBackend::kAvx2:
-      return {"avx2", kAvx2Ops, kAvx2Int8Ops};
+      return {"avx2", kAvx2Ops, kAvx2Int8Ops, kAvx2GroupedOps};
     case CpuBackend::kAuto:
     case CpuBackend::kScalar:
       break;
   }
-  return {"scalar", kScalarOps, kScalarInt8Ops};
+  return {"scalar", kScalarOps, kScalarInt8Ops, kScalarGroupedOps};
 }
 
 bool available(CpuBackend backend) {
@@ -191,6 +205,18 @@ std::int32_t tiles_of(const Int8Linear& op) {
   return (op.weights.n + columns - 1) / columns;
 }
 
+std::int32_t columns_per_tile(const GroupedLinear& op) {
+  constexpr std::size_t kTileBytes = 48 * 1024;
+  const GroupedWeights& w = op.weights;
+  const std::size_t panels = kTileBytes / grouped_bytes(w.bits, kGroupedColumns, w.k);
+  return static_cast<std::int32_t>(std::clamp<std::size_t>(panels, 1, 64)) * kGroupedColumns;
+}
+
+std::int32_t tiles_of(const GroupedLinear& op) {
+  const std::int32_t columns = columns_per_tile(op);
+  return (op.weights.n + columns - 1) / columns;
+}
+
 // A few panels when all of x passes by them; for few rows of x about 64 kB of the file.
 std::int32_t columns_per_tile(const Bf16Linear& op) { return kBf16Panels * bf16_panel_columns(op); }
 
@@ -242,6 +268,7 @@ class CpuDevice final : public Device {
       : name_(kernels.name),
         ops_(kernels.ops),
         int8_(kernels.int8),
+        grouped_(kernels.grouped),
         bf16_(kernels.bf16),
         pool_(threads),
         scratch_(static_cast<std::size_t>(threads)) {}
@@ -285,6 +312,14 @@ class CpuDevice final : public Device {
     CHECK(k_max <= kInt8DepthMax, "sums fit int32");
     need_scratch(int8_scratch_floats(k_max));
     run_columns(ops, int8_.linear, [](const Int8Linear& op) { return op.weights.n; });
+  }
+
+  void run(std::span<const GroupedLinear> ops) override {
+    const GroupedInput x = round_in_groups(ops.front());
+    const auto columns = [&](const GroupedLinear& op, auto begin, auto end, float*) {
+      grouped_.linear(op, x, begin, end);
+    };
+    run_columns(ops, columns, [](const GroupedLinear& op) { return op.weights.n; });
   }
 
   void run(std::span<const Bf16Linear> ops) override {
@@ -389,6 +424,24 @@ class CpuDevice final : public Device {
     });
   }
 
+  GroupedInput round_in_groups(const GroupedLinear& op) {
+    const std::int32_t k = op.weights.k;
+    const auto values =
+        static_cast<std::size_t>(op.rows) * static_cast<std::size_t>(grouped_padded_k(k));
+    const std::size_t groups = values / kGroupValues;
+    const std::size_t bytes = values + 2 * groups * sizeof(float);
+    if (rounded_.bytes() < bytes) rounded_ = allocate(bytes);
+    auto* scales = reinterpret_cast<float*>(rounded_.data() + values);
+    const GroupedInput x{reinterpret_cast<std::int8_t*>(rounded_.data()), scales, scales + groups};
+    const std::int32_t rows = std::max(1, kNormValuesPerTile / k);
+    pool_.parallel_for(static_cast<std::uint32_t>((op.rows + rows - 1) / rows),
+                       [&](std::uint32_t tile, int) {
+                         const std::int32_t begin = static_cast<std::int32_t>(tile) * rows;
+                         grouped_.round(op.x, k, x, begin, std::min(op.rows, begin + rows));
+                       });
+    return x;
+  }
+
   float* scratch(int thread) {
     return reinterpret_cast<float*>(scratch_[static_cast<std::size_t>(thread)].data());
   }
@@ -404,6 +457,8 @@ class CpuDevice final : public Device {
   std::string_view name_;
   const CpuOps& ops_;
   const Int8Ops& int8_;
+  const GroupedOps& grouped_;
+  DeviceBuffer rounded_;  // the x of grouped layers
   const Bf16Ops& bf16_;
   ThreadPool pool_;
   std::vector<DeviceBuffer> scratch_;  // one a thread

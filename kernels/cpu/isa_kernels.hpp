@@ -11,6 +11,7 @@
 
 #include "kernels/attention.hpp"
 #include "kernels/bf16_linear.hpp"
+#include "kernels/grouped_linear.hpp"
 #include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/pack_bf16.hpp"
@@ -76,6 +77,14 @@ void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);
 void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch);
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
+// Rows [begin, end) of x; columns [begin, end) of y, begin a multiple of 32.
+void group_rows(
+    const float* x, std::int32_t k, const GroupedInput& out, std::int32_t begin, std::int32_t end);
+void grouped_linear(const GroupedLinear& op,
+                    const GroupedInput& x,
+                    std::int32_t begin,
+                    std::int32_t end);
+
 }  // namespace troupe::kernels::avx2
 
 // AVX-512 with VNNI. `begin` is a multiple of 32, `end` too or op.weights.n; `scratch` holds
@@ -84,6 +93,12 @@ namespace troupe::kernels::vnni {
 
 void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch);
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+void group_rows(
+    const float* x, std::int32_t k, const GroupedInput& out, std::int32_t begin, std::int32_t end);
+void grouped_linear(const GroupedLinear& op,
+                    const GroupedInput& x,
+                    std::int32_t begin,
+                    std::int32_t end);
 
 }  // namespace troupe::kernels::vnni
 

@@ -7,6 +7,7 @@
 
 #include "kernels/attention.hpp"
 #include "kernels/bf16_linear.hpp"
+#include "kernels/grouped_linear.hpp"
 #include "kernels/int8_linear.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/pack_bf16.hpp"
@@ -38,6 +39,14 @@ float quantize_row(const float* x, std::int32_t count, std::int8_t* q);
 
 // Rows [begin, end); `scratch` holds int8_padded_k(k) floats.
 void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch);
+
+// Rows [begin, end) of x ([rows, k]) rounded in groups; and columns [begin, end) of y.
+void group_rows(
+    const float* x, std::int32_t k, const GroupedInput& out, std::int32_t begin, std::int32_t end);
+void grouped_linear(const GroupedLinear& op,
+                    const GroupedInput& x,
+                    std::int32_t begin,
+                    std::int32_t end);
 
 // Columns [begin, end) of y; the scratch is not used.
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
