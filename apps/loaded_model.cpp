@@ -65,8 +65,9 @@ std::unique_ptr<kernels::Device> make_device(const config::NodeConfig& config) {
 
 model::WeightsOptions weights_options(const config::NodeConfig& config,
                                       std::function<void(const std::string&)> progress) {
-  return {.precision = model::parse_precision(config.model.precision),
-          .packed_file = model::packed_file_of(config.model.file),
+  const model::Precision precision = model::parse_precision(config.model.precision);
+  return {.precision = precision,
+          .packed_file = model::packed_file_of(config.model.file, precision),
           .progress = std::move(progress)};
 }
 

@@ -16,8 +16,8 @@ namespace {
 using std::string_view;
 
 // precision: exact and fp32 are one arithmetic so far.
-constexpr std::array<string_view, 3> kPrecisions{"default", "exact", "fp32"};
-constexpr std::array<string_view, 1> kPrecisionsPlanned{"q4"};
+constexpr std::array<string_view, 4> kPrecisions{"default", "q4", "exact", "fp32"};
+constexpr std::array<string_view, 0> kPrecisionsPlanned{};
 constexpr std::array<string_view, 1> kKvTypes{"bf16"};
 constexpr std::array<string_view, 1> kKvTypesPlanned{"int8"};
 constexpr std::array<string_view, 2> kDevices{"auto", "cpu"};

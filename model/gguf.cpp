@@ -117,6 +117,8 @@ class GgufFile::Mapping {
 
   ~Mapping() { ::munmap(address_, size_); }
 
+  void let_go() const { ::madvise(address_, size_, MADV_DONTNEED); }
+
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
@@ -149,6 +151,10 @@ GgufFile GgufFile::parse(std::span<const std::byte> bytes, const std::string& na
 const std::string& GgufFile::name() const { return name_; }
 
 std::uint64_t GgufFile::size_bytes() const { return size_bytes_; }
+
+void GgufFile::let_go() const {
+  if (mapping_) mapping_->let_go();
+}
 
 const std::map<std::string, MetadataValue, std::less<>>& GgufFile::metadata() const {
   return metadata_;

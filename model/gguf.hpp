@@ -48,6 +48,10 @@ class GgufFile {
 
   const std::string& name() const;  // the path, for messages
   std::uint64_t size_bytes() const;
+
+  // Gives back the memory of what was read so far; it is mapped again when it is read again.
+  void let_go() const;
+
   const std::map<std::string, MetadataValue, std::less<>>& metadata() const;
   const std::vector<TensorInfo>& tensors() const;
 

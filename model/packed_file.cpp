@@ -1,10 +1,12 @@
 #include "model/packed_file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -77,19 +79,62 @@ std::optional<MappedBytes> map_packed_file(const std::filesystem::path& path, st
   return mapping;
 }
 
-std::optional<PackedFileDraft> PackedFileDraft::create(const std::filesystem::path& path,
-                                                       std::size_t bytes) {
-  std::string draft = path.string() + ".draft-XXXXXX";
-  const int fd = mkostemp(draft.data(), O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  (void)fchmod(fd, 0644);  // other users' workers share it
-  // Allocated, not only sized: a full disk must show now and not as a SIGBUS while packing.
-  if (posix_fallocate(fd, 0, static_cast<off_t>(bytes)) != 0) {
-    close(fd);
-    unlink(draft.c_str());
-    return std::nullopt;
+namespace {
+
+// -1 when it cannot be opened for writing.
+int open_draft(const std::string& draft) {
+  return open(draft.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+}
+
+// Waits for whoever holds it. A file system without locks is written without one.
+void lock_draft(int fd, const std::function<void()>& waiting) {
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  if (waiting) waiting();
+  while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
   }
-  return PackedFileDraft(path, draft, fd, map(fd, bytes, PROT_READ | PROT_WRITE, MAP_SHARED));
+}
+
+// Whether `fd` is still the file of this name: the one waited for may have been renamed or removed.
+bool is_file_of(int fd, const std::string& path) {
+  struct stat opened {};
+
+  struct stat named {};
+
+  return fstat(fd, &opened) == 0 && lstat(path.c_str(), &named) == 0 && S_ISREG(named.st_mode) &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+// Zeroed, and allocated, not only sized: a full disk must show now and not as a SIGBUS while
+// packing.
+bool give_size(int fd, std::size_t bytes) {
+  return ftruncate(fd, 0) == 0 && posix_fallocate(fd, 0, static_cast<off_t>(bytes)) == 0;
+}
+
+}  // namespace
+
+DraftResult PackedFileDraft::create(const std::filesystem::path& path,
+                                    std::size_t bytes,
+                                    const std::function<void()>& waiting) {
+  const std::string draft = path.string() + ".draft";
+  const int fd = open_draft(draft);
+  if (fd < 0) return {};
+  lock_draft(fd, waiting);
+  if (!is_file_of(fd, draft)) {
+    close(fd);
+    return {.draft = std::nullopt, .made_by_another = true};
+  }
+  if (!give_size(fd, bytes)) {
+    unlink(draft.c_str());
+    close(fd);
+    return {};
+  }
+  return {.draft =
+              PackedFileDraft(path, draft, fd, map(fd, bytes, PROT_READ | PROT_WRITE, MAP_SHARED))};
+}
+
+void PackedFileDraft::let_go() const {
+  const std::span<std::byte> all = mapping_.bytes();
+  madvise(all.data(), all.size(), MADV_DONTNEED);  // of a shared mapping: the file has it all
 }
 
 PackedFileDraft::PackedFileDraft(std::filesystem::path path,
@@ -105,8 +150,8 @@ PackedFileDraft::PackedFileDraft(PackedFileDraft&& other) noexcept
       mapping_(std::move(other.mapping_)) {}
 
 PackedFileDraft::~PackedFileDraft() {
+  if (!draft_.empty()) unlink(draft_.c_str());  // while it is locked: nobody else has it yet
   if (fd_ >= 0) close(fd_);
-  if (!draft_.empty()) unlink(draft_.c_str());
 }
 
 bool PackedFileDraft::publish() {

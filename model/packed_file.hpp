@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,17 +37,25 @@ MappedBytes anonymous_bytes(std::size_t bytes);
 // size.
 std::optional<MappedBytes> map_packed_file(const std::filesystem::path& path, std::size_t bytes);
 
-// A file under construction beside `path`, mapped for writing; removed again unless published.
+struct DraftResult;
+
+// A file under construction beside `path` (`path`.draft), mapped for writing; removed again unless
+// published. It is locked as long as its maker lives, so one without a lock is a killed process's,
+// and is taken over.
 class PackedFileDraft {
  public:
-  // Empty when the folder cannot be written or is full.
-  static std::optional<PackedFileDraft> create(const std::filesystem::path& path,
-                                               std::size_t bytes);
+  // Waits while another process holds the draft, having called `waiting`.
+  static DraftResult create(const std::filesystem::path& path,
+                            std::size_t bytes,
+                            const std::function<void()>& waiting = {});
   ~PackedFileDraft();
   PackedFileDraft(PackedFileDraft&& other) noexcept;
   PackedFileDraft& operator=(PackedFileDraft&&) = delete;
 
   std::span<std::byte> bytes() const { return mapping_.bytes(); }
+
+  // Gives back the memory of what is written so far; the file keeps it.
+  void let_go() const;
 
   // Makes it durable and gives it its name; false when the disk refused.
   bool publish();
@@ -61,6 +70,11 @@ class PackedFileDraft {
   std::filesystem::path draft_;
   int fd_;
   MappedBytes mapping_;
+};
+
+struct DraftResult {
+  std::optional<PackedFileDraft> draft;  // empty when the folder cannot be written or is full …
+  bool made_by_another = false;          // … or when another process ended its own meanwhile
 };
 
 // Writes magic, version, `key`, and the checksums of payload and header into the first page.

@@ -5,7 +5,6 @@
 #include "model/calibration.hpp"
 #include "model/checksum.hpp"
 #include "model/gguf.hpp"
-#include "model/packed_file.hpp"
 #include "model/packer.hpp"
 
 namespace troupe::model {
@@ -23,23 +22,7 @@ std::string packed_key(const GgufFile& file) {
 
 }  // namespace
 
-class PackedWeights::Storage {
- public:
-  Storage(MappedBytes bytes, std::uint64_t checksum_of_payload)
-      : bytes_(std::move(bytes)), checksum_(checksum_of_payload) {}
-
-  std::span<const std::byte> payload() const {
-    return std::span<const std::byte>(bytes_.bytes()).subspan(kPackedHeaderBytes);
-  }
-
-  std::uint64_t checksum() const { return checksum_; }
-
- private:
-  MappedBytes bytes_;
-  std::uint64_t checksum_;
-};
-
-PackedWeights::PackedWeights(PackedLayout layout, std::shared_ptr<const Storage> storage)
+PackedWeights::PackedWeights(PackedLayout layout, std::shared_ptr<const PackedStorage> storage)
     : layout_(std::move(layout)),
       storage_(std::move(storage)),
       payload_(storage_->payload()),
@@ -62,43 +45,22 @@ PackedWeights open_packed_weights(const GgufFile& file,
                                   const Weights& weights,
                                   kernels::Device& device,
                                   const WeightsOptions& options) {
-  using Storage = PackedWeights::Storage;
   PackedLayout layout = packed_layout(architecture);
-  const std::size_t bytes = kPackedHeaderBytes + layout.bytes;
-  const std::string key = packed_key(file);
-  const auto open_existing = [&]() -> std::shared_ptr<const Storage> {
-    std::optional<MappedBytes> mapping = map_packed_file(options.packed_file, bytes);
-    if (!mapping) return nullptr;
-    const std::optional<std::uint64_t> hash = verify_packed(mapping->bytes(), key);
-    if (!hash) return nullptr;
-    return std::make_shared<const Storage>(std::move(*mapping), *hash);
-  };
-  const auto fill = [&](std::span<std::byte> all) {
+  const auto fill = [&](std::span<std::byte> payload, const std::function<void()>& let_go) {
     const Peaks peaks = measure_peaks(file, device, options.progress);
-    pack_weights(weights,
-                 architecture,
-                 peaks,
-                 device,
-                 layout,
-                 all.subspan(kPackedHeaderBytes),
-                 options.progress);
-    return seal_packed(all, key);
+    const auto layer_done = [&] {
+      file.let_go();
+      let_go();
+    };
+    pack_weights(
+        weights, architecture, peaks, device, layout, payload, {options.progress, layer_done});
   };
-  if (!options.packed_file.empty()) {
-    if (auto storage = open_existing()) return {std::move(layout), std::move(storage)};
-    if (auto draft = PackedFileDraft::create(options.packed_file, bytes)) {
-      fill(draft->bytes());
-      if (draft->publish()) {
-        if (auto storage = open_existing()) return {std::move(layout), std::move(storage)};
-      }
-    }
-    if (options.progress)
-      options.progress(options.packed_file.string() +
-                       " cannot be written: packed weights stay in memory");
-  }
-  MappedBytes memory = anonymous_bytes(bytes);
-  const std::uint64_t hash = fill(memory.bytes());
-  return {std::move(layout), std::make_shared<const Storage>(std::move(memory), hash)};
+  auto storage = open_or_pack({.file = options.packed_file,
+                               .payload_bytes = layout.bytes,
+                               .key = packed_key(file),
+                               .fill = fill,
+                               .progress = options.progress});
+  return {std::move(layout), std::move(storage)};
 }
 
 }  // namespace troupe::model

@@ -10,6 +10,7 @@
 #include "kernels/device.hpp"
 #include "kernels/int8_linear.hpp"
 #include "model/packed_layout.hpp"
+#include "model/packed_storage.hpp"
 #include "model/precision.hpp"
 #include "model/weights.hpp"
 
@@ -19,9 +20,7 @@ class GgufFile;
 
 class PackedWeights {
  public:
-  class Storage;  // a mapping of the file, or memory
-
-  PackedWeights(PackedLayout layout, std::shared_ptr<const Storage> storage);
+  PackedWeights(PackedLayout layout, std::shared_ptr<const PackedStorage> storage);
 
   const PackedLayout& layout() const { return layout_; }
 
@@ -33,7 +32,7 @@ class PackedWeights {
 
  private:
   PackedLayout layout_;
-  std::shared_ptr<const Storage> storage_;
+  std::shared_ptr<const PackedStorage> storage_;
   std::span<const std::byte> payload_;
   std::string hash_;
 };

@@ -199,17 +199,19 @@ void pack_weights(const Weights& weights,
                   kernels::Device& device,
                   const PackedLayout& layout,
                   std::span<std::byte> payload,
-                  const std::function<void(const std::string&)>& progress) {
+                  const PackingSteps& steps) {
   Packer packer(architecture, device, payload);
   for (std::int32_t i = 0; i < architecture.layers; ++i) {
     constexpr std::int32_t kLayersPerWord = 8;
-    if (progress && i % kLayersPerWord == 0)
-      progress("packing weights: layer " + std::to_string(i + 1) + " of " +
+    if (steps.progress && i % kLayersPerWord == 0)
+      steps.progress("packing weights: layer " + std::to_string(i + 1) + " of " +
                std::to_string(architecture.layers));
     packer.layer(weights.layers[index(i)], peaks, i, layout.layers[index(i)]);
+    if (steps.layer_done) steps.layer_done();
   }
-  if (progress) progress("packing weights: head");
+  if (steps.progress) steps.progress("packing weights: head");
   packer.head(weights, peaks.back(), layout);
+  if (steps.layer_done) steps.layer_done();
 }
 
 }  // namespace troupe::model

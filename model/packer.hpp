@@ -15,6 +15,12 @@
 
 namespace troupe::model {
 
+// What packing tells on its way; either may be empty.
+struct PackingSteps {
+  std::function<void(const std::string&)> progress;
+  std::function<void()> layer_done;  // all that was read and written so far is no longer needed
+};
+
 // Fills `payload` ([layout.bytes], zeroed, 64-byte aligned, memory of the host).
 //
 // Every input channel i is divided by s[i] = x[i]^0.6 / w[i]^0.4 of the peaks (over their mean) and
@@ -31,6 +37,6 @@ void pack_weights(const Weights& weights,
                   kernels::Device& device,
                   const PackedLayout& layout,
                   std::span<std::byte> payload,
-                  const std::function<void(const std::string&)>& progress);
+                  const PackingSteps& steps);
 
 }  // namespace troupe::model

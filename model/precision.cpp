@@ -5,17 +5,33 @@
 namespace troupe::model {
 
 Precision parse_precision(std::string_view text) {
-  if (text == "default") return Precision::kDefault;
-  if (text == "exact") return Precision::kExact;
-  if (text == "fp32") return Precision::kFp32;
+  for (const Precision precision :
+       {Precision::kDefault, Precision::kQ4, Precision::kExact, Precision::kFp32}) {
+    if (text == name_of(precision)) return precision;
+  }
   throw config::UserError("--precision " + std::string(text) +
-                          ": unknown; use default, exact or fp32");
+                          ": unknown; use default, q4, exact or fp32");
 }
 
-std::filesystem::path packed_file_of(const std::filesystem::path& model_file) {
-  if (model_file.empty()) return {};
+std::string_view name_of(Precision precision) {
+  switch (precision) {
+    case Precision::kDefault:
+      return "default";
+    case Precision::kQ4:
+      return "q4";
+    case Precision::kExact:
+      return "exact";
+    case Precision::kFp32:
+      break;
+  }
+  return "fp32";
+}
+
+std::filesystem::path packed_file_of(const std::filesystem::path& model_file, Precision precision) {
+  const bool is_packed = precision == Precision::kDefault || precision == Precision::kQ4;
+  if (model_file.empty() || !is_packed) return {};
   std::filesystem::path packed = model_file;
-  packed += ".default.troupe";
+  packed += "." + std::string(name_of(precision)) + ".troupe";
   return packed;
 }
 

@@ -11,7 +11,9 @@
 #include "config/check.hpp"
 #include "config/user_error.hpp"
 #include "model/calibration.hpp"
+#include "model/checksum.hpp"
 #include "model/gguf.hpp"
+#include "model/grouped_file.hpp"
 #include "model/kv_cache.hpp"
 #include "model/packed_weights.hpp"
 #include "model/weights.hpp"
@@ -40,6 +42,14 @@ std::optional<PackedWeights> packed_weights(const GgufFile& file,
                                             const WeightsOptions& options) {
   if (options.precision != Precision::kDefault) return std::nullopt;
   return open_packed_weights(file, architecture, weights, device, options);
+}
+
+std::shared_ptr<const PackedStorage> grouped_weights(const GgufFile& file,
+                                                     Weights& weights,
+                                                     kernels::Device& device,
+                                                     const WeightsOptions& options) {
+  if (options.precision != Precision::kQ4) return nullptr;
+  return open_grouped_weights(file, weights, device, options);
 }
 
 }  // namespace
@@ -76,6 +86,7 @@ struct Transformer::State {
   Architecture architecture;
   Weights weights;
   std::optional<PackedWeights> packed;
+  std::shared_ptr<const PackedStorage> grouped;
   std::string numerics_id;
   std::int32_t tokens_max;
   InputObserver observer;
@@ -110,9 +121,14 @@ Transformer::State::State(const GgufFile& file,
       architecture(read_architecture(file)),
       weights(read_weights(file, architecture, device)),
       packed(packed_weights(file, architecture, weights, device, options)),
-      numerics_id((packed ? packed->hash() : weights_fingerprint(file)) + "-" +
-                  std::string(device.backend()) + "-r" + std::to_string(kKernelRevision) +
-                  (packed ? "-int8" : "-fp32")),
+      grouped(grouped_weights(file, weights, device, options)),
+      numerics_id((packed    ? packed->hash()
+                   : grouped ? hexadecimal(grouped->checksum())
+                             : weights_fingerprint(file)) +
+                  "-" + std::string(device.backend()) + "-r" + std::to_string(kKernelRevision) +
+                  (packed    ? "-int8"
+                   : grouped ? "-q4"
+                             : "-fp32")),
       tokens_max(tokens_max_to_hold) {
   CHECK(tokens_max > 0, "a step holds at least one token");
   const Architecture& a = architecture;
@@ -238,6 +254,7 @@ void Transformer::State::project(std::int32_t site,
   if (observer) observer(site, x, rows, width);
   std::array<kernels::Linear, kProjectionsMax> plain;
   std::array<kernels::Int8Linear, kProjectionsMax> int8;
+  std::array<kernels::GroupedLinear, kProjectionsMax> in_groups;
   auto* x8 = reinterpret_cast<std::int8_t*>(quantized.data());
   auto* scales = reinterpret_cast<float*>(quantized_scales.data());
   std::size_t count = 0;
@@ -250,6 +267,13 @@ void Transformer::State::project(std::int32_t site,
                        .y = p.y,
                        .rows = rows,
                        .accumulate = p.accumulate};
+    } else if (grouped) {
+      in_groups[count++] = {.weights = p.matrix.grouped,
+                            .x = x,
+                            .bias = p.bias,
+                            .y = p.y,
+                            .rows = rows,
+                            .accumulate = p.accumulate};
     } else {
       plain[count++] = {.type = p.matrix.type,
                         .weights = p.matrix.data,
@@ -262,6 +286,7 @@ void Transformer::State::project(std::int32_t site,
                         .accumulate = p.accumulate};
     }
   }
+  if (grouped) return device.run(std::span<const kernels::GroupedLinear>(in_groups).first(count));
   if (!packed) return device.run(std::span(plain).first(count));
   device.run(kernels::Quantize{.x = x, .q = x8, .scale = scales, .rows = rows, .k = width});
   device.run(std::span(int8).first(count));

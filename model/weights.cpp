@@ -30,7 +30,7 @@ class Reader {
   Matrix matrix(const std::string& name, std::int32_t rows, std::int32_t columns) const {
     const TensorInfo& tensor = file_.tensor(name);
     expect(tensor, {static_cast<std::uint64_t>(columns), static_cast<std::uint64_t>(rows)});
-    return {tensor.type, tensor.data.data(), rows, columns};
+    return {tensor.type, tensor.data.data(), rows, columns, {}};
   }
 
   const float* vector(const std::string& name, std::int32_t size) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/device.hpp"
+#include "kernels/grouped_linear.hpp"
 #include "kernels/tensor_type.hpp"
 #include "model/architecture.hpp"
 
@@ -21,6 +22,7 @@ struct Matrix {
   const std::byte* data = nullptr;  // [rows, columns]
   std::int32_t rows = 0;
   std::int32_t columns = 0;
+  kernels::GroupedWeights grouped;  // the same weights, where they were packed so
 };
 
 struct LayerWeights {

@@ -100,7 +100,7 @@ void check_model(const char* name, Gate gate) {
   const auto device = kernels::make_cpu_device(0);
   Engine plain(file, *device, {.precision = Precision::kFp32});
   Engine rounded(
-      file, *device, {.precision = Precision::kDefault, .packed_file = packed_file_of(path)});
+      file, *device, {.precision = Precision::kDefault, .packed_file = packed_file_of(path, Precision::kDefault)});
   double sum = 0;
   int same = 0;
   for (std::size_t begin = 0; begin < tokens.size();) {

@@ -1,0 +1,43 @@
+// The packed bytes of a model: mapped from a cache file, or made when there is none that fits, by
+// one process at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace troupe::model {
+
+// Payload of a cache file, read-only, or of memory where no file could be written.
+class PackedStorage {
+ public:
+  virtual ~PackedStorage() = default;
+  virtual std::span<const std::byte> payload() const = 0;
+
+  // Of the payload: equal packed weights give equal answers.
+  virtual std::uint64_t checksum() const = 0;
+};
+
+struct Packing {
+  std::filesystem::path file;     // empty: memory
+  std::size_t payload_bytes = 0;  // a multiple of 64
+  std::string key;                // what the payload is made of, at most 128 bytes
+
+  // Fills the payload, which is zeroed and 64-byte aligned. `let_go` gives back the memory of what
+  // is written so far (the file keeps it): to be called now and then, so that packing a model takes
+  // less memory than running it.
+  std::function<void(std::span<std::byte> payload, const std::function<void()>& let_go)> fill;
+  std::function<void(const std::string&)> progress;  // may be empty
+};
+
+// Maps packing.file when it is whole and has the key; else packs it under another name and renames,
+// so that nobody sees half of one. A process that finds another one packing waits for it, and then
+// maps the same file; what a killed one left is packed anew. Where the file cannot be written (a
+// folder that is read-only or full) the payload stays in this process's memory.
+std::shared_ptr<const PackedStorage> open_or_pack(const Packing& packing);
+
+}  // namespace troupe::model
