@@ -35,6 +35,7 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const GgufFile& file,
                                                           Weights& weights,
                                                           kernels::Device& device,
                                                           const WeightsOptions& options) {
+  if (options.precision != Precision::kQ4) return nullptr;
   const std::vector<Matrix*> matrices = matrices_of(weights);
   std::size_t bytes = 0;
   for (const Matrix* matrix : matrices) bytes += bytes_of(*matrix);

@@ -205,7 +205,7 @@ void pack_weights(const Weights& weights,
     constexpr std::int32_t kLayersPerWord = 8;
     if (steps.progress && i % kLayersPerWord == 0)
       steps.progress("packing weights: layer " + std::to_string(i + 1) + " of " +
-               std::to_string(architecture.layers));
+                     std::to_string(architecture.layers));
     packer.layer(weights.layers[index(i)], peaks, i, layout.layers[index(i)]);
     if (steps.layer_done) steps.layer_done();
   }

@@ -44,14 +44,6 @@ std::optional<PackedWeights> packed_weights(const GgufFile& file,
   return open_packed_weights(file, architecture, weights, device, options);
 }
 
-std::shared_ptr<const PackedStorage> grouped_weights(const GgufFile& file,
-                                                     Weights& weights,
-                                                     kernels::Device& device,
-                                                     const WeightsOptions& options) {
-  if (options.precision != Precision::kQ4) return nullptr;
-  return open_grouped_weights(file, weights, device, options);
-}
-
 }  // namespace
 
 // Weights, and scratch for the largest step: forward() allocates nothing.
@@ -121,7 +113,7 @@ Transformer::State::State(const GgufFile& file,
       architecture(read_architecture(file)),
       weights(read_weights(file, architecture, device)),
       packed(packed_weights(file, architecture, weights, device, options)),
-      grouped(grouped_weights(file, weights, device, options)),
+      grouped(open_grouped_weights(file, weights, device, options)),
       numerics_id((packed    ? packed->hash()
                    : grouped ? hexadecimal(grouped->checksum())
                              : weights_fingerprint(file)) +

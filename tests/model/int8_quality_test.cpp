@@ -1,6 +1,6 @@
-// Holds the default precision (int8) against FP32 on both real models: mean KL divergence and how
-// often the most likely token is the same. The text is the GPL, as Debian installs it; it has
-// nothing to do with the calibration text. TROUPE_GATE_TOKENS sets the number of positions.
+// Holds the packed precisions (int8 and q4) against FP32 on both real models: mean KL divergence
+// and how often the most likely token is the same. The text is the GPL, as Debian installs it; it
+// has nothing to do with the calibration text. TROUPE_GATE_TOKENS sets the number of positions.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -93,14 +93,14 @@ struct Gate {
   double same_top_min;
 };
 
-void check_model(const char* name, Gate gate) {
+void check_model(const char* name, Precision precision, Gate gate) {
   const std::filesystem::path path = tests::model_file(name);
   const GgufFile file = GgufFile::open(path);
   const std::vector<std::int32_t> tokens = text_tokens(file);
   const auto device = kernels::make_cpu_device(0);
   Engine plain(file, *device, {.precision = Precision::kFp32});
   Engine rounded(
-      file, *device, {.precision = Precision::kDefault, .packed_file = packed_file_of(path, Precision::kDefault)});
+      file, *device, {.precision = precision, .packed_file = packed_file_of(path, precision)});
   double sum = 0;
   int same = 0;
   for (std::size_t begin = 0; begin < tokens.size();) {
@@ -127,11 +127,21 @@ void check_model(const char* name, Gate gate) {
 BOOST_AUTO_TEST_SUITE(int8_quality)
 
 BOOST_AUTO_TEST_CASE(smollm2_in_int8_answers_nearly_as_in_fp32) {
-  check_model(tests::kSmolLm2, {.divergence_max = 0.0035, .same_top_min = 0.96});
+  check_model(
+      tests::kSmolLm2, Precision::kDefault, {.divergence_max = 0.0035, .same_top_min = 0.96});
 }
 
 BOOST_AUTO_TEST_CASE(qwen_coder_in_int8_answers_nearly_as_in_fp32) {
-  check_model(tests::kQwenCoder, {.divergence_max = 0.003, .same_top_min = 0.97});
+  check_model(
+      tests::kQwenCoder, Precision::kDefault, {.divergence_max = 0.003, .same_top_min = 0.97});
+}
+
+BOOST_AUTO_TEST_CASE(smollm2_in_4_bits_answers_nearly_as_in_fp32) {
+  check_model(tests::kSmolLm2, Precision::kQ4, {.divergence_max = 0.004, .same_top_min = 0.95});
+}
+
+BOOST_AUTO_TEST_CASE(qwen_coder_in_4_bits_answers_nearly_as_in_fp32) {
+  check_model(tests::kQwenCoder, Precision::kQ4, {.divergence_max = 0.002, .same_top_min = 0.965});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

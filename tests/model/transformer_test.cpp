@@ -20,7 +20,7 @@ namespace {
 constexpr std::int32_t kTokensMax = 64;
 constexpr std::int32_t kBlocks = 40;
 
-constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kDefault};
+constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kDefault, Precision::kQ4};
 
 // A model with its file's bytes and a cache.
 struct Engine {
@@ -157,8 +157,9 @@ BOOST_AUTO_TEST_CASE(any_schedule_of_any_company_gives_each_sequence_its_own_bit
     const std::size_t length_max = device->backend() == "scalar" ? 30 : 280;
     Engine plain(kFamilies[0], *device);
     Engine int8(kFamilies[0], *device, Precision::kDefault);
-    for (std::uint32_t seed = 0; seed < 4; ++seed) {
-      Engine& engine = seed % 2 == 0 ? plain : int8;
+    Engine grouped(kFamilies[0], *device, Precision::kQ4);
+    for (std::uint32_t seed = 0; seed < 6; ++seed) {
+      Engine& engine = seed % 3 == 0 ? plain : seed % 3 == 1 ? int8 : grouped;
       std::mt19937 bits(seed);
       std::vector<std::int32_t> free_blocks(kBlocks);
       for (std::int32_t i = 0; i < kBlocks; ++i) free_blocks[static_cast<std::size_t>(i)] = i;
@@ -245,24 +246,41 @@ BOOST_AUTO_TEST_CASE(int8_has_the_same_bits_with_and_without_the_tile_unit) {
   }
 }
 
+// How far the precision's logits are from FP32's, as a share of their size.
+double distance_to_fp32(const tests::TinyModel& family,
+                        kernels::Device& device,
+                        Precision precision) {
+  Engine plain(family, device);
+  Engine rounded(family, device, precision);
+  const auto tokens = random_tokens(40, 8);
+  const Sequence expected = alone(plain, tokens, 40);
+  const Sequence found = alone(rounded, tokens, 40);
+  double error = 0;
+  double size = 0;
+  for (std::size_t i = 0; i < found.logits.size(); ++i) {
+    const auto a = static_cast<double>(expected.logits[i]);
+    error += std::pow(static_cast<double>(found.logits[i]) - a, 2);
+    size += a * a;
+  }
+  return std::sqrt(error / size);
+}
+
+// A layer's rounding is about 1 % of its output; two random layers pile up some of it.
 BOOST_AUTO_TEST_CASE(int8_is_close_to_fp32_and_not_the_same) {
   const auto device = kernels::make_cpu_device(2);
   for (const tests::TinyModel& family : kFamilies) {
-    Engine plain(family, *device);
-    Engine int8(family, *device, Precision::kDefault);
-    const auto tokens = random_tokens(40, 8);
-    const Sequence expected = alone(plain, tokens, 40);
-    const Sequence found = alone(int8, tokens, 40);
-    double error = 0;
-    double size = 0;
-    for (std::size_t i = 0; i < found.logits.size(); ++i) {
-      const auto a = static_cast<double>(expected.logits[i]);
-      error += std::pow(static_cast<double>(found.logits[i]) - a, 2);
-      size += a * a;
-    }
-    // A layer's rounding is about 1 % of its output; two random layers pile up some of it.
-    BOOST_TEST(std::sqrt(error / size) < 0.1);
-    BOOST_TEST(error > 0);
+    const double distance = distance_to_fp32(family, *device, Precision::kDefault);
+    BOOST_TEST(distance < 0.1);
+    BOOST_TEST(distance > 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(q4_is_close_to_fp32_and_not_the_same) {
+  const auto device = kernels::make_cpu_device(2);
+  for (const tests::TinyModel& family : kFamilies) {
+    const double distance = distance_to_fp32(family, *device, Precision::kQ4);
+    BOOST_TEST(distance < 0.1);
+    BOOST_TEST(distance > 0);
   }
 }
 
@@ -272,6 +290,8 @@ BOOST_AUTO_TEST_CASE(numerics_id_names_the_precision) {
   Engine int8(kFamilies[0], *device, Precision::kDefault);
   BOOST_TEST(plain.transformer.numerics_id() != int8.transformer.numerics_id());
   BOOST_TEST(int8.transformer.numerics_id().ends_with("-int8"));
+  Engine grouped(kFamilies[0], *device, Precision::kQ4);
+  BOOST_TEST(grouped.transformer.numerics_id().ends_with("-q4"));
 }
 
 BOOST_AUTO_TEST_CASE(numerics_id_names_weights_and_backend) {
