@@ -72,8 +72,6 @@ Peaks measure_peaks(const GgufFile& file,
   std::vector<std::int32_t> blocks(static_cast<std::size_t>(blocks_for(length)));
   std::iota(blocks.begin(), blocks.end(), 0);
   KvCache cache(device, a, blocks_for(length));
-  std::vector<float> logits(static_cast<std::size_t>(kStepTokens) *
-                            static_cast<std::size_t>(a.vocab));
   const auto total = static_cast<std::int32_t>(tokens.size());
   for (std::int32_t begin = 0; begin < total;) {
     if (progress && begin % kSequenceTokens == 0)
@@ -86,10 +84,8 @@ Peaks measure_peaks(const GgufFile& file,
         position,
         blocks,
         count};
-    transformer.forward({&slice, 1},
-                        cache,
-                        std::span(logits).first(static_cast<std::size_t>(count) *
-                                                static_cast<std::size_t>(a.vocab)));
+    transformer.forward({&slice, 1}, cache, {});
+    file.let_go();
     begin += count;
   }
   return meter.take();

@@ -353,11 +353,13 @@ void Transformer::State::head(std::span<const SequenceSlice> slices, std::span<f
          normed + std::ptrdiff_t{rows} * architecture.hidden);
     rows += wanted;
   }
+  const std::int32_t site = input_site(architecture.layers, Input{});
+  if (observer && logits.empty()) return observer(site, normed, rows, architecture.hidden);
   CHECK(logits.size() ==
             static_cast<std::size_t>(rows) * static_cast<std::size_t>(architecture.vocab),
         "logits hold the wanted rows");
   if (rows == 0) return;
-  project(input_site(architecture.layers, Input{}),
+  project(site,
           normed,
           rows,
           {{weights.head, packed ? &packed->layout().head : nullptr, logits.data()}});

@@ -49,7 +49,7 @@ class Transformer {
   const std::string& numerics_id() const;
 
   // Called with the input of every group of linear layers: its site (calibration.hpp), and x, on
-  // the device: [rows, k].
+  // the device: [rows, k]. With an observer `logits` may be empty: the head's input is all it gets.
   using InputObserver =
       std::function<void(std::int32_t site, const float* x, std::int32_t rows, std::int32_t k)>;
   void observe_inputs(InputObserver observer);

@@ -1,13 +1,19 @@
 #include "model/packed_weights.hpp"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <future>
 #include <iterator>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "config/user_error.hpp"
@@ -50,7 +56,10 @@ struct Fixture {
                                *device,
                                {.precision = Precision::kDefault,
                                 .packed_file = packed,
-                                .progress = [this](const auto& text) { said.push_back(text); }});
+                                .progress = [this](const auto& text) {
+                                  said.push_back(text);
+                                  if (on_progress) on_progress();
+                                }});
   }
 
   bool packed_anew() const { return !said.empty(); }
@@ -63,6 +72,7 @@ struct Fixture {
   std::unique_ptr<kernels::Device> device;
   Weights weights;
   std::vector<std::string> said;
+  std::function<void()> on_progress;
 };
 
 std::string contents(const fs::path& path) {
@@ -156,6 +166,67 @@ BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_written_keeps_the_weights_in_memory
   BOOST_TEST(f.open().hash() == hash);
   BOOST_TEST(f.said.at(0).find("cannot be written") != std::string::npos);
   f.packed = "/proc/tiny.gguf.default.troupe";
+  BOOST_TEST(f.open().hash() == hash);
+}
+
+BOOST_AUTO_TEST_CASE(whoever_finds_another_one_packing_waits_and_maps_the_same_file) {
+  Fixture f;
+  f.open();
+  const std::string whole = contents(f.packed);
+  fs::remove(f.packed);
+  std::optional<PackedFileDraft> draft = PackedFileDraft::create(f.packed, whole.size()).draft;
+  BOOST_REQUIRE(draft.has_value());
+  std::promise<void> waiting;
+  f.on_progress = [&waiting] { waiting.set_value(); };
+  std::thread second([&f] { f.open(); });
+  waiting.get_future().wait();
+  std::memcpy(draft->bytes().data(), whole.data(), whole.size());
+  BOOST_TEST(draft->publish());
+  draft.reset();
+  second.join();
+  BOOST_REQUIRE(f.said.size() == 1U);
+  BOOST_TEST(f.said[0].find("waiting for it") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(whoever_waited_for_one_that_failed_packs) {
+  Fixture f;
+  std::optional<PackedFileDraft> draft = PackedFileDraft::create(f.packed, 4096).draft;
+  std::promise<void> waiting;
+  f.on_progress = [&waiting, first = true]() mutable {
+    if (std::exchange(first, false)) waiting.set_value();
+  };
+  std::thread second([&f] { f.open(); });
+  waiting.get_future().wait();
+  draft.reset();
+  second.join();
+  BOOST_TEST(f.said.size() > 1U);
+  BOOST_TEST(files_in(f.folder.path) == 1U);
+  f.on_progress = {};
+  f.open();
+  BOOST_TEST(!f.packed_anew());
+}
+
+BOOST_AUTO_TEST_CASE(what_a_killed_process_left_is_taken_over) {
+  Fixture f;
+  overwrite(f.packed.string() + ".draft", std::string(5'000'000, 'x'));
+  f.open();
+  BOOST_TEST(files_in(f.folder.path) == 1U);
+  f.open();
+  BOOST_TEST(!f.packed_anew());
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_keeps_the_weights_in_memory) {
+  Fixture f;
+  rlimit before{};
+  BOOST_REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{.rlim_cur = 4096, .rlim_max = before.rlim_max};
+  BOOST_REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const std::string hash = f.open().hash();
+  BOOST_REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  signal(SIGXFSZ, handler);
+  BOOST_TEST(f.said.at(0).find("cannot be written") != std::string::npos);
+  BOOST_TEST(files_in(f.folder.path) == 0U);
   BOOST_TEST(f.open().hash() == hash);
 }
 

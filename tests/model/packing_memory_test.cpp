@@ -1,0 +1,83 @@
+// Packing a real model may not take much more memory than what it makes: it happens on machines
+// that were chosen to run the model.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "model/gguf.hpp"
+#include "model/transformer.hpp"
+#include "tests/support/model_files.hpp"
+
+namespace troupe::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "troupe-packing-XXXXXX").string();
+    path = mkdtemp(name.data());
+  }
+
+  ~Folder() { fs::remove_all(path); }
+
+  fs::path path;
+};
+
+// In a process of its own, so that the peak is the packing's.
+std::uint64_t peak_bytes_of_packing(const fs::path& model,
+                                    Precision precision,
+                                    const fs::path& packed) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const GgufFile file = GgufFile::open(model);
+    const auto device = kernels::make_cpu_device(0);
+    const Transformer transformer(
+        file, *device, 1, {.precision = precision, .packed_file = packed});
+    _exit(0);
+  }
+  int status = 0;
+  rusage usage{};
+  BOOST_REQUIRE(wait4(child, &status, 0, &usage) == child);
+  BOOST_REQUIRE(status == 0);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+void check(const char* name, Precision precision) {
+  const Folder folder;
+  const fs::path packed = folder.path / "packed.troupe";
+  const std::uint64_t peak = peak_bytes_of_packing(tests::model_file(name), precision, packed);
+  const auto size = static_cast<double>(fs::file_size(packed));
+  BOOST_TEST_MESSAGE(name << " " << name_of(precision) << ": packed " << size / 1e6 << " MB, peak "
+                          << static_cast<double>(peak) / 1e6 << " MB");
+  BOOST_TEST(static_cast<double>(peak) < 1.3 * size);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(packing_memory)
+
+BOOST_AUTO_TEST_CASE(int8_of_smollm2_stays_below_its_bound) {
+  check(tests::kSmolLm2, Precision::kDefault);
+}
+
+BOOST_AUTO_TEST_CASE(q4_of_smollm2_stays_below_its_bound) {
+  check(tests::kSmolLm2, Precision::kQ4);
+}
+
+BOOST_AUTO_TEST_CASE(q4_of_qwen_coder_stays_below_its_bound) {
+  check(tests::kQwenCoder, Precision::kQ4);
+}
+
+BOOST_AUTO_TEST_CASE(int8_of_qwen_coder_stays_below_its_bound) {
+  check(tests::kQwenCoder, Precision::kDefault);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace troupe::model
