@@ -12,7 +12,9 @@ import argparse
 import contextlib
 import datetime
 import json
+import signal
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent
@@ -98,56 +100,70 @@ def run_round(number: int, contenders: list, task: Task, rows: list[report.Row])
     say(f"{place}, {report.task_name(task)}: {figures}")
 
 
-def compare_model(arguments: argparse.Namespace, model: Path) -> tuple[list[report.Row], list]:
-    say(f"model {model.name}")
-    contenders = contenders_for(arguments, plan_for(arguments, model))
-    tasks = tasks_of(arguments)
-    rows = [report.Row(model.stem, task, c.name) for task in tasks for c in contenders]
-    with contextlib.ExitStack() as stack:
-        for contender in contenders:
-            stack.callback(contender.stop)
-        there = started(contenders, rows)
-        if not there:
-            raise SystemExit("compare: no contender could be loaded")
-        for task in tasks:  # threads awake, weights in memory, code compiled
-            run_round(-1, there, task, rows)
-        for row in rows:
-            row.samples.clear()
-            row.calibrations.clear()
-        for number in range(arguments.rounds):
-            for task in tasks:
-                run_round(number, there, task, rows)
-    return rows, [{"model": model.stem, **contender.about} for contender in there]
+@dataclass
+class Comparison:
+    """All rows so far, and what the engines said of themselves."""
 
+    arguments: argparse.Namespace
+    rows: list[report.Row] = field(default_factory=list)
+    engines: list[dict] = field(default_factory=list)
 
-def facts_of(arguments: argparse.Namespace, engines: list[dict]) -> dict:
-    machine = next((e["machine"] for e in engines if "machine" in e), {})
-    return {
-        "rounds": arguments.rounds,
-        "threads": arguments.threads,
-        "cpu": machine.get("cpu", "unknown CPU"),
-        "when": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
+    def add_model(self, model: Path) -> None:
+        say(f"model {model.name}")
+        contenders = contenders_for(self.arguments, plan_for(self.arguments, model))
+        tasks = tasks_of(self.arguments)
+        rows = [report.Row(model.stem, task, c.name) for task in tasks for c in contenders]
+        self.rows += rows
+        with contextlib.ExitStack() as stack:
+            for contender in contenders:
+                stack.callback(contender.stop)
+            there = started(contenders, rows)
+            if not there:
+                raise SystemExit("compare: no contender could be loaded")
+            for task in tasks:  # threads awake, weights in memory, code compiled
+                run_round(-1, there, task, rows)
+            self.engines += [{"model": model.stem, **contender.about} for contender in there]
+            for row in rows:
+                row.samples.clear()
+                row.calibrations.clear()
+            for number in range(self.arguments.rounds):
+                for task in tasks:
+                    run_round(number, there, task, rows)
+                self.save()
+
+    def facts(self) -> dict:
+        machine = next((e["machine"] for e in self.engines if "machine" in e), {})
+        return {
+            "rounds": max(len(row.samples) for row in self.rows),
+            "threads": self.arguments.threads,
+            "cpu": machine.get("cpu", "unknown CPU"),
+            "when": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }
+
+    def save(self) -> None:
+        """After every round, so that an interrupted comparison leaves what it has."""
+        folder = self.arguments.folder
+        facts = self.facts()
+        rows = [row.to_json() | {"ratio": report.ratio(self.rows, row)} for row in self.rows]
+        said = {"schema_version": 1, **facts, "engines": self.engines, "rows": rows}
+        (folder / "compare.json").write_text(json.dumps(said, indent=1) + "\n")
+        table = report.markdown(self.rows, facts)
+        (folder / "compare.md").write_text(table, encoding="utf-8")
+
+    def finish(self) -> None:
+        table = (self.arguments.folder / "compare.md").read_text(encoding="utf-8")
+        if not self.arguments.no_plot:
+            report.plot(self.rows, self.arguments.folder / "compare.png")
+        if self.arguments.refresh:
+            report.refresh(self.arguments.refresh, table)
+        print(table)
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    rows: list[report.Row] = []
-    engines: list[dict] = []
+    comparison = Comparison(arguments)
     for model in arguments.model:
-        model_rows, model_engines = compare_model(arguments, model)
-        rows += model_rows
-        engines += model_engines
-    facts = facts_of(arguments, engines)
-    table = report.markdown(rows, facts)
-    said = {"schema_version": 1, **facts, "engines": engines}
-    said["rows"] = [row.to_json() | {"ratio": report.ratio(rows, row)} for row in rows]
-    (arguments.folder / "compare.json").write_text(json.dumps(said, indent=1) + "\n")
-    (arguments.folder / "compare.md").write_text(table, encoding="utf-8")
-    if not arguments.no_plot:
-        report.plot(rows, arguments.folder / "compare.png")
-    if arguments.refresh:
-        report.refresh(arguments.refresh, table)
-    print(table)
+        comparison.add_model(model)
+    comparison.finish()
 
 
 def peer_option(text: str) -> tuple[str, str]:
@@ -192,6 +208,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # peers end with the stack
     arguments = parse_arguments()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     arguments.cache.mkdir(parents=True, exist_ok=True)

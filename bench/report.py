@@ -83,7 +83,7 @@ def table_line(rows: list[Row], row: Row) -> str:
         rates = [sample.tokens_per_s for sample in row.samples]
         cells += [number(row.median), f"{number(min(rates))} – {number(max(rates))}"]
     else:
-        cells += ["left out", row.left_out.replace("|", "/")]
+        cells += ["left out", row.left_out.replace("|", "/") or "not measured yet"]
     memory = max((sample.peak_rss_bytes for sample in row.samples), default=None)
     quotient = ratio(rows, row)
     peer = best_peer(rows, row)

@@ -24,7 +24,7 @@ THREADS = [1, 2]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--scaling", action="store_true", help="Troupe alone instead, over threads, streams, context")
+    add("--scaling", action="store_true", help="Troupe alone, over threads, streams, context")
     add("--scaling-mode", default="default", help="its precision")
     add("--scaling-tokens-max", type=int, default=65536, help="streams × context of a cell")
     add("--scaling-contexts", type=lambda t: [int(n) for n in t.split(",")], default=CONTEXTS)

@@ -14,9 +14,11 @@ else a reader of the figures must know.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import random
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -86,9 +88,17 @@ def peak_rss_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
+def end_with_parent() -> None:
+    """A stopped peer would outlive a harness that was killed.
+    https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html"""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 def serve(make_engine: Callable[[argparse.Namespace], Engine]) -> None:
     """Loads the engine and answers tasks until standard input ends."""
     arguments = parse_arguments()
+    end_with_parent()
     out = own_standard_output()
     engine = make_engine(arguments)
     print(json.dumps({"ready": engine.about()}), file=out)

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""What the front costs: tokens/s of N concurrent streams over HTTP beside the bare engine's.
+
+Starts a node, and in each round measures first `troupe bench` with a batch of N, then N streaming
+completions of the same prompt length. Both run on the same cores, and so does this client, whose
+CPU time is stated apart. Only the time in which all streams decode counts: from the last stream's
+first token to the first stream's end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import selectors
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engines import Plan, Troupe  # noqa: E402
+from peers.peer import Task  # noqa: E402
+
+READY_SECONDS_MAX = 600  # the first start packs weights
+EVENT = b"data: "  # begins every server-sent event
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html"""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+class Node:
+    """`troupe serve` in a folder of its own."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self.port = free_port()
+        config = folder / "node.toml"
+        config.write_text(
+            f'[node]\nstate = "{folder}/state"\nlogs = "{folder}/logs"\n'
+            f"[batch]\nsequences_max = {max(64, arguments.streams)}\n"
+        )
+        command = [
+            arguments.troupe, "serve", "--config", str(config), "--model", str(arguments.model),
+            "--http", f"127.0.0.1:{self.port}", "--zmq", f"ipc://{folder}/zmq.ipc",
+            "--threads", str(arguments.threads), "--precision", arguments.precision,
+        ]  # fmt: skip
+        self.log = folder / "serve.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise SystemExit(f"http_streams: the node ended: {self.log.read_text()[-500:]}")
+            with contextlib.suppress(OSError):
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection.request("GET", "/health/ready")
+                if connection.getresponse().status == 200:
+                    return
+            time.sleep(0.05)
+        raise SystemExit("http_streams: the node did not become ready")
+
+    def cpu_by_process(self) -> dict[str, float]:
+        """Seconds by the name that each process shows: front, worker-0."""
+        names = {}
+        pids = [self.process.pid]
+        while pids:
+            pid = pids.pop()
+            pids += children(pid)
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            names[b" ".join(words[:2]).decode().split("/")[-1]] = cpu_seconds(pid)
+        return names
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(30)
+        self.process.kill()
+
+
+@dataclass
+class Stream:
+    """One completion: counts events as their bytes come, and keeps nothing else."""
+
+    connection: socket.socket
+    events: int = 0
+    tail: bytes = b""  # of the last read: an event's first bytes may be split
+
+    def read(self) -> bool:
+        """False when the answer is whole."""
+        data = self.connection.recv(1 << 16)
+        text = self.tail + data
+        self.events += text.count(EVENT)
+        self.tail = text[-(len(EVENT) - 1) :]
+        return bool(data) and b"[DONE]" not in text
+
+
+def open_stream(port: int, body: dict) -> Stream:
+    payload = json.dumps(body).encode()
+    head = (
+        "POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(payload)}\r\nConnection: close\r\n\r\n"
+    )
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(head.encode() + payload)
+    connection.setblocking(False)
+    return Stream(connection)
+
+
+@dataclass
+class Figures:
+    tokens_per_s: float
+    client_cpu: float  # cores
+    node_cpu: dict[str, float]  # cores, by process
+
+
+def run_streams(node: Node, arguments: argparse.Namespace) -> Figures:
+    bodies = [
+        {
+            "model": "", "prompt": random.choices(range(1000, 30000), k=arguments.prompt),
+            "max_tokens": arguments.generate, "temperature": 0, "ignore_eos": True, "stream": True,
+        }
+        for _ in range(arguments.streams)
+    ]  # fmt: skip
+    streams = [open_stream(node.port, {**body, "model": arguments.alias}) for body in bodies]
+    selector = selectors.DefaultSelector()
+    for stream in streams:
+        selector.register(stream.connection, selectors.EVENT_READ, stream)
+    window = None
+    ended = None
+    while selector.get_map():
+        for key, _ in selector.select():
+            if key.data.read():
+                continue
+            if ended is None:
+                ended = marks(node, streams)
+            selector.unregister(key.data.connection)
+            key.data.connection.close()
+        if window is None and min(stream.events for stream in streams) > 0:
+            window = marks(node, streams)
+    if window is None or any(stream.events < arguments.generate / 2 for stream in streams):
+        raise SystemExit("http_streams: a stream ended early; see the node's error.log")
+    return figures(window, ended, streams, arguments)
+
+
+def marks(node: Node, streams: list[Stream]) -> tuple:
+    events = sum(stream.events for stream in streams)
+    return time.perf_counter(), events, time.process_time(), node.cpu_by_process()
+
+
+def figures(begin: tuple, end: tuple, streams: list[Stream], arguments) -> Figures:
+    """Two tokens may share an event, where one alone is no whole character: hence the factor."""
+    seconds = end[0] - begin[0]
+    tokens_per_event = arguments.streams * arguments.generate / sum(s.events for s in streams)
+    return Figures(
+        tokens_per_s=(end[1] - begin[1]) * tokens_per_event / seconds,
+        client_cpu=(end[2] - begin[2]) / seconds,
+        node_cpu={name: (end[3][name] - used) / seconds for name, used in begin[3].items()},
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--model", type=Path, required=True, help="GGUF file")
+    add("--troupe", default="build/release/apps/troupe", help="the binary")
+    add("--precision", default="default")
+    add("--threads", type=int, default=2)
+    add("--streams", type=int, default=16)
+    add("--prompt", type=int, default=128, help="tokens of each prompt")
+    add("--generate", type=int, default=256, help="tokens of each answer")
+    add("--rounds", type=int, default=5)
+    add("--least", type=float, default=0.0, help="exit 1 when the ratio of medians is below")
+    add("--json", action="store_true")
+    arguments = parser.parse_args()
+    arguments.alias = arguments.model.stem
+    return arguments
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    plan = Plan(arguments.model, Path(), arguments.threads, arguments.streams, 0)
+    bare = Troupe(arguments.troupe, arguments.precision, plan)
+    task = Task("decode", arguments.streams, arguments.prompt, arguments.generate)
+    rounds = []
+    with tempfile.TemporaryDirectory(prefix="troupe-") as folder:
+        node = Node(arguments, Path(folder))
+        try:
+            node.wait_until_ready()
+            run_streams(node, arguments)  # threads awake, memory touched
+            for number in range(1, arguments.rounds + 1):
+                rounds.append((bare.run(task).tokens_per_s, run_streams(node, arguments)))
+                print(f"round {number}: {line(*rounds[-1])}", file=sys.stderr, flush=True)
+        finally:
+            node.stop()
+    engine = statistics.median(rate for rate, _ in rounds)
+    served = statistics.median(figures.tokens_per_s for _, figures in rounds)
+    ratio = served / engine
+    if arguments.json:
+        said = [{"engine": rate, **vars(figures)} for rate, figures in rounds]
+        print(json.dumps({"engine": engine, "http": served, "ratio": ratio, "rounds": said}))
+    else:
+        print(f"engine {engine:.1f}, HTTP {served:.1f} tokens/s: {100 * ratio:.1f} % remain")
+    return 0 if ratio >= arguments.least else 1
+
+
+def line(engine: float, http: Figures) -> str:
+    node = ", ".join(f"{name} {cores:.2f}" for name, cores in http.node_cpu.items())
+    return (
+        f"engine {engine:.1f}, HTTP {http.tokens_per_s:.1f} tokens/s; "
+        f"cores used: client {http.client_cpu:.2f}, {node}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
