@@ -12,6 +12,7 @@
 #include <string>
 
 #include "actors/observe/log_file.hpp"
+#include "actors/observe/performance_log.hpp"
 #include "apps/front_node.hpp"
 #include "apps/role.hpp"
 #include "config/user_error.hpp"
@@ -25,13 +26,18 @@ namespace supervision = actors::supervision;
 FrontNodeOptions node_options(const RoleFlags& flags) {
   const auto access = std::make_shared<observe::LogFile>(flags.config.node.logs / "access.log");
   const auto errors = std::make_shared<observe::LogFile>(flags.config.node.logs / "error.log");
+  const auto steps = std::make_shared<observe::LogFile>(flags.config.node.logs / "performance.log");
   return {.generation = flags.generation,
           .report = [control = flags.control](
                         const messages::FrontStatus& status) { control->send(status); },
           .on_access =
               [access](const observe::AccessRecord& record) { access->append(record.to_line()); },
           .on_error =
-              [errors](const observe::ErrorRecord& record) { errors->append(record.to_line()); }};
+              [errors](const observe::ErrorRecord& record) { errors->append(record.to_line()); },
+          .on_steps =
+              [steps](const std::string& worker, const std::vector<messages::StepRecord>& records) {
+                steps->append(observe::step_lines(worker, records));
+              }};
 }
 
 void arm(int timer_fd, std::uint32_t after_ms) {

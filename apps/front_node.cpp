@@ -189,7 +189,8 @@ FrontNode::FrontNode(caf::actor_system& system,
                        .to_aggregate = sender(kDispatchToAggregate),
                        .gateway = gateway.actor,
                        .report = with_addresses(
-                           std::move(options.report), model.alias, http_, config.gateway.zmq)},
+                           std::move(options.report), model.alias, http_, config.gateway.zmq),
+                       .on_steps = std::move(options.on_steps)},
                    metrics);
   const auto preprocessor = std::make_shared<const actors::preprocess::Preprocessor>(
       model.tokenizer, model.chat_template, model.context_max);

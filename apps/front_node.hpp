@@ -11,6 +11,7 @@
 #include "apps/loaded_model.hpp"
 #include "config/node_config.hpp"
 #include "messages/control.hpp"
+#include "messages/step_record.hpp"
 
 namespace troupe::apps {
 
@@ -19,6 +20,8 @@ struct FrontNodeOptions {
   std::function<void(const messages::FrontStatus&)> report;  // every beat, for root
   std::function<void(const actors::observe::AccessRecord&)> on_access;
   std::function<void(const actors::observe::ErrorRecord&)> on_error;
+  // With each beat of a worker that computed something, on the dispatch stage's thread.
+  std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
 };
 
 // Spawns the port and the four stages. Lives until destroyed, which ends them in reverse order.

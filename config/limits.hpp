@@ -48,6 +48,9 @@ inline constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
 inline constexpr int kLinkHighWaterMark = 8192;
 // A frame on an internal link: a body of kBodyBytesMax and its wrapping.
 inline constexpr std::size_t kFrameBytesMax = std::size_t{8} << 20;
+// Steps that a worker remembers between two beats: five in a millisecond for a whole beat, which no
+// model reaches. Beyond it performance.log and troupe_step_seconds lack steps.
+inline constexpr std::size_t kStepRecordsMax = 1024;
 
 // --- Time ---
 

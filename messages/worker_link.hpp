@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "messages/message.hpp"
+#include "messages/step_record.hpp"
 
 namespace troupe::messages {
 
@@ -34,10 +35,10 @@ struct WorkerWelcome {
 // Worker → dispatch, every beat: proof that the compute loop lives.
 struct WorkerBeat {
   std::uint64_t worker_generation = 0;
-  std::uint64_t step = 0;  // forward passes since start
-  std::uint64_t step_us_last = 0;
-  std::uint32_t running = 0;  // sequences that hold blocks
-  std::uint32_t waiting = 0;  // work items that do not
+  std::uint64_t step = 0;         // forward passes since start
+  std::vector<StepRecord> steps;  // those since the beat before; at most config::kStepRecordsMax
+  std::uint32_t running = 0;      // sequences that hold blocks
+  std::uint32_t waiting = 0;      // work items that do not
   std::uint32_t kv_blocks_used = 0;
   std::uint32_t kv_blocks_free = 0;
   std::uint64_t preemptions = 0;  // since start
@@ -46,7 +47,7 @@ struct WorkerBeat {
   TROUPE_MESSAGE(WorkerBeat,
                  worker_generation,
                  step,
-                 step_us_last,
+                 steps,
                  running,
                  waiting,
                  kv_blocks_used,

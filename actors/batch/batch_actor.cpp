@@ -1,13 +1,21 @@
 #include "actors/batch/batch_actor.hpp"
 
+#include <chrono>
 #include <memory>
 #include <utility>
 
+#include "actors/batch/step_journal.hpp"
 #include "actors/link/stage_actor.hpp"
 #include "config/limits.hpp"
 
 namespace troupe::actors::batch {
 namespace {
+
+std::uint64_t unix_us() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+}
 
 // The batcher, its links, and which front it works for.
 class Shell {
@@ -41,6 +49,7 @@ class Shell {
   void proceed() {
     if (auto batch = core_.next_batch()) {
       batch->front_epoch = front_epoch_;
+      journal_.begin(*batch);
       links_.to_infer.send(*batch);
     }
     std::vector<std::uint64_t> released = core_.take_released();
@@ -51,9 +60,14 @@ class Shell {
   }
 
   void finish(const messages::BatchResult& result) {
-    step_us_last_ = result.step_us;
     nonfinite_ += result.nonfinite;
     core_.finish(result);
+    journal_.finish(result,
+                    unix_us(),
+                    {.waiting = static_cast<std::uint32_t>(core_.waiting()),
+                     .kv_blocks_used = static_cast<std::uint32_t>(core_.blocks().used()),
+                     .kv_blocks_free = static_cast<std::uint32_t>(core_.blocks().free()),
+                     .preemptions = core_.preemptions()});
   }
 
   void beat() {
@@ -61,7 +75,7 @@ class Shell {
     links_.to_dispatch.send(
         messages::WorkerBeat{.worker_generation = hello_.generation,
                              .step = core_.steps(),
-                             .step_us_last = step_us_last_,
+                             .steps = journal_.take(),
                              .running = static_cast<std::uint32_t>(core_.running()),
                              .waiting = static_cast<std::uint32_t>(core_.waiting()),
                              .kv_blocks_used = static_cast<std::uint32_t>(core_.blocks().used()),
@@ -72,10 +86,10 @@ class Shell {
 
  private:
   Batcher core_;
+  StepJournal journal_;
   messages::WorkerHello hello_;
   BatchLinks links_;
   std::uint64_t front_epoch_ = 0;  // 0: no front has welcomed this worker yet
-  std::uint64_t step_us_last_ = 0;
   std::uint64_t nonfinite_ = 0;
 };
 

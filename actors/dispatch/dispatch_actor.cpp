@@ -1,6 +1,5 @@
 #include "actors/dispatch/dispatch_actor.hpp"
 
-#include <map>
 #include <string>
 #include <utility>
 
@@ -93,10 +92,10 @@ class Shell {
     metrics_->set_kv_blocks(name, beat.kv_blocks_used, beat.kv_blocks_free);
     metrics_->set_preemptions(name, beat.preemptions);
     metrics_->set_nonfinite(name, beat.nonfinite);
-    // One sample a beat at most: the last step of those since the previous beat.
-    if (std::exchange(steps_seen_[name], beat.step) != beat.step) {
-      metrics_->observe_step(static_cast<double>(beat.step_us_last) * 1e-6);
+    for (const messages::StepRecord& step : beat.steps) {
+      metrics_->observe_step(static_cast<double>(step.step_us) * 1e-6);
     }
+    if (!beat.steps.empty()) links_.on_steps(name, beat.steps);
   }
 
   void tick() {
@@ -139,7 +138,6 @@ class Shell {
   std::shared_ptr<observe::Metrics> metrics_;
   caf::actor_clock::time_point start_;
   messages::NodeReadiness told_;
-  std::map<std::string, std::uint64_t> steps_seen_;  // by worker: of its last beat
 };
 
 }  // namespace

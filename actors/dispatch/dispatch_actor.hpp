@@ -16,6 +16,8 @@ struct DispatchLinks {
   link::Sender to_aggregate;
   caf::actor gateway;                                        // told of readiness
   std::function<void(const messages::FrontStatus&)> report;  // called every beat, for root
+  // Called with each worker's beat that brings steps, for performance.log.
+  std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
 };
 
 caf::behavior dispatch_actor(caf::event_based_actor* self,

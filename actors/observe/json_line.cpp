@@ -96,10 +96,9 @@ JsonLine& JsonLine::null(std::string_view field) {
   return *this;
 }
 
-std::string wall_clock_text() {
+std::string wall_clock_text(std::chrono::system_clock::time_point moment) {
   using std::chrono::duration_cast;
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto ms = duration_cast<std::chrono::milliseconds>(now).count();
+  const auto ms = duration_cast<std::chrono::milliseconds>(moment.time_since_epoch()).count();
   const std::time_t seconds = ms / 1000;
   std::tm utc{};
   gmtime_r(&seconds, &utc);

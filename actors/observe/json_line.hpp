@@ -1,6 +1,7 @@
 // One JSON object on one line, built field by field: what every log of the node consists of.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ class JsonLine {
   std::string line_ = "{";
 };
 
-// Now as 2026-01-31T23:59:59.123Z, for ts_wall.
-std::string wall_clock_text();
+// A moment, by default now, as 2026-01-31T23:59:59.123Z, for ts_wall.
+std::string wall_clock_text(
+    std::chrono::system_clock::time_point moment = std::chrono::system_clock::now());
 
 }  // namespace troupe::actors::observe

@@ -26,7 +26,8 @@ class LogFile {
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
 
-  // Appends `line` and a line feed in one write, so that readers never see lines interleaved.
+  // Appends `line` and a line feed in one write, so that readers never see lines interleaved. It
+  // may be several lines already joined by line feeds.
   void append(std::string_view line);
 
   // Lines that could not be written whole.

@@ -10,6 +10,7 @@
 
 #include "actors/observe/json_line.hpp"
 #include "actors/observe/log_file.hpp"
+#include "actors/observe/performance_log.hpp"
 #include "actors/observe/request_log.hpp"
 #include "config/user_error.hpp"
 
@@ -193,5 +194,33 @@ BOOST_AUTO_TEST_CASE(a_client_cannot_make_a_line_long) {
   BOOST_TEST(error.to_line().size() < 1000U);
   BOOST_TEST(json::parse(error.to_line())["request_id"].is_null());
 }
+
+BOOST_AUTO_TEST_CASE(every_step_of_a_beat_is_a_line_of_the_performance_log) {
+  using troupe::messages::StepRecord;
+  const std::vector<StepRecord> records{{.step = 7,
+                                         .unix_us = 1'700'000'000'123'456,
+                                         .step_us = 950,
+                                         .sequences = 3,
+                                         .prefill_tokens = 42},
+                                        {.step = 8,
+                                         .unix_us = 1'700'000'001'000'000,
+                                         .step_us = 500,
+                                         .sequences = 1,
+                                         .decode_tokens = 1}};
+  const TemporaryFolder folder;
+  LogFile(folder.path / "performance.log").append(step_lines("worker-0", records));
+  const auto lines = folder.lines("performance.log");
+  BOOST_TEST_REQUIRE(lines.size() == 2U);
+  const json first = json::parse(lines[0]);
+  BOOST_TEST(first["ts_wall"] == "2023-11-14T22:13:20.123Z");
+  BOOST_TEST(first["worker"] == "worker-0");
+  BOOST_TEST(first["step"] == 7);
+  BOOST_TEST(first["step_us"] == 950);
+  BOOST_TEST(first["sequences"] == 3);
+  BOOST_TEST(first["prefill_tokens"] == 42);
+  BOOST_TEST(json::parse(lines[1])["decode_tokens"] == 1);
+}
+
+BOOST_AUTO_TEST_CASE(no_steps_are_no_lines) { BOOST_TEST(step_lines("worker-0", {}).empty()); }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,36 @@
+// Remembers every step between two beats. Pure: time comes in.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "messages/batch.hpp"
+#include "messages/batch_result.hpp"
+#include "messages/step_record.hpp"
+
+namespace troupe::actors::batch {
+
+// A step costs a few additions and a copy into memory that is there already; the front does the
+// rest with the next beat.
+class StepJournal {
+ public:
+  StepJournal();
+
+  // The step that infer gets now.
+  void begin(const messages::Batch& batch);
+
+  // Its outcome, and what the batcher holds after it (`waiting`, `kv_blocks_*`, `preemptions`).
+  void finish(const messages::BatchResult& result,
+              std::uint64_t unix_us,
+              const messages::StepRecord& after);
+
+  // The records since the last call, oldest first; at most config::kStepRecordsMax. Steps beyond
+  // are left out, which their missing numbers show.
+  std::vector<messages::StepRecord> take();
+
+ private:
+  messages::StepRecord current_;
+  std::vector<messages::StepRecord> records_;
+};
+
+}  // namespace troupe::actors::batch
