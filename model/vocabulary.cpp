@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include "config/user_error.hpp"
 #include "model/byte_level.hpp"
 #include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/text_index.hpp"
 
 namespace troupe::model {
 namespace {
@@ -39,8 +39,6 @@ constexpr std::string_view kEndNames[] = {"<|im_end|>",
 
 constexpr std::string_view kEndKeys[] = {
     "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
-
-using IdOfText = std::unordered_map<std::string_view, std::int32_t>;
 
 [[noreturn]] void fail(const GgufFile& file, const std::string& key, const std::string& problem) {
   throw config::UserError(file.name() + ": metadata '" + key + "' " + problem);
@@ -89,23 +87,9 @@ std::vector<std::int64_t> read_types(const GgufFile& file, std::size_t vocab) {
   return types;
 }
 
-IdOfText index_texts(const std::vector<std::string>& tokens) {
-  IdOfText ids;
-  ids.reserve(tokens.size());
-  for (std::size_t id = 0; id < tokens.size(); ++id) {
-    ids.try_emplace(tokens[id], static_cast<std::int32_t>(id));
-  }
-  return ids;
-}
-
-std::optional<std::int32_t> find_id(const IdOfText& ids, std::string_view text) {
-  const auto found = ids.find(text);
-  return found == ids.end() ? std::nullopt : std::optional(found->second);
-}
-
 // "left right", two tokens whose texts joined are a third.
 Merge read_merge(const GgufFile& file,
-                 const IdOfText& ids,
+                 const TextIndex& ids,
                  std::string_view line,
                  std::size_t index) {
   // Texts contain no spaces (a space is Ġ); a text that begins with one all the same keeps it.
@@ -113,9 +97,9 @@ Merge read_merge(const GgufFile& file,
   if (space != std::string_view::npos && space + 1 < line.size()) {
     const std::string_view left = line.substr(0, space);
     const std::string_view right = line.substr(space + 1);
-    const auto left_id = find_id(ids, left);
-    const auto right_id = find_id(ids, right);
-    const auto merged = find_id(ids, std::string(left).append(right));
+    const auto left_id = ids.find(left);
+    const auto right_id = ids.find(right);
+    const auto merged = ids.find(std::string(left).append(right));
     if (left_id && right_id && merged) return {*left_id, *right_id, *merged};
   }
   fail(file,
@@ -124,7 +108,7 @@ Merge read_merge(const GgufFile& file,
            ", which does not join two tokens to a third: convert the model again");
 }
 
-MergeTable read_merges(const GgufFile& file, const IdOfText& ids, std::size_t vocab) {
+MergeTable read_merges(const GgufFile& file, const TextIndex& ids, std::size_t vocab) {
   const std::vector<std::string>& lines = require_strings(file, "tokenizer.ggml.merges");
   std::vector<Merge> merges;
   merges.reserve(lines.size());
@@ -146,7 +130,7 @@ std::int32_t read_id(const GgufFile& file, std::string_view key, std::size_t voc
 }
 
 std::vector<std::int32_t> read_end_tokens(const GgufFile& file,
-                                          const IdOfText& ids,
+                                          const TextIndex& ids,
                                           const std::vector<std::int64_t>& types) {
   std::vector<std::int32_t> ends;
   for (const std::string_view key : kEndKeys) {
@@ -154,7 +138,7 @@ std::vector<std::int32_t> read_end_tokens(const GgufFile& file,
     if (id >= 0) ends.push_back(id);
   }
   for (const std::string_view name : kEndNames) {
-    const auto id = find_id(ids, name);
+    const auto id = ids.find(name);
     if (id && types[static_cast<std::size_t>(*id)] == kControl) ends.push_back(*id);
   }
   std::sort(ends.begin(), ends.end());
@@ -187,12 +171,12 @@ void read_pieces(const std::vector<std::string>& tokens,
 VocabularyTables read_vocabulary(const GgufFile& file) {
   const std::vector<std::string>& tokens = read_tokens(file);
   const std::vector<std::int64_t> types = read_types(file, tokens.size());
-  const IdOfText ids = index_texts(tokens);
+  const TextIndex ids(tokens);
   VocabularyTables tables;
   read_pieces(tokens, types, tables);
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const std::string name = byte_level::name_of(static_cast<std::uint8_t>(byte));
-    tables.byte_ids[byte] = find_id(ids, name).value_or(-1);
+    tables.byte_ids[byte] = ids.find(name).value_or(-1);
   }
   tables.merges = read_merges(file, ids, tokens.size());
   tables.end_of_generation = read_end_tokens(file, ids, types);

@@ -105,6 +105,12 @@ class Shell {
     metrics_->set_conservation_error(
         static_cast<std::int64_t>(totals.accepted) -
         static_cast<std::int64_t>(totals.finished + core_.queued() + core_.running()));
+    report();
+  }
+
+ private:
+  void report() {
+    const Totals& totals = core_.totals();
     links_.report({.accepted = totals.accepted,
                    .finished = totals.finished,
                    .refused = totals.refused,
@@ -115,7 +121,6 @@ class Shell {
                    .numerics_id = core_.numerics_id()});
   }
 
- private:
   void hand_out(const std::string& peer, const messages::WorkItem& item) {
     const LedgerEntry* entry = core_.ledger_entry(item.request_id);
     if (entry != nullptr) {
@@ -130,6 +135,7 @@ class Shell {
     if (current == told_) return;
     told_ = current;
     self_->send(links_.gateway, std::move(current));
+    report();  // root says when the node is ready
   }
 
   caf::event_based_actor* self_;
