@@ -46,7 +46,7 @@ std::int32_t in_range(const char* flag, std::int64_t value, std::int64_t max) {
                   std::to_string(value));
 }
 
-BenchPlan plan_of(const Flags& flags, const LoadedModel& model) {
+BenchPlan plan_of(const Flags& flags, const LoadedModel& model, kernels::KvType kv) {
   BenchPlan plan{.prompt = in_range("--prompt", flags.prompt, model.context_max),
                  .generate = in_range("--generate", flags.generate, model.context_max),
                  .repeat = in_range("--repeat", flags.repeat, kRepeatMax),
@@ -54,7 +54,7 @@ BenchPlan plan_of(const Flags& flags, const LoadedModel& model) {
   for (const std::int64_t batch : flags.batches) {
     plan.batches.push_back(in_range("--batch", batch, kBatchMax));
   }
-  check_plan(plan, model);
+  check_plan(plan, model, kv);
   return plan;
 }
 
@@ -124,7 +124,7 @@ int run_bench(const Flags& flags) {
   watch_interrupts();
   Progress progress("loading " + config.model.file.string());
   const LoadedModel model = load_model(config.model);
-  const BenchPlan plan = plan_of(flags, model);
+  const BenchPlan plan = plan_of(flags, model, kv_type(config));
   const int threads = make_device(config)->threads();
   BenchRunner runner(
       model, config, plan, [&](const std::string& text) { progress.update(text); }, interrupted);
@@ -149,7 +149,7 @@ int run_bench(const Flags& flags) {
             {"machine", to_json(machine_facts(), threads)},
             {"calibration", to_json(rows.front().calibration)},
             {"results", Json::array()}};
-  const std::string kv = kv_type_name(model.architecture);
+  const std::string kv(model::name_of(kv_type(config)));
   for (const Row& row : rows) json["results"].push_back(to_json(row, plan, kv));
   std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   finish_output();

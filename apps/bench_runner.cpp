@@ -37,14 +37,14 @@ double Rates::median() const {
   return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-void check_plan(const BenchPlan& plan, const LoadedModel& model) {
+void check_plan(const BenchPlan& plan, const LoadedModel& model, kernels::KvType kv) {
   const auto context = static_cast<std::uint32_t>(plan.context());
   if (context > model.context_max) {
     throw UserError("--prompt and --generate make a context of " + std::to_string(context) +
                     " tokens and the model holds " + std::to_string(model.context_max) +
                     ": lower them");
   }
-  const std::uint64_t bytes = model::KvCache::block_bytes(model.architecture) *
+  const std::uint64_t bytes = model::KvCache::block_bytes(model.architecture, kv) *
                               static_cast<std::uint64_t>(model::blocks_for(plan.context())) *
                               static_cast<std::uint64_t>(largest_batch(plan));
   const std::uint64_t budget = memory_limit_bytes() / kKvMemoryShare;

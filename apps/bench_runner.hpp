@@ -37,7 +37,7 @@ struct BenchResult {
 };
 
 // Throws config::UserError for a plan that the model's context or the machine's memory cannot hold.
-void check_plan(const BenchPlan& plan, const LoadedModel& model);
+void check_plan(const BenchPlan& plan, const LoadedModel& model, kernels::KvType kv);
 
 class BenchRunner {
  public:

@@ -63,10 +63,15 @@ std::unique_ptr<kernels::Device> make_device(const config::NodeConfig& config) {
                                   kernels::parse_cpu_backend(config.model.cpu_backend));
 }
 
+kernels::KvType kv_type(const config::NodeConfig& config) {
+  return model::parse_kv_type(config.model.kv, model::parse_precision(config.model.precision));
+}
+
 model::WeightsOptions weights_options(const config::NodeConfig& config,
                                       std::function<void(const std::string&)> progress) {
   const model::Precision precision = model::parse_precision(config.model.precision);
   return {.precision = precision,
+          .kv = kv_type(config),
           .packed_file = model::packed_file_of(config.model.file, precision),
           .progress = std::move(progress)};
 }
@@ -82,7 +87,8 @@ std::int32_t plan_kv_blocks(const LoadedModel& model,
                     std::to_string(model.context_max) + " tokens: set at least " +
                     std::to_string(per_context) + ", or lower --context");
   }
-  const std::uint64_t block_bytes = model::KvCache::block_bytes(model.architecture);
+  const std::uint64_t block_bytes =
+      model::KvCache::block_bytes(model.architecture, kv_type(config));
   const std::uint64_t budget = memory_limit_bytes() / kKvMemoryShare;
   const auto affordable = static_cast<std::int32_t>(budget / block_bytes);
   if (affordable < per_context) {

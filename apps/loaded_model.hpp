@@ -33,6 +33,9 @@ LoadedModel load_model(const config::ModelConfig& config);
 // The device that the configuration asks for. Throws config::UserError.
 std::unique_ptr<kernels::Device> make_device(const config::NodeConfig& config);
 
+// Of the cache that the configuration asks for.
+kernels::KvType kv_type(const config::NodeConfig& config);
+
 // The arithmetic that the configuration asks for, with packed weights beside the model file.
 model::WeightsOptions weights_options(const config::NodeConfig& config,
                                       std::function<void(const std::string&)> progress);

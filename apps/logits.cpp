@@ -99,7 +99,10 @@ class Evaluation {
             *device_,
             static_cast<std::int32_t>(kChunkTokens),
             weights_options(config, [&](const std::string& text) { progress.update(text); })),
-        cache_(*device_, model.architecture, model::blocks_for(static_cast<std::int32_t>(tokens))),
+        cache_(*device_,
+               model.architecture,
+               model::blocks_for(static_cast<std::int32_t>(tokens)),
+               kv_type(config)),
         blocks_(static_cast<std::size_t>(cache_.blocks())),
         vocab_(static_cast<std::size_t>(model.architecture.vocab)),
         logits_(std::min(kChunkTokens, tokens) * vocab_) {

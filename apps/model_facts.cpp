@@ -32,25 +32,13 @@ ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& a
     ++type.tensors;
     type.bytes += tensor.data.size();
   }
-  const std::uint64_t block_bytes = model::KvCache::block_bytes(architecture);
+  const std::uint64_t block_bytes =
+      model::KvCache::block_bytes(architecture, kernels::KvType::kBf16);
   facts.kv_bytes_per_token = block_bytes / unsigned_of(model::kBlockTokens);
   facts.kv_bytes_full_context =
       block_bytes * unsigned_of(model::blocks_for(architecture.context_max));
   facts.scratch_bytes = scratch_bytes(architecture);
   return facts;
-}
-
-std::string kv_type_name(const model::Architecture& a) {
-  const std::uint64_t values = 2 * unsigned_of(a.layers) * unsigned_of(a.kv_heads) *
-                               unsigned_of(a.head_dim) * unsigned_of(model::kBlockTokens);
-  switch (model::KvCache::block_bytes(a) / values) {
-    case 4:
-      return "fp32";
-    case 2:
-      return "bf16";
-    default:
-      return "int8";
-  }
 }
 
 }  // namespace troupe::apps

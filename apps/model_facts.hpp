@@ -27,7 +27,4 @@ struct ModelFacts {
 
 ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture);
 
-// How keys and values are stored, derived from the bytes that they take.
-std::string kv_type_name(const model::Architecture& architecture);
-
 }  // namespace troupe::apps

@@ -14,6 +14,7 @@
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
 #include "model/gguf.hpp"
+#include "model/precision.hpp"
 #include "model/tokenizer.hpp"
 
 namespace troupe::apps {
@@ -105,7 +106,7 @@ Json inspect(const model::GgufFile& file) {
           {"parameters", facts.parameters},
           {"tensor_types", std::move(types)},
           {"tokenizer", tokenizer_json(file)},
-          {"kv", kv_type_name(architecture)},
+          {"kv", model::name_of(kernels::KvType::kBf16)},
           {"memory", memory_json(facts)},
           {"metadata", highlights(file)}};
 }

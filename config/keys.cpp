@@ -18,8 +18,8 @@ using std::string_view;
 // precision: exact and fp32 are one arithmetic so far.
 constexpr std::array<string_view, 4> kPrecisions{"default", "q4", "exact", "fp32"};
 constexpr std::array<string_view, 0> kPrecisionsPlanned{};
-constexpr std::array<string_view, 1> kKvTypes{"bf16"};
-constexpr std::array<string_view, 1> kKvTypesPlanned{"int8"};
+constexpr std::array<string_view, 2> kKvTypes{"bf16", "int8"};
+constexpr std::array<string_view, 0> kKvTypesPlanned{};
 constexpr std::array<string_view, 2> kDevices{"auto", "cpu"};
 constexpr std::array<string_view, 1> kDevicesPlanned{"cuda"};
 constexpr std::array<string_view, 5> kCpuBackends{"auto", "amx", "avx512", "avx2", "scalar"};

@@ -5,27 +5,29 @@
 namespace troupe::kernels {
 namespace {
 
-std::int32_t query_tiles(const AttentionSequence& sequence) {
-  return (sequence.tokens + kQueryTileTokens - 1) / kQueryTileTokens;
+std::int32_t query_tiles(const AttentionSequence& sequence, std::int32_t tile_tokens) {
+  return (sequence.tokens + tile_tokens - 1) / tile_tokens;
 }
 
 }  // namespace
 
 std::int32_t attention_tile_count(const Attention& op) {
+  const std::int32_t tile_tokens = query_tile_tokens(op.heads / op.pool.kv_heads);
   std::int32_t count = 0;
-  for (std::int32_t i = 0; i < op.count; ++i) count += query_tiles(op.sequences[i]);
+  for (std::int32_t i = 0; i < op.count; ++i) count += query_tiles(op.sequences[i], tile_tokens);
   return count * op.pool.kv_heads;
 }
 
 // The last queries of a sequence come first: they see the most keys, and the longest tiles should
 // not be left for the end of the loop.
 AttentionTile attention_tile(const Attention& op, std::int32_t index) {
+  const std::int32_t tile_tokens = query_tile_tokens(op.heads / op.pool.kv_heads);
   for (std::int32_t i = 0; i < op.count; ++i) {
     const AttentionSequence& sequence = op.sequences[i];
-    const std::int32_t tiles = query_tiles(sequence);
+    const std::int32_t tiles = query_tiles(sequence, tile_tokens);
     if (index < tiles * op.pool.kv_heads) {
-      const std::int32_t begin = (tiles - 1 - index / op.pool.kv_heads) * kQueryTileTokens;
-      const std::int32_t end = begin + kQueryTileTokens;
+      const std::int32_t begin = (tiles - 1 - index / op.pool.kv_heads) * tile_tokens;
+      const std::int32_t end = begin + tile_tokens;
       return {&sequence,
               index % op.pool.kv_heads,
               begin,

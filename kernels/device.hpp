@@ -16,7 +16,7 @@
 #include "kernels/pack_bf16.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
-#include "kernels/rope.hpp"
+#include "kernels/rope_append.hpp"
 #include "kernels/silu_mul.hpp"
 
 namespace troupe::kernels {
@@ -62,6 +62,7 @@ class Device {
   virtual DeviceBuffer allocate(std::size_t bytes) = 0;
   virtual void copy_to_device(void* device, const void* host, std::size_t bytes) = 0;
   virtual void copy_to_host(void* host, const void* device, std::size_t bytes) = 0;
+  virtual void move(void* to, const void* from, std::size_t bytes) = 0;  // may overlap
   virtual void synchronize() = 0;
 
   // Independent of one another, so that they may share a launch (queries, keys and values, say).
@@ -73,8 +74,7 @@ class Device {
   virtual void run(const PackBf16& op) = 0;
   virtual void run(const Embedding& op) = 0;
   virtual void run(const RmsNorm& op) = 0;
-  virtual void run(const Rope& op) = 0;
-  virtual void run(const KvAppend& op) = 0;
+  virtual void run(const RopeAppend& op) = 0;
   virtual void run(const Attention& op) = 0;
   virtual void run(const SiluMul& op) = 0;
 

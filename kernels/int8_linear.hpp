@@ -16,10 +16,16 @@ struct Int8Weights {
   std::int32_t k = 0;
 };
 
-// y[r, j] = float(Σ_k x[r, k] · w[j, k]) · (x_scale[r] · scales[j]) (+ bias[j]) (+ y[r, j]).
+// What becomes of a column's value. kAdd: y += value, for the residual stream. kSiluMul: panels of
+// 32 columns hold 16 of a gate and the 16 of `up` that belong to them, and y = silu(gate) · up has
+// half as many columns: Shazeer, arxiv.org/abs/2002.05202
+enum class Int8Output : std::uint8_t { kStore, kAdd, kSiluMul };
+
+// value[r, j] = float(Σ_k x[r, k] · w[j, k]) · (x_scale[r] · scales[j]) (+ bias[j]).
 //
 // The sum is an exact int32 and each operation after it is rounded once, in the order written:
-// bits depend neither on `rows`, the tiling, the threads nor the instruction set.
+// bits depend neither on `rows`, the tiling, the threads nor (but for the exponential of kSiluMul)
+// the instruction set.
 //
 // Cost: n·k bytes of weights are read once for 2·rows·n·k operations. Up to some 50 rows it is
 // bound by memory, above that by the tile unit (or, without one, by vector dot products).
@@ -29,9 +35,10 @@ struct Int8Linear {
                                    // `rows` does not matter
   const float* x_scale = nullptr;  // [rows]
   const float* bias = nullptr;     // [n], or null
-  float* y = nullptr;              // [rows, n]
+  float* y = nullptr;              // [rows, y_stride]
   std::int32_t rows = 0;
-  bool accumulate = false;  // y += …, for the residual stream
+  std::int32_t y_stride = 0;  // floats from row to row, at least n (half of it for kSiluMul)
+  Int8Output output = Int8Output::kStore;
 };
 
 }  // namespace troupe::kernels

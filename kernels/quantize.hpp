@@ -1,4 +1,5 @@
-// Rotates the rows of an activation and rounds them to int8, the input of an int8 linear layer.
+// Rotates the rows of an activation and rounds them to int8, the input of an int8 linear layer;
+// before that, where asked for, normalises them.
 // Rotation spreads outliers over a block: Ashkboos et al., "QuaRot", arxiv.org/abs/2404.00456
 #pragma once
 
@@ -8,6 +9,9 @@
 
 namespace troupe::kernels {
 
+// With `norm` a row is x / sqrt(mean(x²) + epsilon) · norm first, in the operations of
+// rms_norm.hpp.
+//
 // Each block of 64 values becomes block · H / 8, H being the Hadamard matrix of order 64 in
 // Sylvester's form, by butterflies of stride 1, 2, 4 … 32; values beyond k count as zeros. Then
 // whole blocks are mixed: while a factor 2 of their number is left, pairs (a, b) at that stride
@@ -21,11 +25,14 @@ namespace troupe::kernels {
 //
 // Cost: 5 bytes and 8 operations a value; bound by cache bandwidth.
 struct Quantize {
-  const float* x = nullptr;  // [rows, k]
-  std::int8_t* q = nullptr;  // [rows, int8_padded_k(k)]
-  float* scale = nullptr;    // [rows]
+  const float* x = nullptr;     // [rows, x_stride], the first k of each row
+  const float* norm = nullptr;  // [k], or null
+  std::int8_t* q = nullptr;     // [rows, int8_padded_k(k)]
+  float* scale = nullptr;       // [rows]
   std::int32_t rows = 0;
   std::int32_t k = 0;
+  std::int32_t x_stride = 0;  // floats from row to row, at least k
+  float epsilon = 1e-5F;
 };
 
 inline constexpr float kMixPair = 0.70710678F;    // 1 / √2

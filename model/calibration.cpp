@@ -60,10 +60,13 @@ class PeakMeter {
 Peaks measure_peaks(const GgufFile& file,
                     kernels::Device& device,
                     const std::function<void(const std::string&)>& progress) {
-  Transformer transformer(file, device, kStepTokens);
-  const Architecture& a = transformer.architecture();
+  const Architecture a = read_architecture(file);
   PeakMeter meter(device, a.layers);
-  transformer.observe_inputs(
+  Transformer transformer(
+      file,
+      device,
+      kStepTokens,
+      {.precision = Precision::kFp32},
       [&](std::int32_t site, const float* x, std::int32_t rows, std::int32_t k) {
         meter.add(site, x, rows, k);
       });
@@ -71,7 +74,7 @@ Peaks measure_peaks(const GgufFile& file,
   const std::int32_t length = std::min(kSequenceTokens, a.context_max);
   std::vector<std::int32_t> blocks(static_cast<std::size_t>(blocks_for(length)));
   std::iota(blocks.begin(), blocks.end(), 0);
-  KvCache cache(device, a, blocks_for(length));
+  KvCache cache(device, a, blocks_for(length), kernels::KvType::kF32);
   const auto total = static_cast<std::int32_t>(tokens.size());
   for (std::int32_t begin = 0; begin < total;) {
     if (progress && begin % kSequenceTokens == 0)

@@ -6,23 +6,28 @@ namespace troupe::model {
 
 static_assert(kBlockTokens == kernels::kKvBlockTokens, "the cache and the kernels page alike");
 
-KvCache::KvCache(kernels::Device& device, const Architecture& architecture, std::int32_t blocks)
+KvCache::KvCache(kernels::Device& device,
+                 const Architecture& architecture,
+                 std::int32_t blocks,
+                 kernels::KvType type)
     : blocks_(blocks),
-      storage_(device.allocate(block_bytes(architecture) * static_cast<std::uint64_t>(blocks))),
-      layer_bytes_(kernels::kv_block_bytes(architecture.kv_heads, architecture.head_dim) *
+      storage_(
+          device.allocate(block_bytes(architecture, type) * static_cast<std::uint64_t>(blocks))),
+      layer_bytes_(kernels::kv_block_bytes(type, architecture.kv_heads, architecture.head_dim) *
                    static_cast<std::uint64_t>(blocks)),
       kv_heads_(architecture.kv_heads),
-      head_dim_(architecture.head_dim) {}
+      head_dim_(architecture.head_dim),
+      type_(type) {}
 
-std::uint64_t KvCache::block_bytes(const Architecture& architecture) {
-  return kernels::kv_block_bytes(architecture.kv_heads, architecture.head_dim) *
+std::uint64_t KvCache::block_bytes(const Architecture& architecture, kernels::KvType type) {
+  return kernels::kv_block_bytes(type, architecture.kv_heads, architecture.head_dim) *
          static_cast<std::uint64_t>(architecture.layers);
 }
 
 kernels::KvPool KvCache::layer(std::int32_t index) {
   const std::uint64_t offset = static_cast<std::uint64_t>(index) * layer_bytes_;
   CHECK(offset + layer_bytes_ <= storage_.bytes(), "the cache was made for this model");
-  return {reinterpret_cast<float*>(storage_.data() + offset), blocks_, kv_heads_, head_dim_};
+  return {storage_.data() + offset, blocks_, kv_heads_, head_dim_, type_};
 }
 
 }  // namespace troupe::model

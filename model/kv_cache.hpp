@@ -10,8 +10,8 @@
 
 namespace troupe::model {
 
-// Tokens in one block: two per 64-byte line would waste a tail per sequence of half a block; 32
-// keys are also one page of the tile-order layout that an accelerated backend wants.
+// Tokens in one block: what one tile of values takes (kernels/kv_pool.hpp); a sequence wastes half
+// a block on average.
 inline constexpr std::int32_t kBlockTokens = 32;
 
 // Blocks that `tokens` take.
@@ -21,12 +21,17 @@ constexpr std::int32_t blocks_for(std::int32_t tokens) {
 
 class KvCache {
  public:
-  KvCache(kernels::Device& device, const Architecture& architecture, std::int32_t blocks);
+  KvCache(kernels::Device& device,
+          const Architecture& architecture,
+          std::int32_t blocks,
+          kernels::KvType type);
 
   std::int32_t blocks() const { return blocks_; }
 
+  kernels::KvType type() const { return type_; }
+
   // Bytes that one block takes over all layers.
-  static std::uint64_t block_bytes(const Architecture& architecture);
+  static std::uint64_t block_bytes(const Architecture& architecture, kernels::KvType type);
 
   // What the attention kernel reads and writes for one layer.
   kernels::KvPool layer(std::int32_t index);
@@ -37,6 +42,7 @@ class KvCache {
   std::uint64_t layer_bytes_ = 0;
   std::int32_t kv_heads_ = 0;
   std::int32_t head_dim_ = 0;
+  kernels::KvType type_;
 };
 
 }  // namespace troupe::model

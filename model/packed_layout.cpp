@@ -57,8 +57,7 @@ PackedLayout packed_layout(const Architecture& a) {
     layer.key = carver.matrix(keys, a.hidden);
     layer.value = carver.matrix(keys, a.hidden);
     layer.attention_output = carver.matrix(a.hidden, queries);
-    layer.gate = carver.matrix(a.feed_forward, a.hidden);
-    layer.up = carver.matrix(a.feed_forward, a.hidden);
+    layer.gate_up = carver.matrix(gate_up_columns(a.feed_forward), a.hidden);
     layer.down = carver.matrix(a.hidden, a.feed_forward);
     layer.attention_norm = carver.floats(a.hidden);
     layer.value_bias = carver.floats(keys);

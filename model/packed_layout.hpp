@@ -21,11 +21,17 @@ struct PackedMatrix {
 
 // Vectors are those that smoothing changes.
 struct PackedLayer {
-  PackedMatrix query, key, value, attention_output, gate, up, down;
+  PackedMatrix query, key, value, attention_output, down;
+  PackedMatrix gate_up;               // panels of 16 columns of gate, then the same 16 of up
   std::size_t attention_norm = 0;     // float [hidden]
   std::size_t value_bias = 0;         // float [kv_heads · head_dim]; zeros where there is none
   std::size_t feed_forward_norm = 0;  // float [hidden]
 };
+
+// Columns of gate and up in one matrix, each padded to whole halves of a panel.
+constexpr std::int32_t gate_up_columns(std::int32_t feed_forward) {
+  return 2 * ((feed_forward + 15) / 16 * 16);
+}
 
 struct PackedLayout {
   std::vector<PackedLayer> layers;

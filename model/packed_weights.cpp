@@ -11,7 +11,7 @@ namespace troupe::model {
 namespace {
 
 // Goes up with any change of the layout or of the packer.
-constexpr int kPackedVersion = 1;
+constexpr int kPackedVersion = 2;
 
 // What the packed weights were made of.
 std::string packed_key(const GgufFile& file) {

@@ -19,6 +19,14 @@ void raise(Factors& peaks, std::size_t at, float value) {
   peaks[at] = std::max(peaks[at], std::abs(value));
 }
 
+// Which columns of a packed matrix the rows of one of the file become.
+enum class Place { kAll, kGate, kUp };
+
+std::int32_t column_of(Place place, std::int32_t row) {
+  if (place == Place::kAll) return row;
+  return row / 16 * kernels::kInt8Columns + row % 16 + (place == Place::kUp ? 16 : 0);
+}
+
 class Packer {
  public:
   Packer(const Architecture& architecture, kernels::Device& device, std::span<std::byte> payload)
@@ -33,12 +41,14 @@ class Packer {
   void pack(const Matrix& from,
             const Factors& columns,
             const Factors* rows,
-            const PackedMatrix& to);
-  void pack_panel(const Matrix& from,
-                  const Factors& columns,
-                  const Factors* rows,
-                  const PackedMatrix& to,
-                  std::int32_t panel);
+            const PackedMatrix& to,
+            Place place = Place::kAll);
+  void pack_row(const Matrix& from,
+                std::int32_t number,
+                const Factors& columns,
+                float divisor,
+                const PackedMatrix& to,
+                std::int32_t column);
   void divide(const float* from, const Factors& factors, std::size_t to);
 
   template <typename T>
@@ -118,40 +128,41 @@ Factors Packer::column_peaks(std::initializer_list<const Matrix*> matrices) {
 void Packer::pack(const Matrix& from,
                   const Factors& columns,
                   const Factors* rows,
-                  const PackedMatrix& to) {
-  const std::int32_t panels = kernels::int8_padded_n(to.n) / kernels::kInt8Columns;
-  pool_.parallel_for(static_cast<std::uint32_t>(panels), [&](std::uint32_t panel, int) {
-    pack_panel(from, columns, rows, to, static_cast<std::int32_t>(panel));
+                  const PackedMatrix& to,
+                  Place place) {
+  constexpr std::int32_t kRows = 32;
+  const std::int32_t tiles = (from.rows + kRows - 1) / kRows;
+  pool_.parallel_for(static_cast<std::uint32_t>(tiles), [&](std::uint32_t tile, int) {
+    const std::int32_t begin = static_cast<std::int32_t>(tile) * kRows;
+    for (std::int32_t j = begin; j < std::min(from.rows, begin + kRows); ++j) {
+      const float divisor = rows != nullptr ? (*rows)[index(j)] : 1.0F;
+      pack_row(from, j, columns, divisor, to, column_of(place, j));
+    }
   });
 }
 
-void Packer::pack_panel(const Matrix& from,
-                        const Factors& columns,
-                        const Factors* rows,
-                        const PackedMatrix& to,
-                        std::int32_t panel) {
+void Packer::pack_row(const Matrix& from,
+                      std::int32_t number,
+                      const Factors& columns,
+                      float divisor,
+                      const PackedMatrix& to,
+                      std::int32_t column) {
   const std::int32_t padded = kernels::int8_padded_k(to.k);
   const std::size_t bytes = kernels::row_bytes(from.type, to.k);
   Factors row(index(padded));
   std::vector<std::int8_t> rounded(index(padded));
-  const std::int32_t begin = panel * kernels::kInt8Columns;
-  for (std::int32_t j = begin; j < std::min(to.n, begin + kernels::kInt8Columns); ++j) {
-    std::fill(row.begin() + to.k, row.end(), 0.0F);
-    kernels::reference::expand_row(from.type, from.data + index(j) * bytes, to.k, row.data());
-    for (std::int32_t i = 0; i < to.k; ++i) {
-      row[index(i)] *= columns[index(i)];
-      if (rows != nullptr) row[index(i)] /= (*rows)[index(j)];
-    }
-    kernels::reference::rotate(row.data(), padded);
-    at<float>(to.scales)[j] = kernels::reference::quantize_row(row.data(), padded, rounded.data());
-    std::int32_t sum = 0;
-    auto* tiles = at<std::int8_t>(to.tiles);
-    for (std::int32_t i = 0; i < padded; i += 4) {
-      std::memcpy(tiles + kernels::int8_index(padded, j, i), &rounded[index(i)], 4);
-      for (std::int32_t b = 0; b < 4; ++b) sum += rounded[index(i + b)];
-    }
-    at<std::int32_t>(to.sums)[j] = 128 * sum;
+  kernels::reference::expand_row(from.type, from.data + index(number) * bytes, to.k, row.data());
+  for (std::size_t i = 0; i < columns.size(); ++i) row[i] = row[i] * columns[i] / divisor;
+  kernels::reference::rotate(row.data(), padded);
+  at<float>(to.scales)[column] =
+      kernels::reference::quantize_row(row.data(), padded, rounded.data());
+  std::int32_t sum = 0;
+  auto* tiles = at<std::int8_t>(to.tiles);
+  for (std::int32_t i = 0; i < padded; i += 4) {
+    std::memcpy(tiles + kernels::int8_index(padded, column, i), &rounded[index(i)], 4);
+    for (std::int32_t b = 0; b < 4; ++b) sum += rounded[index(i + b)];
   }
+  at<std::int32_t>(to.sums)[column] = 128 * sum;
 }
 
 void Packer::divide(const float* from, const Factors& factors, std::size_t to) {
@@ -180,8 +191,8 @@ void Packer::layer(const LayerWeights& w,
   if (w.value_bias != nullptr) divide(w.value_bias, values, to.value_bias);
   pack(w.attention_output, across_heads(values), nullptr, to.attention_output);
   divide(w.feed_forward_norm, feed_forward, to.feed_forward_norm);
-  pack(w.gate, feed_forward, nullptr, to.gate);
-  pack(w.up, feed_forward, &down, to.up);
+  pack(w.gate, feed_forward, nullptr, to.gate_up, Place::kGate);
+  pack(w.up, feed_forward, &down, to.gate_up, Place::kUp);
   pack(w.down, down, nullptr, to.down);
 }
 

@@ -27,6 +27,25 @@ std::string_view name_of(Precision precision) {
   return "fp32";
 }
 
+kernels::KvType parse_kv_type(std::string_view text, Precision precision) {
+  if (text != "bf16" && text != "int8")
+    throw config::UserError("--kv " + std::string(text) + ": unknown; use bf16 or int8");
+  if (precision == Precision::kFp32) return kernels::KvType::kF32;
+  return text == "bf16" ? kernels::KvType::kBf16 : kernels::KvType::kInt8;
+}
+
+std::string_view name_of(kernels::KvType type) {
+  switch (type) {
+    case kernels::KvType::kF32:
+      return "f32";
+    case kernels::KvType::kBf16:
+      return "bf16";
+    case kernels::KvType::kInt8:
+      break;
+  }
+  return "int8";
+}
+
 std::filesystem::path packed_file_of(const std::filesystem::path& model_file, Precision precision) {
   const bool is_packed = precision == Precision::kDefault || precision == Precision::kQ4;
   if (model_file.empty() || !is_packed) return {};

@@ -1,4 +1,4 @@
-// The arithmetic of a model's linear layers, and where its packed weights are kept.
+// The arithmetic of a model: linear layers, keys and values; and where packed weights are kept.
 #pragma once
 
 #include <filesystem>
@@ -6,18 +6,29 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/kv_pool.hpp"
+
 namespace troupe::model {
 
 // kDefault: int8 weights a column and int8 activations a token, rotated and smoothed.
-// kExact, kFp32: weights as the file states them, FP32 activations; one arithmetic for both so far.
 // kQ4: weights of 4 (or 5, or 8) bits on the file's own grid, int8 activations in groups of 32.
+// kExact, kFp32: weights as the file states them, FP32 activations; kFp32 keeps keys and values in
+// FP32 too.
 enum class Precision { kDefault, kQ4, kExact, kFp32 };
 
 // Throws config::UserError naming the choices.
 Precision parse_precision(std::string_view text);
 
+// How keys and values are kept: `bf16` or `int8`; FP32 with Precision::kFp32, the mode that others
+// are compared with, whatever the text says. Throws config::UserError naming the choices.
+kernels::KvType parse_kv_type(std::string_view text, Precision precision);
+
+// "f32", "bf16", "int8".
+std::string_view name_of(kernels::KvType type);
+
 struct WeightsOptions {
   Precision precision = Precision::kFp32;
+  kernels::KvType kv = kernels::KvType::kF32;        // of the caches that the model will use
   std::filesystem::path packed_file;                 // empty: packed weights stay in memory
   std::function<void(const std::string&)> progress;  // what a person waits for; may be empty
 };

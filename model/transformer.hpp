@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "kernels/device.hpp"
 #include "model/architecture.hpp"
+#include "model/linear_layers.hpp"
 #include "model/precision.hpp"
 
 namespace troupe::model {
@@ -29,11 +29,13 @@ class Transformer {
  public:
   // Reads shapes and maps weights; keeps views into `file`, which must outlive it. With
   // Precision::kDefault it maps packed weights too, or makes them, which takes seconds to minutes.
-  // Throws config::UserError for an architecture or tensor it cannot use.
+  // The observer sees the inputs of linear layers in FP32, for calibration; other precisions have
+  // none. Throws config::UserError for an architecture or tensor it cannot use.
   Transformer(const GgufFile& file,
               kernels::Device& device,
               std::int32_t tokens_per_step_max,
-              const WeightsOptions& options = {});
+              const WeightsOptions& options = {},
+              InputObserver observer = {});
   ~Transformer();
 
   const Architecture& architecture() const;
@@ -47,12 +49,6 @@ class Transformer {
   // Names what decides the bits of an answer: hash of the weights, backend, kernel revision,
   // precision.
   const std::string& numerics_id() const;
-
-  // Called with the input of every group of linear layers: its site (calibration.hpp), and x, on
-  // the device: [rows, k]. With an observer `logits` may be empty: the head's input is all it gets.
-  using InputObserver =
-      std::function<void(std::int32_t site, const float* x, std::int32_t rows, std::int32_t k)>;
-  void observe_inputs(InputObserver observer);
 
  private:
   struct State;

@@ -37,7 +37,7 @@ Engine::Engine(const model::GgufFile& file,
       device_(std::move(device)),
       transformer_(
           file, *device_, static_cast<std::int32_t>(options_.step_tokens_max), options_.weights),
-      cache_(*device_, transformer_.architecture(), options_.kv_blocks),
+      cache_(*device_, transformer_.architecture(), options_.kv_blocks, options_.weights.kv),
       logits_(at(transformer_.architecture().vocab) * options_.sequences_max) {
   slices_.reserve(options_.sequences_max);
 }

@@ -3,52 +3,22 @@
 // manual, volume 1, chapter 18.
 #include <immintrin.h>
 
+#include "kernels/cpu/avx512_vector.hpp"
 #include "kernels/cpu/isa_kernels.hpp"
 
 namespace troupe::kernels::amx {
 
-#include "kernels/cpu/body/int8_avx512.hpp"
+#include "kernels/cpu/body/int8_finish.hpp"
+#include "kernels/cpu/body/tile_unit.hpp"
 
 namespace {
-
-constexpr std::int32_t kTileRows = 16;
-
-// The memory that LDTILECFG reads.
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t bytes_per_row[16] = {};
-  std::uint8_t rows[16] = {};
-};
-
-// The unit is configured for the length of one call and released after it: a thread that sleeps or
-// is descheduled then carries no tile state.
-class TileUnit {
- public:
-  TileUnit() {
-    TileConfig config;
-    for (int tile = 0; tile < 8; ++tile) {
-      config.bytes_per_row[tile] = 64;
-      config.rows[tile] = kTileRows;
-    }
-    // Without this the compiler takes the configuration for a dead store.
-    asm volatile("" ::"r"(&config) : "memory");
-    _tile_loadconfig(&config);
-  }
-
-  ~TileUnit() { _tile_release(); }
-};
 
 inline void finish_rows(const Int8Linear& op,
                         std::int32_t row,
                         std::int32_t rows,
                         std::int32_t column,
                         const std::int32_t* sums) {  // [rows, 32]
-  for (std::int32_t r = 0; r < rows; ++r) {
-    finish16(op, row + r, column, _mm512_load_si512(sums + r * 32));
-    finish16(op, row + r, column + 16, _mm512_load_si512(sums + r * 32 + 16));
-  }
+  for (std::int32_t r = 0; r < rows; ++r) finish_panel(op, row + r, column, sums + r * 32);
 }
 
 // Asks for the 2 kB of weights that come some steps later: the hardware's prefetcher stops at

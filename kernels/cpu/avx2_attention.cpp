@@ -5,8 +5,4 @@ namespace troupe::kernels::avx2 {
 
 #include "kernels/cpu/body/attention.hpp"
 
-void attention(const Attention& op, const AttentionTile& tile, float* scratch) {
-  attend(op, tile, scratch);
-}
-
 }  // namespace troupe::kernels::avx2

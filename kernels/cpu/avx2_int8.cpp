@@ -2,15 +2,15 @@
 // bits. (VPMADDUBSW would be twice as fast and saturates.)
 #include <immintrin.h>
 
+#include "kernels/cpu/avx2_vector.hpp"
 #include "kernels/cpu/isa_kernels.hpp"
 
 namespace troupe::kernels::avx2 {
 
+#include "kernels/cpu/body/int8_finish.hpp"
 #include "kernels/cpu/body/mix_blocks.hpp"
 
 namespace {
-
-inline std::int32_t padded_k(std::int32_t k) { return (k + 63) / 64 * 64; }
 
 constexpr std::int32_t kRows = 2;  // rows of x in one block of sums: 2 × 4 of 16 registers
 
@@ -32,11 +32,25 @@ inline void across(__m256& a, __m256& b) {
   a = sum;
 }
 
-inline __m256 load_at(const float* x, std::int32_t at, std::int32_t k) {
-  if (at + 8 <= k) return _mm256_loadu_ps(x + at);
-  alignas(32) float lanes[8] = {};
-  for (std::int32_t i = at; i < k; ++i) lanes[i - at] = x[i];
-  return _mm256_load_ps(lanes);
+// A row of the input: normalised where the operation says so.
+struct Input {
+  const float* x;
+  const float* norm;  // or null
+  std::int32_t k;
+  __m256 factor;
+
+  __m256 load8(std::int32_t at) const {
+    const std::int32_t left = k - at;
+    if (left <= 0) return _mm256_setzero_ps();
+    const __m256 v = left >= 8 ? load(x + at) : load_first(x + at, left);
+    if (norm == nullptr) return v;
+    return mul(mul(v, factor), left >= 8 ? load(norm + at) : load_first(norm + at, left));
+  }
+};
+
+inline Input input_row(const Quantize& op, std::int32_t row) {
+  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.x_stride;
+  return {x, op.norm, op.k, op.norm == nullptr ? zero() : norm_factor(x, op.k, op.epsilon)};
 }
 
 inline std::int32_t largest_lane(__m256i v) {
@@ -48,14 +62,11 @@ inline std::int32_t largest_lane(__m256i v) {
 }
 
 // One row into `rotated` ([padded]); returns the largest magnitude as an integer of the same order.
-inline std::int32_t rotate_row(const float* x,
-                               std::int32_t k,
-                               std::int32_t padded,
-                               float* rotated) {
+inline std::int32_t rotate_row(const Input& x, std::int32_t padded, float* rotated) {
   for (std::int32_t i = 0; i < padded; i += 64) {
     __m256 v[8];
 #pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) v[j] = rotate_lanes(load_at(x, i + 8 * j, k));
+    for (int j = 0; j < 8; ++j) v[j] = rotate_lanes(x.load8(i + 8 * j));
 #pragma GCC unroll 4
     for (int j = 0; j < 8; j += 2) across(v[j], v[j + 1]);
 #pragma GCC unroll 8
@@ -83,9 +94,8 @@ inline std::int32_t rotate_row(const float* x,
 inline void quantize_one_row(const Quantize& op, std::int32_t row, float* scratch) {
   constexpr std::int32_t kInfinity = 0x7F800000;
   const std::int32_t padded = padded_k(op.k);
-  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.k;
   std::int8_t* q = op.q + static_cast<std::ptrdiff_t>(row) * padded;
-  const std::int32_t bits = rotate_row(x, op.k, padded, scratch);
+  const std::int32_t bits = rotate_row(input_row(op, row), padded, scratch);
   float largest;
   __builtin_memcpy(&largest, &bits, sizeof largest);
   if (bits >= kInfinity || largest < kQuantizeLeast) {
@@ -112,19 +122,13 @@ inline __m256i four_of_row(const std::int8_t* x) {
   return _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(four)));
 }
 
-inline void finish(const Int8Linear& op, std::int32_t row, std::int32_t column, std::int32_t sum) {
-  float value = static_cast<float>(sum) * (op.x_scale[row] * op.weights.scales[column]);
-  if (op.bias != nullptr) value += op.bias[column];
-  float& y = op.y[static_cast<std::ptrdiff_t>(row) * op.weights.n + column];
-  y = op.accumulate ? y + value : value;
-}
-
-// Rows ≤ kRows of x against one tile of 16 columns. A lane pair holds the two halves of a column.
+// Rows ≤ kRows of x against one tile of 16 columns of a panel: [Rows, 32] of sums. A lane pair
+// holds the two halves of a column.
 template <int Rows>
-inline void dot_tile(const Int8Linear& op, std::int32_t row, std::int32_t column) {
+inline void dot_tile(
+    const Int8Linear& op, std::int32_t row, std::int32_t panel, int tile, std::int32_t* sums) {
   const std::ptrdiff_t padded = padded_k(op.weights.k);
-  const std::int32_t panel = column / kInt8Columns * kInt8Columns;
-  const std::int8_t* w = op.weights.tiles + panel * padded + (column - panel) * 64;
+  const std::int8_t* w = op.weights.tiles + panel * padded + tile * 1024;
   const std::int8_t* x = op.x + row * padded;
   __m256i sum[Rows][4];
 #pragma GCC unroll 2
@@ -151,9 +155,17 @@ inline void dot_tile(const Int8Linear& op, std::int32_t row, std::int32_t column
     alignas(32) std::int32_t halves[32];
     for (int v = 0; v < 4; ++v)
       _mm256_store_si256(reinterpret_cast<__m256i*>(halves + 8 * v), sum[r][v]);
-    for (std::int32_t j = 0; j < 16 && column + j < op.weights.n; ++j)
-      finish(op, row + r, column + j, halves[2 * j] + halves[2 * j + 1]);
+    for (std::int32_t j = 0; j < 16; ++j)
+      sums[r * kInt8Columns + tile * 16 + j] = halves[2 * j] + halves[2 * j + 1];
   }
+}
+
+template <int Rows>
+inline void dot_panel(const Int8Linear& op, std::int32_t row, std::int32_t column) {
+  std::int32_t sums[Rows * kInt8Columns];
+  dot_tile<Rows>(op, row, column, 0, sums);
+  dot_tile<Rows>(op, row, column, 1, sums);
+  for (int r = 0; r < Rows; ++r) finish_panel(op, row + r, column, sums + r * kInt8Columns);
 }
 
 }  // namespace
@@ -163,10 +175,10 @@ void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* s
 }
 
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
-  for (std::int32_t column = begin; column < end; column += 16) {
+  for (std::int32_t column = begin; column < end; column += kInt8Columns) {
     std::int32_t row = 0;
-    for (; row + kRows <= op.rows; row += kRows) dot_tile<kRows>(op, row, column);
-    if (row < op.rows) dot_tile<1>(op, row, column);
+    for (; row + kRows <= op.rows; row += kRows) dot_panel<kRows>(op, row, column);
+    if (row < op.rows) dot_panel<1>(op, row, column);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace {
@@ -62,6 +63,60 @@ inline Vec round_to_int(Vec v) {
 inline Vec power_of_two(Vec n) {
   const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
   return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+
+// (0, 1), (2, 3), … change places.
+inline Vec swap_pairs(Vec v) { return _mm256_permute_ps(v, 0xB1); }
+
+inline Vec absolute(Vec v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), v); }
+
+inline Vec from_int32(const std::int32_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
+// The first (low) and the second of each of kLanes pairs of BF16, or of int8.
+inline Vec bf16_low(const std::byte* pairs) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
+}
+
+inline Vec bf16_high(const std::byte* pairs) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xFFFF0000U));
+  return _mm256_castsi256_ps(_mm256_and_si256(bits, mask));
+}
+
+inline __m256i int8_pairs(const std::byte* pairs) {
+  return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pairs)));
+}
+
+inline Vec int8_low(const std::byte* pairs) {
+  const __m256i up = _mm256_slli_epi32(int8_pairs(pairs), 24);
+  return _mm256_cvtepi32_ps(_mm256_srai_epi32(up, 24));
+}
+
+inline Vec int8_high(const std::byte* pairs) {
+  return _mm256_cvtepi32_ps(_mm256_srai_epi32(int8_pairs(pairs), 8));
+}
+
+// Rounded to BF16: nearest, ties to even; what is not a number stays so.
+inline void store_bf16(std::uint16_t* p, Vec v) {
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7FFF));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+  const __m256i halves = _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, nan), 16);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(halves, halves), 0xD8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+}
+
+// Rounded to nearest, ties to even; |v| ≤ 127.
+inline void store_int8(std::int8_t* p, Vec v) {
+  const __m256i words = _mm256_cvtps_epi32(v);
+  const __m128i halves =
+      _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(halves, halves));
 }
 
 // The sums of the lanes of four vectors, each by halves: lane i with i + 4, then + 2, + 1.

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace {
@@ -60,6 +61,52 @@ inline Vec round_to_int(Vec v) {
 inline Vec power_of_two(Vec n) {
   const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
   return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+}
+
+// (0, 1), (2, 3), … change places.
+inline Vec swap_pairs(Vec v) { return _mm512_permute_ps(v, 0xB1); }
+
+inline Vec absolute(Vec v) { return _mm512_abs_ps(v); }
+
+inline Vec from_int32(const std::int32_t* p) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(p)); }
+
+// The first (low) and the second of each of kLanes pairs of BF16, or of int8.
+inline Vec bf16_low(const std::byte* pairs) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(pairs), 16));
+}
+
+inline Vec bf16_high(const std::byte* pairs) {
+  const __m512i mask = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
+  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(pairs), mask));
+}
+
+inline __m512i int8_pairs(const std::byte* pairs) {
+  return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs)));
+}
+
+inline Vec int8_low(const std::byte* pairs) {
+  const __m512i up = _mm512_slli_epi32(int8_pairs(pairs), 24);
+  return _mm512_cvtepi32_ps(_mm512_srai_epi32(up, 24));
+}
+
+inline Vec int8_high(const std::byte* pairs) {
+  return _mm512_cvtepi32_ps(_mm512_srai_epi32(int8_pairs(pairs), 8));
+}
+
+// Rounded to BF16: nearest, ties to even; what is not a number stays so.
+inline void store_bf16(std::uint16_t* p, Vec v) {
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7FFF));
+  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+  up = _mm512_mask_or_epi32(up, nan, bits, _mm512_set1_epi32(0x400000));
+  const __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+}
+
+// Rounded to nearest, ties to even; |v| ≤ 127.
+inline void store_int8(std::int8_t* p, Vec v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 
 // The sums of the lanes of four vectors, each by halves: lane i with i + 8, then + 4, + 2, + 1.

@@ -1,9 +1,6 @@
 // The CPU as a device: memory from the system, operations shared out over a thread pool at once.
-#include <cpuid.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,167 +9,12 @@
 
 #include "config/check.hpp"
 #include "config/user_error.hpp"
-#include "kernels/cpu/isa_kernels.hpp"
+#include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/device.hpp"
-#include "kernels/reference/reference.hpp"
 #include "kernels/thread_pool.hpp"
 
 namespace troupe::kernels {
 namespace {
-
-// The FP32 kernels of one instruction set.
-struct CpuOps {
-  void (*expand_row)(TensorType, const std::byte*, std::int32_t, float*);
-  void (*linear)(const Linear&, std::int32_t, std::int32_t, float*);
-  void (*rms_norm)(const RmsNorm&, std::int32_t, std::int32_t);
-  void (*attention)(const Attention&, const AttentionTile&, float*);
-  void (*silu_mul)(const SiluMul&, std::int64_t, std::int64_t);
-};
-
-constexpr CpuOps kAvx512Ops{
-    avx512::expand_row, avx512::linear, avx512::rms_norm, avx512::attention, avx512::silu_mul};
-constexpr CpuOps kAvx2Ops{
-    avx2::expand_row, avx2::linear, avx2::rms_norm, avx2::attention, avx2::silu_mul};
-constexpr CpuOps kScalarOps{
-    reference::expand_row,
-    reference::linear,
-    reference::rms_norm,
-    [](const Attention& op, const AttentionTile& tile, float*) { reference::attention(op, tile); },
-    reference::silu_mul};
-
-// The int8 kernels of one instruction set; they all give the same bits.
-struct Int8Ops {
-  void (*quantize)(const Quantize&, std::int32_t, std::int32_t, float*);
-  void (*linear)(const Int8Linear&, std::int32_t, std::int32_t, float*);
-};
-
-constexpr Int8Ops kAmxInt8Ops{vnni::quantize, amx::int8_linear};
-constexpr Int8Ops kVnniInt8Ops{vnni::quantize, vnni::int8_linear};
-constexpr Int8Ops kAvx2Int8Ops{avx2::quantize, avx2::int8_linear};
-constexpr Int8Ops kScalarInt8Ops{reference::quantize, reference::int8_linear};
-
-// The same bits from each of them, too.
-struct GroupedOps {
-  void (*round)(const float*, std::int32_t, const GroupedInput&, std::int32_t, std::int32_t);
-  void (*linear)(const GroupedLinear&, const GroupedInput&, std::int32_t, std::int32_t);
-};
-
-constexpr GroupedOps kVnniGroupedOps{vnni::group_rows, vnni::grouped_linear};
-constexpr GroupedOps kAvx2GroupedOps{avx2::group_rows, avx2::grouped_linear};
-constexpr GroupedOps kScalarGroupedOps{reference::group_rows, reference::grouped_linear};
-
-// Without a tile unit BF16 has no speed to offer: the plain form serves tests.
-struct Bf16Ops {
-  bool fast;
-  void (*pack)(const PackBf16&, std::int32_t, std::int32_t, float*);
-  void (*linear)(const Bf16Linear&, std::int32_t, std::int32_t, float*);
-};
-
-constexpr Bf16Ops kAmxBf16Ops{true, amx::pack_bf16, amx::bf16_linear};
-constexpr Bf16Ops kPlainBf16Ops{false, reference::pack_bf16, reference::bf16_linear};
-
-bool cpu_has_avx2() {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-         __builtin_cpu_supports("f16c") != 0;
-}
-
-bool cpu_has_avx512() {
-  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") != 0 &&
-         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0;
-}
-
-bool cpu_has_vnni() { return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
-
-// What BF16 layers take beside tiles; every CPU with tiles has had all of it.
-bool cpu_has_bf16() {
-  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&
-         __builtin_cpu_supports("avx512vbmi2") != 0;
-}
-
-// Bits of CPUID leaf 7: TILE, INT8 and BF16 of AMX; g++ 12 has no name for them.
-bool cpu_has_tiles() {
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  constexpr unsigned kTile = 1U << 24;
-  constexpr unsigned kInt8 = 1U << 25;
-  constexpr unsigned kBf16 = 1U << 22;
-  constexpr unsigned kAll = kTile | kInt8 | kBf16;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll;
-}
-
-// Tiles need the kernel's permission, which holds for every thread of the process from then on.
-// docs.kernel.org/arch/x86/xstate.html
-bool may_use_tiles() {
-  constexpr long kRequestPermission = 0x1023;
-  constexpr long kTileData = 18;
-  return cpu_has_vnni() && cpu_has_bf16() && cpu_has_tiles() &&
-         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
-std::string available_backends() {
-  return std::string(may_use_tiles() ? "amx, " : "") +
-         std::string(cpu_has_avx512() ? "avx512, " : "") + (cpu_has_avx2() ? "avx2, " : "") +
-         "scalar";
-}
-
-// What a device runs.
-struct Kernels {
-  std::string_view name;
-  const CpuOps& ops;
-  const Int8Ops& int8;
-  const GroupedOps& grouped;
-  const Bf16Ops& bf16 = kPlainBf16Ops;
-};
-
-Kernels kernels_of(CpuBackend backend) {
-  switch (backend) {
-    case CpuBackend::kAmx:
-      return {"amx", kAvx512Ops, kAmxInt8Ops, kVnniGroupedOps, kAmxBf16Ops};
-    case CpuBackend::kAvx512:
-      return {"avx512",
-              kAvx512Ops,
-              cpu_has_vnni() ? kVnniInt8Ops : kAvx2Int8Ops,
-              cpu_has_vnni() ? kVnniGroupedOps : kAvx2GroupedOps};
-    case CpuBackend::kAvx2:
-      return {"avx2", kAvx2Ops, kAvx2Int8Ops, kAvx2GroupedOps};
-    case CpuBackend::kAuto:
-    case CpuBackend::kScalar:
-      break;
-  }
-  return {"scalar", kScalarOps, kScalarInt8Ops, kScalarGroupedOps};
-}
-
-bool available(CpuBackend backend) {
-  switch (backend) {
-    case CpuBackend::kAmx:
-      return may_use_tiles();
-    case CpuBackend::kAvx512:
-      return cpu_has_avx512();
-    case CpuBackend::kAvx2:
-      return cpu_has_avx2();
-    case CpuBackend::kAuto:
-    case CpuBackend::kScalar:
-      break;
-  }
-  return true;
-}
-
-Kernels choose_kernels(CpuBackend wanted) {
-  if (wanted == CpuBackend::kAuto) {
-    for (const CpuBackend backend : {CpuBackend::kAmx, CpuBackend::kAvx512, CpuBackend::kAvx2}) {
-      if (available(backend)) return kernels_of(backend);
-    }
-    return kernels_of(CpuBackend::kScalar);
-  }
-  const Kernels chosen = kernels_of(wanted);
-  if (available(wanted)) return chosen;
-  throw config::UserError("--cpu-backend " + std::string(chosen.name) +
-                          ": this CPU does not have it; it has " + available_backends() +
-                          "; use one of these or auto");
-}
 
 int usable_processors() {
   cpu_set_t set;
@@ -227,49 +69,36 @@ std::int32_t tiles_of(const Bf16Linear& op) {
 
 constexpr std::int64_t kSiluValuesPerTile = 4096;
 constexpr std::int32_t kNormValuesPerTile = 16384;
+// With fewer tiles of attention than this for each thread, one long tile could leave others
+// waiting.
+constexpr std::int32_t kTilesPerThread = 4;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-void rotate(const Rope& op, std::int32_t token) {
-  const std::int32_t half = op.head_dim / 2;
-  const float* cos = op.cos + std::ptrdiff_t{token} * half;
-  const float* sin = op.sin + std::ptrdiff_t{token} * half;
-  const std::int32_t step = op.interleaved ? 2 : 1;
-  const std::int32_t partner = op.interleaved ? 1 : half;
-  for (std::int32_t h = 0; h < op.heads; ++h) {
-    float* x = op.x + (std::ptrdiff_t{token} * op.heads + h) * op.head_dim;
-    for (std::int32_t i = 0; i < half; ++i) {
-      float& a = x[i * step];
-      float& b = x[i * step + partner];
-      const float rotated = a * cos[i] - b * sin[i];
-      b = a * sin[i] + b * cos[i];
-      a = rotated;
-    }
-  }
+// Splits of 256 keys that a tile sees.
+std::int32_t splits_of(const AttentionTile& tile) {
+  const std::int32_t keys = tile.sequence->position + tile.query_end;
+  return (keys + kKvSplitTokens - 1) / kKvSplitTokens;
 }
 
-// Stores one token's key and value of one head.
-void append(const KvAppend& op, const AttentionSequence& s, std::int32_t token, std::int32_t head) {
-  const KvPool& pool = op.pool;
-  const std::int32_t position = s.position + token;
-  const std::int32_t slot = position % kKvBlockTokens;
-  const std::ptrdiff_t block = s.blocks[position / kKvBlockTokens];
-  float* keys = pool.storage + (block * pool.kv_heads + head) * kv_head_floats(pool.head_dim);
-  float* values = keys + kKvBlockTokens * pool.head_dim + slot * kv_padded(pool.head_dim);
-  const std::ptrdiff_t row = (std::ptrdiff_t{s.row + token} * pool.kv_heads + head) * pool.head_dim;
-  for (std::int32_t d = 0; d < pool.head_dim; ++d) {
-    keys[d * kKvBlockTokens + slot] = op.k[row + d];
-    values[d] = op.v[row + d];
+// That the longest sequence sees.
+std::int32_t splits_of(const Attention& op) {
+  std::int32_t splits = 0;
+  for (std::int32_t i = 0; i < op.count; ++i) {
+    const AttentionSequence& s = op.sequences[i];
+    splits = std::max(splits, splits_of(AttentionTile{&s, 0, 0, s.tokens}));
   }
+  return splits;
 }
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(int threads, const Kernels& kernels)
+  CpuDevice(int threads, const CpuKernels& kernels)
       : name_(kernels.name),
         ops_(kernels.ops),
         int8_(kernels.int8),
         grouped_(kernels.grouped),
         bf16_(kernels.bf16),
+        rounded_attention_(kernels.rounded_attention),
         pool_(threads),
         scratch_(static_cast<std::size_t>(threads)) {}
 
@@ -295,6 +124,10 @@ class CpuDevice final : public Device {
 
   void copy_to_host(void* host, const void* device, std::size_t bytes) override {
     std::memcpy(host, device, bytes);
+  }
+
+  void move(void* to, const void* from, std::size_t bytes) override {
+    std::memmove(to, from, bytes);
   }
 
   void synchronize() override {}
@@ -352,13 +185,17 @@ class CpuDevice final : public Device {
   void run(const Embedding& op) override {
     const std::size_t bytes = row_bytes(op.type, op.k);
     need_scratch(kv_padded(op.k));
-    pool_.parallel_for(1, [&](std::uint32_t, int thread) {
-      for (std::int32_t i = 0; i < op.tokens; ++i) {
-        ops_.expand_row(
-            op.type, op.table + static_cast<std::size_t>(op.ids[i]) * bytes, op.k, scratch(thread));
-        std::copy_n(scratch(thread), op.k, op.out + std::ptrdiff_t{i} * op.k);
-      }
-    });
+    constexpr std::int32_t kRows = 16;
+    pool_.parallel_for(static_cast<std::uint32_t>((op.tokens + kRows - 1) / kRows),
+                       [&](std::uint32_t tile, int thread) {
+                         const std::int32_t begin = static_cast<std::int32_t>(tile) * kRows;
+                         for (std::int32_t i = begin; i < std::min(op.tokens, begin + kRows); ++i) {
+                           const std::byte* row =
+                               op.table + static_cast<std::size_t>(op.ids[i]) * bytes;
+                           ops_.expand_row(op.type, row, op.k, scratch(thread));
+                           std::copy_n(scratch(thread), op.k, op.out + std::ptrdiff_t{i} * op.k);
+                         }
+                       });
   }
 
   void run(const RmsNorm& op) override {
@@ -370,30 +207,24 @@ class CpuDevice final : public Device {
                        });
   }
 
-  void run(const Rope& op) override {
-    const std::int32_t rows = std::max(1, kNormValuesPerTile / (op.heads * op.head_dim));
-    pool_.parallel_for(static_cast<std::uint32_t>((op.tokens + rows - 1) / rows),
-                       [&](std::uint32_t tile, int) {
-                         const std::int32_t begin = static_cast<std::int32_t>(tile) * rows;
-                         for (std::int32_t t = begin; t < std::min(op.tokens, begin + rows); ++t)
-                           rotate(op, t);
-                       });
-  }
-
-  void run(const KvAppend& op) override {
-    for (std::int32_t i = 0; i < op.count; ++i) {
-      const AttentionSequence& s = op.sequences[i];
-      for (std::int32_t head = 0; head < op.pool.kv_heads; ++head) {
-        for (std::int32_t token = 0; token < s.tokens; ++token) append(op, s, token, head);
-      }
-    }
+  void run(const RopeAppend& op) override {
+    need_scratch(rope_append_scratch_floats(op.pool.head_dim));
+    const auto tiles = static_cast<std::uint32_t>(rope_append_tile_count(op));
+    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
+      ops_.rope_append(op, rope_append_tile(op, static_cast<std::int32_t>(tile)), scratch(thread));
+    });
   }
 
   void run(const Attention& op) override {
     need_scratch(attention_scratch_floats(op.heads / op.pool.kv_heads, op.pool.head_dim));
-    const auto tiles = static_cast<std::uint32_t>(attention_tile_count(op));
-    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
-      ops_.attention(op, attention_tile(op, static_cast<std::int32_t>(tile)), scratch(thread));
+    const AttentionOps& ops = op.pool.type == KvType::kF32 ? ops_.attention : rounded_attention_;
+    const std::int32_t tiles = attention_tile_count(op);
+    if (ops.part != nullptr && tiles < kTilesPerThread * pool_.threads()) {
+      const std::int32_t splits = splits_of(op);
+      if (splits > 1) return run_splits(op, ops, tiles, splits);
+    }
+    pool_.parallel_for(static_cast<std::uint32_t>(tiles), [&](std::uint32_t tile, int thread) {
+      ops.whole(op, attention_tile(op, static_cast<std::int32_t>(tile)), scratch(thread));
     });
   }
 
@@ -442,6 +273,28 @@ class CpuDevice final : public Device {
     return x;
   }
 
+  // Few and long sequences: threads share the splits of a tile, which join in order afterwards.
+  void run_splits(const Attention& op,
+                  const AttentionOps& ops,
+                  std::int32_t tiles,
+                  std::int32_t splits) {
+    const std::int32_t floats =
+        attention_part_floats(op.heads / op.pool.kv_heads, op.pool.head_dim);
+    const auto all = static_cast<std::size_t>(tiles * splits) * static_cast<std::size_t>(floats);
+    if (parts_.bytes() < all * sizeof(float)) parts_ = allocate(all * sizeof(float));
+    auto* parts = reinterpret_cast<float*>(parts_.data());
+    const auto part_of = [&](std::int32_t index) { return parts + std::ptrdiff_t{index} * floats; };
+    pool_.parallel_for(static_cast<std::uint32_t>(tiles * splits),
+                       [&](std::uint32_t item, int thread) {
+                         const auto index = static_cast<std::int32_t>(item);
+                         const AttentionTile tile = attention_tile(op, index / splits);
+                         if (index % splits >= splits_of(tile)) return;
+                         ops.part(op, tile, index % splits, part_of(index), scratch(thread));
+                       });
+    for (std::int32_t i = 0; i < tiles; ++i)
+      ops.join(op, attention_tile(op, i), part_of(i * splits), floats);
+  }
+
   float* scratch(int thread) {
     return reinterpret_cast<float*>(scratch_[static_cast<std::size_t>(thread)].data());
   }
@@ -460,21 +313,13 @@ class CpuDevice final : public Device {
   const GroupedOps& grouped_;
   DeviceBuffer rounded_;  // the x of grouped layers
   const Bf16Ops& bf16_;
+  const AttentionOps& rounded_attention_;
   ThreadPool pool_;
   std::vector<DeviceBuffer> scratch_;  // one a thread
+  DeviceBuffer parts_;                 // of attention shared by splits
 };
 
 }  // namespace
-
-CpuBackend parse_cpu_backend(std::string_view text) {
-  if (text == "auto") return CpuBackend::kAuto;
-  if (text == "amx") return CpuBackend::kAmx;
-  if (text == "avx512") return CpuBackend::kAvx512;
-  if (text == "avx2") return CpuBackend::kAvx2;
-  if (text == "scalar") return CpuBackend::kScalar;
-  throw config::UserError("--cpu-backend " + std::string(text) +
-                          ": unknown; use auto, amx, avx512, avx2, or scalar");
-}
 
 std::unique_ptr<Device> make_cpu_device(int threads, CpuBackend backend) {
   constexpr int kThreadsMax =
@@ -484,7 +329,7 @@ std::unique_ptr<Device> make_cpu_device(int threads, CpuBackend backend) {
                             std::to_string(kThreadsMax) + ", or 0 for one each processor");
   }
   return std::make_unique<CpuDevice>(threads == 0 ? usable_processors() : threads,
-                                     choose_kernels(backend));
+                                     choose_cpu_kernels(backend));
 }
 
 }  // namespace troupe::kernels

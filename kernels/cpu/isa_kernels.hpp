@@ -17,6 +17,7 @@
 #include "kernels/pack_bf16.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
+#include "kernels/rope_append.hpp"
 #include "kernels/silu_mul.hpp"
 
 namespace troupe::kernels {
@@ -28,10 +29,28 @@ constexpr std::int32_t linear_scratch_floats(std::int32_t k) {
   return kLinearPanelRows * ((k + 15) / 16 * 16);
 }
 
-// For a tile of kQueryTileTokens queries: scores of a split; and output, split's output, and four
-// numbers a query head.
+// Rows (query heads) of one tile, in whole tiles of the tile unit.
+constexpr std::int32_t attention_rows(std::int32_t group) {
+  return (group * query_tile_tokens(group) + kAttentionRows - 1) / kAttentionRows * kAttentionRows;
+}
+
+// The result of one split: output, and two numbers a row; whole cache lines.
+constexpr std::int32_t attention_part_floats(std::int32_t group, std::int32_t head_dim) {
+  return attention_rows(group) * (kv_padded(head_dim) + 2);
+}
+
+// Two parts; scores of a split (16 more a row, see amx_attention.cpp), rounded queries and
+// numerators, scales, and a split's keys and values expanded to FP32.
 constexpr std::int32_t attention_scratch_floats(std::int32_t group, std::int32_t head_dim) {
-  return group * kQueryTileTokens * (kKvSplitTokens + 2 * kv_padded(head_dim) + 4);
+  const std::int32_t rows = attention_rows(group);
+  return 2 * attention_part_floats(group, head_dim) +
+         rows * (kKvSplitTokens + 16 + kv_padded(head_dim) + kKvSplitTokens) +
+         2 * kKvSplitTokens * (1 + kv_padded(head_dim)) + 16;
+}
+
+// A key or value, and the same rounded.
+constexpr std::int32_t rope_append_scratch_floats(std::int32_t head_dim) {
+  return 2 * kv_padded(head_dim);
 }
 
 // One row as floats, or eight as bytes.
@@ -61,8 +80,23 @@ void expand_row(TensorType type, const std::byte* row, std::int32_t k, float* ou
 // Columns [begin, end) of y; `scratch` holds linear_scratch_floats(k), 64-byte aligned.
 void linear(const Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end);  // rows [begin, end)
-void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+void rope_append(const RopeAppend& op, const RopeAppendTile& tile, float* scratch);
 void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);  // values [begin, end)
+
+// `scratch` holds attention_scratch_floats, 64-byte aligned.
+void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+
+// The same in two steps, so that threads can share the splits of one long sequence: one split's
+// part (attention_part_floats), then all parts, `floats_per_part` apart, into op.out.
+void attention_part(const Attention& op,
+                    const AttentionTile& tile,
+                    std::int32_t split,
+                    float* part,
+                    float* scratch);
+void attention_join(const Attention& op,
+                    const AttentionTile& tile,
+                    float* parts,
+                    std::int32_t floats_per_part);
 
 }  // namespace troupe::kernels::avx512
 
@@ -72,8 +106,18 @@ namespace troupe::kernels::avx2 {
 void expand_row(TensorType type, const std::byte* row, std::int32_t k, float* out);
 void linear(const Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end);
-void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+void rope_append(const RopeAppend& op, const RopeAppendTile& tile, float* scratch);
 void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);
+void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+void attention_part(const Attention& op,
+                    const AttentionTile& tile,
+                    std::int32_t split,
+                    float* part,
+                    float* scratch);
+void attention_join(const Attention& op,
+                    const AttentionTile& tile,
+                    float* parts,
+                    std::int32_t floats_per_part);
 void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch);
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
@@ -102,10 +146,21 @@ void grouped_linear(const GroupedLinear& op,
 
 }  // namespace troupe::kernels::vnni
 
-// Also needs VNNI, and the process's permission to use tiles.
+// Also needs VNNI and AVX512-BF16, and the process's permission to use tiles. Attention takes pools
+// of BF16 and int8 only.
 namespace troupe::kernels::amx {
 
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+void attention_part(const Attention& op,
+                    const AttentionTile& tile,
+                    std::int32_t split,
+                    float* part,
+                    float* scratch);
+void attention_join(const Attention& op,
+                    const AttentionTile& tile,
+                    float* parts,
+                    std::int32_t floats_per_part);
 
 // Also need BF16 on tiles and vectors. Rows [begin, end), begin a multiple of kBf16Tokens; and
 // columns, begin a multiple of bf16_panel_columns, up to kBf16Panels panels of them. `scratch`

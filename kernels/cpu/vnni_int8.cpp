@@ -2,11 +2,12 @@
 // times signed weights, with 128 · Σ w taken off at the end. The sum is exact in int32.
 #include <immintrin.h>
 
+#include "kernels/cpu/avx512_vector.hpp"
 #include "kernels/cpu/isa_kernels.hpp"
 
 namespace troupe::kernels::vnni {
 
-#include "kernels/cpu/body/int8_avx512.hpp"
+#include "kernels/cpu/body/int8_finish.hpp"
 
 namespace {
 
@@ -23,55 +24,97 @@ inline __m512 rotate_lanes(__m512 v) {
   return butterfly(v, _mm512_shuffle_f32x4(v, v, 0x4E), 0xFF00);
 }
 
-inline __m512 load_at(const float* x, std::int32_t at, std::int32_t k) {
-  return _mm512_maskz_loadu_ps(columns_mask(k - at), x + (at < k ? at : 0));
+// A row of the input: normalised where the operation says so.
+struct Input {
+  const float* x;
+  const float* norm;  // or null
+  std::int32_t k;
+  __m512 factor;
+
+  __m512 load16(std::int32_t at) const {
+    const std::int32_t left = k - at;
+    if (left <= 0) return _mm512_setzero_ps();
+    const __mmask16 mask = left >= 16 ? __mmask16{0xFFFF} : first_lanes(left);
+    const __m512 v = _mm512_maskz_loadu_ps(mask, x + at);
+    if (norm == nullptr) return v;
+    return _mm512_mul_ps(_mm512_mul_ps(v, factor), _mm512_maskz_loadu_ps(mask, norm + at));
+  }
+};
+
+inline Input input_row(const Quantize& op, std::int32_t row) {
+  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.x_stride;
+  return {x, op.norm, op.k, op.norm == nullptr ? zero() : norm_factor(x, op.k, op.epsilon)};
 }
 
-// Mixing of whole blocks; see quantize.hpp. Vectors `step` floats apart belong together.
+// Mixing of whole blocks; see quantize.hpp. Several stages in one pass: `Count` vectors that lie
+// `step` floats apart belong together.
+template <int Count>
 inline void mix_pairs(float* row, std::int32_t padded, std::int32_t step) {
   const __m512 factor = _mm512_set1_ps(kMixPair);
-  for (std::int32_t begin = 0; begin < padded; begin += 2 * step) {
-    for (float* a = row + begin; a < row + begin + step; a += 16) {
-      const __m512 x = _mm512_load_ps(a);
-      const __m512 y = _mm512_load_ps(a + step);
-      _mm512_store_ps(a, _mm512_mul_ps(_mm512_add_ps(x, y), factor));
-      _mm512_store_ps(a + step, _mm512_mul_ps(_mm512_sub_ps(x, y), factor));
+  for (std::int32_t begin = 0; begin < padded; begin += Count * step) {
+    for (float* at = row + begin; at < row + begin + step; at += 16) {
+      __m512 v[Count];
+#pragma GCC unroll 8
+      for (int i = 0; i < Count; ++i) v[i] = _mm512_load_ps(at + i * step);
+#pragma GCC unroll 3
+      for (int stride = 1; stride < Count; stride *= 2) {
+#pragma GCC unroll 4
+        for (int j = 0; j < Count / 2; ++j) {
+          const int i = j / stride * 2 * stride + j % stride;
+          const __m512 sum = _mm512_mul_ps(_mm512_add_ps(v[i], v[i + stride]), factor);
+          v[i + stride] = _mm512_mul_ps(_mm512_sub_ps(v[i], v[i + stride]), factor);
+          v[i] = sum;
+        }
+      }
+#pragma GCC unroll 8
+      for (int i = 0; i < Count; ++i) _mm512_store_ps(at + i * step, v[i]);
     }
   }
 }
 
+template <int Count>
 inline void mix_triples(float* row, std::int32_t padded, std::int32_t step) {
   const __m512 factor = _mm512_set1_ps(kMixTriple);
-  for (std::int32_t begin = 0; begin < padded; begin += 3 * step) {
-    for (float* a = row + begin; a < row + begin + step; a += 16) {
-      const __m512 x = _mm512_load_ps(a);
-      const __m512 y = _mm512_load_ps(a + step);
-      const __m512 z = _mm512_load_ps(a + 2 * step);
-      const __m512 sum = _mm512_mul_ps(_mm512_add_ps(_mm512_add_ps(x, y), z), factor);
-      _mm512_store_ps(a, _mm512_sub_ps(x, sum));
-      _mm512_store_ps(a + step, _mm512_sub_ps(y, sum));
-      _mm512_store_ps(a + 2 * step, _mm512_sub_ps(z, sum));
+  for (std::int32_t begin = 0; begin < padded; begin += Count * step) {
+    for (float* at = row + begin; at < row + begin + step; at += 16) {
+      __m512 v[Count];
+#pragma GCC unroll 9
+      for (int i = 0; i < Count; ++i) v[i] = _mm512_load_ps(at + i * step);
+#pragma GCC unroll 2
+      for (int stride = 1; stride < Count; stride *= 3) {
+#pragma GCC unroll 3
+        for (int j = 0; j < Count / 3; ++j) {
+          const int i = j / stride * 3 * stride + j % stride;
+          const __m512 two = _mm512_add_ps(v[i], v[i + stride]);
+          const __m512 sum = _mm512_mul_ps(_mm512_add_ps(two, v[i + 2 * stride]), factor);
+          v[i] = _mm512_sub_ps(v[i], sum);
+          v[i + stride] = _mm512_sub_ps(v[i + stride], sum);
+          v[i + 2 * stride] = _mm512_sub_ps(v[i + 2 * stride], sum);
+        }
+      }
+#pragma GCC unroll 9
+      for (int i = 0; i < Count; ++i) _mm512_store_ps(at + i * step, v[i]);
     }
   }
 }
 
 inline void mix_blocks(float* row, std::int32_t padded) {
   std::int32_t step = 64;
-  for (; padded % (2 * step) == 0; step *= 2) mix_pairs(row, padded, step);
-  for (; padded % (3 * step) == 0; step *= 3) mix_triples(row, padded, step);
+  for (; padded % (8 * step) == 0; step *= 8) mix_pairs<8>(row, padded, step);
+  for (; padded % (4 * step) == 0; step *= 4) mix_pairs<4>(row, padded, step);
+  for (; padded % (2 * step) == 0; step *= 2) mix_pairs<2>(row, padded, step);
+  for (; padded % (9 * step) == 0; step *= 9) mix_triples<9>(row, padded, step);
+  for (; padded % (3 * step) == 0; step *= 3) mix_triples<3>(row, padded, step);
 }
 
 // One row into `rotated` ([padded]); returns the largest magnitude as an integer of the same order.
-inline std::int32_t rotate_row(const float* x,
-                               std::int32_t k,
-                               std::int32_t padded,
-                               float* rotated) {
+inline std::int32_t rotate_row(const Input& x, std::int32_t padded, float* rotated) {
   const __m512 eighth = _mm512_set1_ps(0.125F);
   for (std::int32_t i = 0; i < padded; i += 64) {
-    const __m512 a = rotate_lanes(load_at(x, i, k));
-    const __m512 b = rotate_lanes(load_at(x, i + 16, k));
-    const __m512 c = rotate_lanes(load_at(x, i + 32, k));
-    const __m512 d = rotate_lanes(load_at(x, i + 48, k));
+    const __m512 a = rotate_lanes(x.load16(i));
+    const __m512 b = rotate_lanes(x.load16(i + 16));
+    const __m512 c = rotate_lanes(x.load16(i + 32));
+    const __m512 d = rotate_lanes(x.load16(i + 48));
     const __m512 ab = _mm512_add_ps(a, b);
     const __m512 ba = _mm512_sub_ps(a, b);
     const __m512 cd = _mm512_add_ps(c, d);
@@ -97,9 +140,8 @@ inline std::int32_t rotate_row(const float* x,
 inline void quantize_one_row(const Quantize& op, std::int32_t row, float* scratch) {
   constexpr std::int32_t kInfinity = 0x7F800000;
   const std::int32_t padded = padded_k(op.k);
-  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.k;
   std::int8_t* q = op.q + static_cast<std::ptrdiff_t>(row) * padded;
-  const std::int32_t bits = rotate_row(x, op.k, padded, scratch);
+  const std::int32_t bits = rotate_row(input_row(op, row), padded, scratch);
   float largest;
   __builtin_memcpy(&largest, &bits, sizeof largest);
   if (bits >= kInfinity || largest < kQuantizeLeast) {
@@ -108,9 +150,16 @@ inline void quantize_one_row(const Quantize& op, std::int32_t row, float* scratc
     return;
   }
   const __m512 inverse = _mm512_set1_ps(127.0F / largest);
-  for (std::int32_t i = 0; i < padded; i += 16) {
-    const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_load_ps(scratch + i), inverse));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i), _mm512_cvtepi32_epi8(rounded));
+  for (std::int32_t i = 0; i < padded; i += 64) {
+    __m512i v[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j)
+      v[j] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_load_ps(scratch + i + 16 * j), inverse));
+    const __m512i bytes =
+        _mm512_packs_epi16(_mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3]));
+    // Packing interleaves the four 128-bit lanes.
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(q + i, _mm512_permutexvar_epi32(order, bytes));
   }
   op.scale[row] = largest / 127.0F;
 }
@@ -154,18 +203,19 @@ inline void dot_panel(const Int8Linear& op,
     }
     w += 2048;
   }
+  alignas(64) std::int32_t totals[Rows][kInt8Columns];
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
-    const std::int32_t at = column + 16 * half;
-    const __m512i extra = _mm512_loadu_si512(op.weights.sums + at);
+    const __m512i extra = _mm512_loadu_si512(op.weights.sums + column + 16 * half);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
       __m512i total = sum[0][r][half];
 #pragma GCC unroll 4
       for (int c = 1; c < kChains; ++c) total = _mm512_add_epi32(total, sum[c][r][half]);
-      finish16(op, row + r, at, _mm512_sub_epi32(total, extra));
+      _mm512_store_si512(totals[r] + 16 * half, _mm512_sub_epi32(total, extra));
     }
   }
+  for (int r = 0; r < Rows; ++r) finish_panel(op, row + r, column, totals[r]);
 }
 
 inline void dot_rows(const Int8Linear& op,

@@ -1,7 +1,9 @@
 #include "kernels/attention.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "kernels/reference/reference.hpp"
@@ -15,19 +17,30 @@ struct HeadCache {
   const std::int32_t* blocks;
   std::int32_t head;
 
-  const float* block(std::int32_t position) const {
-    const std::ptrdiff_t index = blocks[position / kKvBlockTokens];
-    return pool.storage + (index * pool.kv_heads + head) * kv_head_floats(pool.head_dim);
+  // Half 0 holds keys, half 1 values.
+  double stored(std::int32_t position, int half, std::int32_t index) const {
+    const std::byte* at = kv_head_block(pool, blocks[position / kKvBlockTokens], head);
+    const auto values = static_cast<std::size_t>(kv_head_values(pool.head_dim));
+    const std::size_t bytes = kv_value_bytes(pool.type);
+    const std::byte* from =
+        at + (static_cast<std::size_t>(half) * values + static_cast<std::size_t>(index)) * bytes;
+    if (pool.type == KvType::kInt8) {
+      const auto* scales = reinterpret_cast<const float*>(at + 2 * values) + half * kKvBlockTokens;
+      return static_cast<double>(static_cast<std::int8_t>(*from)) *
+             static_cast<double>(scales[position % kKvBlockTokens]);
+    }
+    std::uint32_t bits = 0;  // BF16 is the upper half of an FP32
+    std::memcpy(reinterpret_cast<std::byte*>(&bits) + 4 - bytes, from, bytes);
+    return static_cast<double>(std::bit_cast<float>(bits));
   }
 
   double key(std::int32_t position, std::int32_t d) const {
-    return static_cast<double>(block(position)[d * kKvBlockTokens + position % kKvBlockTokens]);
+    return stored(position, 0, kv_key_index(pool.type, position % kKvBlockTokens, d));
   }
 
   double value(std::int32_t position, std::int32_t d) const {
-    const std::int32_t row = position % kKvBlockTokens;
-    const std::int32_t keys = kKvBlockTokens * pool.head_dim;
-    return static_cast<double>(block(position)[keys + row * kv_padded(pool.head_dim) + d]);
+    const std::int32_t slot = position % kKvBlockTokens;
+    return stored(position, 1, kv_value_index(pool.type, pool.head_dim, slot, d));
   }
 };
 

@@ -74,25 +74,46 @@ float quantize_row(const float* x, std::int32_t count, std::int8_t* q) {
 void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch) {
   const std::int32_t padded = int8_padded_k(op.k);
   for (std::int32_t r = begin; r < end; ++r) {
-    std::copy_n(op.x + std::ptrdiff_t{r} * op.k, op.k, scratch);
+    const float* x = op.x + std::ptrdiff_t{r} * op.x_stride;
+    if (op.norm != nullptr) {
+      const RmsNorm norm{
+          .x = x, .weight = op.norm, .y = scratch, .rows = 1, .k = op.k, .epsilon = op.epsilon};
+      rms_norm(norm, 0, 1);
+    } else {
+      std::copy_n(x, op.k, scratch);
+    }
     std::fill(scratch + op.k, scratch + padded, 0.0F);
     rotate(scratch, padded);
     op.scale[r] = quantize_row(scratch, padded, op.q + std::ptrdiff_t{r} * padded);
   }
 }
 
-void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
+namespace {
+
+float column_value(const Int8Linear& op, std::int32_t row, std::int32_t column) {
   const Int8Weights& w = op.weights;
   const std::int32_t padded = int8_padded_k(w.k);
+  const std::int8_t* x = op.x + std::ptrdiff_t{row} * padded;
+  std::int32_t sum = 0;
+  for (std::int32_t i = 0; i < padded; ++i) sum += x[i] * w.tiles[int8_index(padded, column, i)];
+  const float value = static_cast<float>(sum) * (op.x_scale[row] * w.scales[column]);
+  return op.bias != nullptr ? value + op.bias[column] : value;
+}
+
+}  // namespace
+
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
   for (std::int32_t r = 0; r < op.rows; ++r) {
-    const std::int8_t* x = op.x + std::ptrdiff_t{r} * padded;
+    float* y = op.y + std::ptrdiff_t{r} * op.y_stride;
     for (std::int32_t j = begin; j < end; ++j) {
-      std::int32_t sum = 0;
-      for (std::int32_t i = 0; i < padded; ++i) sum += x[i] * w.tiles[int8_index(padded, j, i)];
-      float value = static_cast<float>(sum) * (op.x_scale[r] * w.scales[j]);
-      if (op.bias != nullptr) value += op.bias[j];
-      float& y = op.y[std::ptrdiff_t{r} * w.n + j];
-      y = op.accumulate ? y + value : value;
+      const float value = column_value(op, r, j);
+      if (op.output != Int8Output::kSiluMul) {
+        y[j] = op.output == Int8Output::kAdd ? y[j] + value : value;
+      } else if (j % kInt8Columns < 16) {
+        const auto gate = static_cast<double>(value);
+        const auto up = static_cast<double>(column_value(op, r, j + 16));
+        y[j / kInt8Columns * 16 + j % 16] = static_cast<float>(gate / (1 + std::exp(-gate)) * up);
+      }
     }
   }
 }

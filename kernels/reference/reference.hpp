@@ -13,6 +13,7 @@
 #include "kernels/pack_bf16.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
+#include "kernels/rope_append.hpp"
 #include "kernels/silu_mul.hpp"
 
 namespace troupe::kernels::reference {
@@ -27,6 +28,9 @@ void linear(const Linear& op, std::int32_t begin, std::int32_t end, float* scrat
 void rms_norm(const RmsNorm& op, std::int32_t begin, std::int32_t end);
 
 void attention(const Attention& op, const AttentionTile& tile);
+
+// The scratch is not used.
+void rope_append(const RopeAppend& op, const RopeAppendTile& tile, float* scratch);
 
 // Values [begin, end).
 void silu_mul(const SiluMul& op, std::int64_t begin, std::int64_t end);

@@ -82,32 +82,6 @@ BOOST_AUTO_TEST_CASE(silu_mul_keeps_what_is_not_a_number_and_survives_extremes) 
   }
 }
 
-BOOST_AUTO_TEST_CASE(rope_rotates_pairs_as_each_layout_orders_them) {
-  const auto device = make_cpu_device(1);
-  const std::vector<float> cos = {0.0F, 1.0F};
-  const std::vector<float> sin = {1.0F, 0.0F};
-  std::vector<float> halves = {1, 2, 3, 4};
-  device->run(Rope{.x = halves.data(),
-                   .cos = cos.data(),
-                   .sin = sin.data(),
-                   .tokens = 1,
-                   .heads = 1,
-                   .head_dim = 4});
-  const std::vector<float> halves_expected = {
-      -3, 2, 1, 4};  // (1, 3) by 90 degrees, (2, 4) not at all
-  BOOST_TEST(halves == halves_expected, boost::test_tools::per_element());
-  std::vector<float> pairs = {1, 2, 3, 4};
-  device->run(Rope{.x = pairs.data(),
-                   .cos = cos.data(),
-                   .sin = sin.data(),
-                   .tokens = 1,
-                   .heads = 1,
-                   .head_dim = 4,
-                   .interleaved = true});
-  const std::vector<float> pairs_expected = {-2, 1, 3, 4};
-  BOOST_TEST(pairs == pairs_expected, boost::test_tools::per_element());
-}
-
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace troupe::kernels

@@ -66,14 +66,15 @@ struct Layer {
     }
   }
 
-  Int8Linear op(bool with_bias, bool accumulate, std::vector<float>& out) {
+  Int8Linear op(bool with_bias, Int8Output output, std::vector<float>& out) {
     return {.weights = {tiles.data, scales.data, sums.data, n, k},
             .x = x.data(),
             .x_scale = x_scale.data(),
             .bias = with_bias ? bias.data() : nullptr,
             .y = out.data(),
             .rows = rows,
-            .accumulate = accumulate};
+            .y_stride = n,
+            .output = output};
   }
 
   std::int32_t rows, k, n, padded;
@@ -91,9 +92,9 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-std::vector<float> result(Device& device, Layer& layer, bool with_bias, bool accumulate) {
+std::vector<float> result(Device& device, Layer& layer, bool with_bias, Int8Output output) {
   std::vector<float> y = layer.y;
-  const Int8Linear op = layer.op(with_bias, accumulate, y);
+  const Int8Linear op = layer.op(with_bias, output, y);
   device.run(std::span(&op, 1));
   return y;
 }
@@ -107,8 +108,12 @@ Quantized quantized(Device& device, const std::vector<float>& x, std::int32_t k)
   const auto rows = static_cast<std::int32_t>(x.size() / size(k));
   Quantized result{std::vector<std::int8_t>(size(rows, int8_padded_k(k)), std::int8_t{99}),
                    std::vector<float>(size(rows))};
-  device.run(Quantize{
-      .x = x.data(), .q = result.q.data(), .scale = result.scale.data(), .rows = rows, .k = k});
+  device.run(Quantize{.x = x.data(),
+                      .q = result.q.data(),
+                      .scale = result.scale.data(),
+                      .rows = rows,
+                      .k = k,
+                      .x_stride = k});
   return result;
 }
 
@@ -121,10 +126,10 @@ BOOST_AUTO_TEST_CASE(every_backend_and_number_of_rows_gives_the_references_bits)
     for (std::int32_t rows = 1; rows <= 40; ++rows) {
       Layer layer(rows, rows % 3 == 0 ? 200 : 64, rows % 2 == 0 ? 77 : 41);
       const bool with_bias = rows % 2 == 0;
-      const bool accumulate = rows % 5 < 2;
+      const Int8Output output = rows % 5 < 2 ? Int8Output::kAdd : Int8Output::kStore;
       std::vector<float> expected = layer.y;
-      reference::int8_linear(layer.op(with_bias, accumulate, expected), 0, layer.n, nullptr);
-      BOOST_REQUIRE_MESSAGE(same_bits(result(*device, layer, with_bias, accumulate), expected),
+      reference::int8_linear(layer.op(with_bias, output, expected), 0, layer.n, nullptr);
+      BOOST_REQUIRE_MESSAGE(same_bits(result(*device, layer, with_bias, output), expected),
                             device->backend() << " rows " << rows);
     }
   }
@@ -135,8 +140,8 @@ BOOST_AUTO_TEST_CASE(shapes_of_real_layers_give_the_references_bits_too) {
     for (const auto& [rows, k, n] : {std::array{3, 4864, 96}, std::array{70, 576, 160}}) {
       Layer layer(rows, k, n);
       std::vector<float> expected = layer.y;
-      reference::int8_linear(layer.op(true, true, expected), 0, layer.n, nullptr);
-      BOOST_TEST(same_bits(result(*device, layer, true, true), expected));
+      reference::int8_linear(layer.op(true, Int8Output::kAdd, expected), 0, layer.n, nullptr);
+      BOOST_TEST(same_bits(result(*device, layer, true, Int8Output::kAdd), expected));
     }
   }
 }
@@ -154,7 +159,7 @@ BOOST_AUTO_TEST_CASE(the_largest_sums_are_exact) {
   std::fill(layer.x_scale.begin(), layer.x_scale.end(), 1.0F);
   for (const auto& device : all_cpu_devices(1)) {
     for (layer.rows = 1; layer.rows <= 5; layer.rows += 4) {
-      const std::vector<float> y = result(*device, layer, false, false);
+      const std::vector<float> y = result(*device, layer, false, Int8Output::kStore);
       BOOST_TEST(y[0] == static_cast<float>(127 * 127 * kDeepest));
       BOOST_TEST(y[1] == -static_cast<float>(127 * 127 * kDeepest));
     }
@@ -163,7 +168,7 @@ BOOST_AUTO_TEST_CASE(the_largest_sums_are_exact) {
 }
 
 BOOST_AUTO_TEST_CASE(every_backend_quantises_to_the_references_bits) {
-  for (const std::int32_t k : {1, 63, 64, 200, 384, 576}) {
+  for (const std::int32_t k : {1, 63, 64, 200, 384, 576, 896, 1536, 4096}) {
     std::vector<float> x = random_floats(size(9, k), 7);
     for (std::size_t i = 0; i < size(k); ++i) x[i] *= 1e30F;         // row 0: large
     for (std::size_t i = size(k); i < size(k, 2); ++i) x[i] = 0.0F;  // row 1: nothing
@@ -189,7 +194,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_spoils_its_own_outputs_only) {
   for (const auto& device : all_cpu_devices(1)) {
     Layer layer(6, 64, 40);
     layer.x_scale[2] = std::numeric_limits<float>::quiet_NaN();
-    const std::vector<float> y = result(*device, layer, true, false);
+    const std::vector<float> y = result(*device, layer, true, Int8Output::kStore);
     for (std::size_t i = 0; i < y.size(); ++i) BOOST_TEST(std::isnan(y[i]) == (i / 40 == 2));
   }
 }
@@ -233,7 +238,7 @@ BOOST_AUTO_TEST_CASE(a_rotated_and_rounded_product_is_close_to_the_one_in_double
     const Quantized rounded = quantized(*device, x, k);
     std::copy(rounded.q.begin(), rounded.q.end(), layer.x.begin());
     layer.x_scale = rounded.scale;
-    const std::vector<float> y = result(*device, layer, false, false);
+    const std::vector<float> y = result(*device, layer, false, Int8Output::kStore);
     for (std::int32_t r = 0; r < rows; ++r) {
       for (std::int32_t j = 0; j < n; ++j) {
         double sum = 0;
@@ -243,6 +248,58 @@ BOOST_AUTO_TEST_CASE(a_rotated_and_rounded_product_is_close_to_the_one_in_double
         // Norms are about √(k/3) each; the bound is some eight standard deviations.
         BOOST_TEST(std::abs(static_cast<double>(y[size(r, n) + size(j)]) - sum) < 0.5);
       }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_gate_and_its_up_become_one_column) {
+  constexpr std::int32_t n = 96;
+  for (const std::int32_t rows : {1, 3, 20, 40}) {
+    Layer layer(rows, 128, n);
+    for (float& scale : layer.x_scale) scale = std::abs(scale) * 1e-3F;
+    std::vector<float> expected = layer.y;
+    reference::int8_linear(layer.op(true, Int8Output::kSiluMul, expected), 0, layer.n, nullptr);
+    for (const auto& device : all_cpu_devices(2)) {
+      const std::vector<float> y = result(*device, layer, true, Int8Output::kSiluMul);
+      for (std::int32_t r = 0; r < rows; ++r) {
+        for (std::int32_t j = 0; j < n; ++j) {
+          const float want = expected[size(r, n) + size(j)];
+          const float found = y[size(r, n) + size(j)];
+          // The exponential of vectors errs by 6e-9, the rest by some roundings.
+          const float error = j < n / 2 ? 1e-5F * std::abs(want) + 1e-20F : 0.0F;
+          BOOST_REQUIRE(std::abs(found - want) <= error);
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_norm_on_the_way_changes_no_bit) {
+  for (const std::int32_t k : {24, 200, 576, 896}) {
+    constexpr std::int32_t rows = 40;
+    const std::int32_t stride = k + 16;
+    const std::vector<float> x = random_floats(size(rows, stride), 11);
+    const std::vector<float> weight = random_floats(size(k), 12);
+    for (const auto& device : all_cpu_devices(2)) {
+      std::vector<float> normed(size(rows, k));
+      for (std::int32_t r = 0; r < rows; ++r)
+        device->run(RmsNorm{.x = x.data() + size(r, stride),
+                            .weight = weight.data(),
+                            .y = normed.data() + size(r, k),
+                            .rows = 1,
+                            .k = k});
+      const Quantized expected = quantized(*device, normed, k);
+      Quantized found{std::vector<std::int8_t>(expected.q.size()),
+                      std::vector<float>(expected.scale.size())};
+      device->run(Quantize{.x = x.data(),
+                           .norm = weight.data(),
+                           .q = found.q.data(),
+                           .scale = found.scale.data(),
+                           .rows = rows,
+                           .k = k,
+                           .x_stride = stride});
+      BOOST_TEST(found.q == expected.q, device->backend() << " k " << k);
+      BOOST_TEST(found.scale == expected.scale);
     }
   }
 }

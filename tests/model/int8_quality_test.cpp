@@ -42,7 +42,7 @@ std::vector<std::int32_t> text_tokens(const GgufFile& file) {
 struct Engine {
   Engine(const GgufFile& file, kernels::Device& device, WeightsOptions options)
       : transformer(file, device, kChunk, options),
-        cache(device, transformer.architecture(), blocks_for(kSequenceTokens)),
+        cache(device, transformer.architecture(), blocks_for(kSequenceTokens), options.kv),
         blocks(static_cast<std::size_t>(cache.blocks())),
         logits(kChunk * static_cast<std::size_t>(transformer.architecture().vocab)) {
     std::iota(blocks.begin(), blocks.end(), 0);
@@ -88,19 +88,24 @@ double divergence(std::span<const float> p, std::span<const float> q) {
   return sum;
 }
 
+constexpr kernels::KvType kBf16 = kernels::KvType::kBf16;
+constexpr kernels::KvType kInt8 = kernels::KvType::kInt8;
+
 struct Gate {
   double divergence_max;
   double same_top_min;
 };
 
-void check_model(const char* name, Precision precision, Gate gate) {
+void check_model(const char* name, Precision precision, kernels::KvType kv, Gate gate) {
   const std::filesystem::path path = tests::model_file(name);
   const GgufFile file = GgufFile::open(path);
   const std::vector<std::int32_t> tokens = text_tokens(file);
   const auto device = kernels::make_cpu_device(0);
   Engine plain(file, *device, {.precision = Precision::kFp32});
   Engine rounded(
-      file, *device, {.precision = precision, .packed_file = packed_file_of(path, precision)});
+      file,
+      *device,
+      {.precision = precision, .kv = kv, .packed_file = packed_file_of(path, precision)});
   double sum = 0;
   int same = 0;
   for (std::size_t begin = 0; begin < tokens.size();) {
@@ -116,8 +121,9 @@ void check_model(const char* name, Precision precision, Gate gate) {
     begin += count;
   }
   const auto positions = static_cast<double>(tokens.size());
-  BOOST_TEST_MESSAGE(name << ": " << positions << " positions, KL " << sum / positions
-                          << ", same top " << 100 * same / positions << " %");
+  BOOST_TEST_MESSAGE(name << ", keys and values in " << name_of(kv) << ": " << positions
+                          << " positions, KL " << sum / positions << ", same top "
+                          << 100 * same / positions << " %");
   BOOST_TEST(sum / positions <= gate.divergence_max);
   BOOST_TEST(same / positions >= gate.same_top_min);
 }
@@ -127,21 +133,42 @@ void check_model(const char* name, Precision precision, Gate gate) {
 BOOST_AUTO_TEST_SUITE(int8_quality)
 
 BOOST_AUTO_TEST_CASE(smollm2_in_int8_answers_nearly_as_in_fp32) {
-  check_model(
-      tests::kSmolLm2, Precision::kDefault, {.divergence_max = 0.0035, .same_top_min = 0.96});
+  check_model(tests::kSmolLm2,
+              Precision::kDefault,
+              kBf16,
+              {.divergence_max = 0.0035, .same_top_min = 0.96});
 }
 
 BOOST_AUTO_TEST_CASE(qwen_coder_in_int8_answers_nearly_as_in_fp32) {
-  check_model(
-      tests::kQwenCoder, Precision::kDefault, {.divergence_max = 0.003, .same_top_min = 0.97});
+  check_model(tests::kQwenCoder,
+              Precision::kDefault,
+              kBf16,
+              {.divergence_max = 0.003, .same_top_min = 0.97});
 }
 
 BOOST_AUTO_TEST_CASE(smollm2_in_4_bits_answers_nearly_as_in_fp32) {
-  check_model(tests::kSmolLm2, Precision::kQ4, {.divergence_max = 0.004, .same_top_min = 0.95});
+  check_model(
+      tests::kSmolLm2, Precision::kQ4, kBf16, {.divergence_max = 0.004, .same_top_min = 0.95});
 }
 
 BOOST_AUTO_TEST_CASE(qwen_coder_in_4_bits_answers_nearly_as_in_fp32) {
-  check_model(tests::kQwenCoder, Precision::kQ4, {.divergence_max = 0.002, .same_top_min = 0.965});
+  check_model(
+      tests::kQwenCoder, Precision::kQ4, kBf16, {.divergence_max = 0.002, .same_top_min = 0.965});
+}
+
+// Bounds are those of above and the 0.002 that int8 keys and values may add.
+BOOST_AUTO_TEST_CASE(smollm2_with_int8_keys_and_values_answers_nearly_as_in_fp32) {
+  check_model(tests::kSmolLm2,
+              Precision::kDefault,
+              kInt8,
+              {.divergence_max = 0.0055, .same_top_min = 0.95});
+}
+
+BOOST_AUTO_TEST_CASE(qwen_coder_with_int8_keys_and_values_answers_nearly_as_in_fp32) {
+  check_model(tests::kQwenCoder,
+              Precision::kDefault,
+              kInt8,
+              {.divergence_max = 0.005, .same_top_min = 0.96});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -104,7 +104,10 @@ Score score(kernels::Device& device,
     std::vector<std::int32_t> blocks(
         static_cast<std::size_t>(blocks_for(static_cast<std::int32_t>(tokens))));
     std::iota(blocks.rbegin(), blocks.rend(), 0);
-    KvCache cache(device, transformer.architecture(), static_cast<std::int32_t>(blocks.size()));
+    KvCache cache(device,
+                  transformer.architecture(),
+                  static_cast<std::int32_t>(blocks.size()),
+                  kernels::KvType::kF32);
     for (std::size_t begin = 0; begin < tokens; begin += kChunk) {
       const std::size_t count = std::min(kChunk, tokens - begin);
       const SequenceSlice slice{std::span(sequence.tokens).subspan(begin, count),

@@ -20,17 +20,23 @@ namespace {
 constexpr std::int32_t kTokensMax = 64;
 constexpr std::int32_t kBlocks = 40;
 
-constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kDefault, Precision::kQ4};
+struct Mode {
+  Precision precision = Precision::kFp32;
+  kernels::KvType kv = kernels::KvType::kF32;
+};
+
+constexpr Mode kPlain{};
+constexpr Mode kInt8{Precision::kDefault, kernels::KvType::kBf16};
+constexpr Mode kQ4{Precision::kQ4, kernels::KvType::kBf16};
+constexpr Mode kModes[] = {kPlain, kInt8, {Precision::kDefault, kernels::KvType::kInt8}, kQ4};
 
 // A model with its file's bytes and a cache.
 struct Engine {
-  Engine(const tests::TinyModel& model,
-         kernels::Device& device,
-         Precision precision = Precision::kFp32)
+  Engine(const tests::TinyModel& model, kernels::Device& device, Mode mode = kPlain)
       : bytes(model.build()),
         file(GgufFile::parse(bytes, "tiny.gguf")),
-        transformer(file, device, kTokensMax, {.precision = precision}),
-        cache(device, transformer.architecture(), kBlocks) {}
+        transformer(file, device, kTokensMax, {.precision = mode.precision, .kv = mode.kv}),
+        cache(device, transformer.architecture(), kBlocks, mode.kv) {}
 
   std::size_t vocab() const { return static_cast<std::size_t>(transformer.architecture().vocab); }
 
@@ -131,8 +137,8 @@ void check_chunking(Engine& engine, const std::vector<std::int32_t>& tokens) {
 BOOST_AUTO_TEST_CASE(chunking_does_not_change_a_bit) {
   for (const auto& device : kernels::all_cpu_devices(2)) {
     for (const tests::TinyModel& family : kFamilies) {
-      for (const Precision precision : kPrecisions) {
-        Engine engine(family, *device, precision);
+      for (const Mode& mode : kModes) {
+        Engine engine(family, *device, mode);
         check_chunking(engine, random_tokens(device->backend() == "scalar" ? 40 : 300, 2));
       }
     }
@@ -143,9 +149,9 @@ BOOST_AUTO_TEST_CASE(threads_do_not_change_a_bit) {
   const auto one = kernels::all_cpu_devices(1);
   const auto three = kernels::all_cpu_devices(3);
   for (std::size_t i = 0; i < one.size(); ++i) {
-    for (const Precision precision : kPrecisions) {
-      Engine a(kFamilies[1], *one[i], precision);
-      Engine b(kFamilies[1], *three[i], precision);
+    for (const Mode& mode : kModes) {
+      Engine a(kFamilies[1], *one[i], mode);
+      Engine b(kFamilies[1], *three[i], mode);
       const auto tokens = random_tokens(50, 3);
       BOOST_TEST(same_bits(alone(a, tokens, 50).logits, alone(b, tokens, 50).logits));
     }
@@ -156,8 +162,8 @@ BOOST_AUTO_TEST_CASE(any_schedule_of_any_company_gives_each_sequence_its_own_bit
   for (const auto& device : kernels::all_cpu_devices(2)) {
     const std::size_t length_max = device->backend() == "scalar" ? 30 : 280;
     Engine plain(kFamilies[0], *device);
-    Engine int8(kFamilies[0], *device, Precision::kDefault);
-    Engine grouped(kFamilies[0], *device, Precision::kQ4);
+    Engine int8(kFamilies[0], *device, kInt8);
+    Engine grouped(kFamilies[0], *device, kQ4);
     for (std::uint32_t seed = 0; seed < 6; ++seed) {
       Engine& engine = seed % 3 == 0 ? plain : seed % 3 == 1 ? int8 : grouped;
       std::mt19937 bits(seed);
@@ -231,27 +237,27 @@ BOOST_AUTO_TEST_CASE(backends_agree_within_rounding) {
   }
 }
 
-// Attention and norms have the same kernels in both, and int8 layers the same bits everywhere.
+// With attention in FP32 they share its kernels and those of norms, and int8 layers have the same
+// bits everywhere.
 BOOST_AUTO_TEST_CASE(int8_has_the_same_bits_with_and_without_the_tile_unit) {
   const auto devices = kernels::all_cpu_devices(2);
   if (devices.size() < 2 || devices[0]->backend() != "amx") {
     BOOST_TEST_MESSAGE("this machine has no tile unit: nothing to compare");
     return;
   }
+  constexpr Mode kMode{Precision::kDefault, kernels::KvType::kF32};
   for (const tests::TinyModel& family : kFamilies) {
-    Engine tiles(family, *devices[0], Precision::kDefault);
-    Engine vectors(family, *devices[1], Precision::kDefault);
+    Engine tiles(family, *devices[0], kMode);
+    Engine vectors(family, *devices[1], kMode);
     const auto tokens = random_tokens(130, 7);
     BOOST_TEST(same_bits(alone(tiles, tokens, 64).logits, alone(vectors, tokens, 3).logits));
   }
 }
 
 // How far the precision's logits are from FP32's, as a share of their size.
-double distance_to_fp32(const tests::TinyModel& family,
-                        kernels::Device& device,
-                        Precision precision) {
+double distance_to_fp32(const tests::TinyModel& family, kernels::Device& device, Mode mode) {
   Engine plain(family, device);
-  Engine rounded(family, device, precision);
+  Engine rounded(family, device, mode);
   const auto tokens = random_tokens(40, 8);
   const Sequence expected = alone(plain, tokens, 40);
   const Sequence found = alone(rounded, tokens, 40);
@@ -269,7 +275,7 @@ double distance_to_fp32(const tests::TinyModel& family,
 BOOST_AUTO_TEST_CASE(int8_is_close_to_fp32_and_not_the_same) {
   const auto device = kernels::make_cpu_device(2);
   for (const tests::TinyModel& family : kFamilies) {
-    const double distance = distance_to_fp32(family, *device, Precision::kDefault);
+    const double distance = distance_to_fp32(family, *device, kInt8);
     BOOST_TEST(distance < 0.1);
     BOOST_TEST(distance > 0);
   }
@@ -278,7 +284,7 @@ BOOST_AUTO_TEST_CASE(int8_is_close_to_fp32_and_not_the_same) {
 BOOST_AUTO_TEST_CASE(q4_is_close_to_fp32_and_not_the_same) {
   const auto device = kernels::make_cpu_device(2);
   for (const tests::TinyModel& family : kFamilies) {
-    const double distance = distance_to_fp32(family, *device, Precision::kQ4);
+    const double distance = distance_to_fp32(family, *device, kQ4);
     BOOST_TEST(distance < 0.1);
     BOOST_TEST(distance > 0);
   }
@@ -287,11 +293,11 @@ BOOST_AUTO_TEST_CASE(q4_is_close_to_fp32_and_not_the_same) {
 BOOST_AUTO_TEST_CASE(numerics_id_names_the_precision) {
   const auto device = kernels::make_cpu_device(1);
   Engine plain(kFamilies[0], *device);
-  Engine int8(kFamilies[0], *device, Precision::kDefault);
+  Engine int8(kFamilies[0], *device, kInt8);
   BOOST_TEST(plain.transformer.numerics_id() != int8.transformer.numerics_id());
-  BOOST_TEST(int8.transformer.numerics_id().ends_with("-int8"));
-  Engine grouped(kFamilies[0], *device, Precision::kQ4);
-  BOOST_TEST(grouped.transformer.numerics_id().ends_with("-q4"));
+  BOOST_TEST(int8.transformer.numerics_id().ends_with("-int8-kvbf16"));
+  Engine grouped(kFamilies[0], *device, kQ4);
+  BOOST_TEST(grouped.transformer.numerics_id().ends_with("-q4-kvbf16"));
 }
 
 BOOST_AUTO_TEST_CASE(numerics_id_names_weights_and_backend) {

@@ -25,16 +25,23 @@ inline Vec exponential(Vec x) {
   return mul(p, power_of_two(n));
 }
 
+// What RMS normalisation multiplies every value of a row by.
+inline Vec norm_factor(const float* x, std::int32_t k, float epsilon) {
+  const std::int32_t whole = k / kLanes * kLanes;
+  const int rest = k - whole;
+  Vec squares = zero();
+  for (std::int32_t i = 0; i < whole; i += kLanes) squares = fma(load(x + i), load(x + i), squares);
+  if (rest != 0) squares = fma(load_first(x + whole, rest), load_first(x + whole, rest), squares);
+  const float mean = sum_lanes(squares) / static_cast<float>(k);
+  return broadcast(1.0F / __builtin_sqrtf(mean + epsilon));
+}
+
 inline void rms_norm_row(const RmsNorm& op, std::int32_t row) {
   const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.k;
   float* y = op.y + static_cast<std::ptrdiff_t>(row) * op.k;
   const std::int32_t whole = op.k / kLanes * kLanes;
   const int rest = op.k - whole;
-  Vec squares = zero();
-  for (std::int32_t i = 0; i < whole; i += kLanes) squares = fma(load(x + i), load(x + i), squares);
-  if (rest != 0) squares = fma(load_first(x + whole, rest), load_first(x + whole, rest), squares);
-  const float mean = sum_lanes(squares) / static_cast<float>(op.k);
-  const Vec scale = broadcast(1.0F / __builtin_sqrtf(mean + op.epsilon));
+  const Vec scale = norm_factor(x, op.k, op.epsilon);
   for (std::int32_t i = 0; i < whole; i += kLanes)
     store(y + i, mul(mul(load(x + i), scale), load(op.weight + i)));
   if (rest == 0) return;

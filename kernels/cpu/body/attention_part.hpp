@@ -1,0 +1,100 @@
+// The result of attention over one split of keys, and how the splits of a row join. Included by ISA
+// files only.
+#pragma once
+
+#include "kernels/cpu/body/elementwise.hpp"
+
+namespace {
+
+// For each row (query head) of a tile: see attention_part_floats.
+struct Part {
+  float* out;      // [rows, padded]: values weighted by numerators
+  float* maximum;  // [rows] of the scores
+  float* sum;      // [rows] of the numerators; 0 where a row sees no key of the split
+};
+
+inline Part part_at(float* memory, std::int32_t rows, std::int32_t padded) {
+  float* maximum = memory + rows * padded;
+  return {memory, maximum, maximum + rows};
+}
+
+// Rows of one tile, and where they lie in q and out.
+struct TileRows {
+  const Attention& op;
+  const AttentionTile& at;
+  std::int32_t group;  // query heads that share keys
+  std::int32_t rows;   // group · queries; row = query · group + head
+
+  std::int32_t query(std::int32_t row) const { return at.query_begin + row / group; }
+
+  // Keys of the split at `begin` that a row sees.
+  std::int32_t visible(std::int32_t row, std::int32_t begin) const {
+    const std::int32_t keys = at.sequence->position + query(row) + 1 - begin;
+    return keys < 0 ? 0 : keys > kKvSplitTokens ? kKvSplitTokens : keys;
+  }
+
+  // Keys of the split at `begin` that the last row sees.
+  std::int32_t keys(std::int32_t begin) const { return visible(rows - 1, begin); }
+
+  // Keys that the last row sees.
+  std::int32_t end() const { return at.sequence->position + at.query_end; }
+
+  std::ptrdiff_t offset(std::int32_t row) const {
+    const std::ptrdiff_t token = at.sequence->row + query(row);
+    return (token * op.heads + at.kv_head * group + row % group) * op.pool.head_dim;
+  }
+
+  const std::byte* block(std::int32_t position) const {
+    const std::ptrdiff_t index = at.sequence->blocks[position / kKvBlockTokens];
+    const std::ptrdiff_t values = 2 * 32 * ((op.pool.head_dim + 31) / 32 * 32);
+    const std::ptrdiff_t bytes = op.pool.type == KvType::kF32    ? 4 * values
+                                 : op.pool.type == KvType::kBf16 ? 2 * values
+                                                                 : values + 256;
+    return op.pool.storage + (index * op.pool.kv_heads + at.kv_head) * bytes;
+  }
+};
+
+inline TileRows rows_of(const Attention& op, const AttentionTile& at) {
+  const std::int32_t group = op.heads / op.pool.kv_heads;
+  return {op, at, group, group * (at.query_end - at.query_begin)};
+}
+
+// Joins a row of a later split to what came before: both are rescaled to the larger maximum.
+inline void join_row(const Part& to, const Part& from, std::int32_t row, std::int32_t padded) {
+  if (from.sum[row] == 0.0F) return;
+  float* out = to.out + row * padded;
+  const float* later = from.out + row * padded;
+  if (to.sum[row] == 0.0F) {
+    for (std::int32_t d = 0; d < padded; d += kLanes) store(out + d, load(later + d));
+    to.maximum[row] = from.maximum[row];
+    to.sum[row] = from.sum[row];
+    return;
+  }
+  const float maximum = from.maximum[row] > to.maximum[row] ? from.maximum[row] : to.maximum[row];
+  const Vec before = exponential(broadcast(to.maximum[row] - maximum));
+  const Vec now = exponential(broadcast(from.maximum[row] - maximum));
+  for (std::int32_t d = 0; d < padded; d += kLanes)
+    store(out + d, fma(load(out + d), before, mul(load(later + d), now)));
+  float lanes[kLanes];
+  store(lanes, fma(broadcast(to.sum[row]), before, mul(broadcast(from.sum[row]), now)));
+  to.sum[row] = lanes[0];
+  to.maximum[row] = maximum;
+}
+
+inline void join_parts(const Part& to, const Part& from, std::int32_t rows, std::int32_t padded) {
+  for (std::int32_t row = 0; row < rows; ++row) join_row(to, from, row, padded);
+}
+
+inline void write_rows(const TileRows& t, const Part& part, std::int32_t padded) {
+  const std::int32_t dims = t.op.pool.head_dim;
+  for (std::int32_t row = 0; row < t.rows; ++row) {
+    float* y = t.op.out + t.offset(row);
+    const float* out = part.out + row * padded;
+    const Vec sum = broadcast(part.sum[row]);
+    std::int32_t d = 0;
+    for (; d + kLanes <= dims; d += kLanes) store(y + d, div(load(out + d), sum));
+    if (d < dims) store_first(y + d, div(load(out + d), sum), dims - d);
+  }
+}
+
+}  // namespace

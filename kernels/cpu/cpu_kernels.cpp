@@ -1,0 +1,160 @@
+// The tables, and what this CPU has.
+#include "kernels/cpu/cpu_kernels.hpp"
+
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "config/user_error.hpp"
+#include "kernels/reference/reference.hpp"
+
+namespace troupe::kernels {
+namespace {
+
+constexpr CpuOps kAvx512Ops{avx512::expand_row,
+                            avx512::linear,
+                            avx512::rms_norm,
+                            avx512::rope_append,
+                            avx512::silu_mul,
+                            {avx512::attention, avx512::attention_part, avx512::attention_join}};
+constexpr CpuOps kAvx2Ops{avx2::expand_row,
+                          avx2::linear,
+                          avx2::rms_norm,
+                          avx2::rope_append,
+                          avx2::silu_mul,
+                          {avx2::attention, avx2::attention_part, avx2::attention_join}};
+constexpr CpuOps kScalarOps{
+    reference::expand_row,
+    reference::linear,
+    reference::rms_norm,
+    reference::rope_append,
+    reference::silu_mul,
+    {[](const Attention& op, const AttentionTile& tile, float*) { reference::attention(op, tile); },
+     nullptr,
+     nullptr}};
+constexpr AttentionOps kAmxAttention{amx::attention, amx::attention_part, amx::attention_join};
+
+constexpr Int8Ops kAmxInt8Ops{vnni::quantize, amx::int8_linear};
+constexpr Int8Ops kVnniInt8Ops{vnni::quantize, vnni::int8_linear};
+constexpr Int8Ops kAvx2Int8Ops{avx2::quantize, avx2::int8_linear};
+constexpr Int8Ops kScalarInt8Ops{reference::quantize, reference::int8_linear};
+
+constexpr GroupedOps kVnniGroupedOps{vnni::group_rows, vnni::grouped_linear};
+constexpr GroupedOps kAvx2GroupedOps{avx2::group_rows, avx2::grouped_linear};
+constexpr GroupedOps kScalarGroupedOps{reference::group_rows, reference::grouped_linear};
+
+constexpr Bf16Ops kAmxBf16Ops{true, amx::pack_bf16, amx::bf16_linear};
+constexpr Bf16Ops kPlainBf16Ops{false, reference::pack_bf16, reference::bf16_linear};
+
+bool cpu_has_avx2() {
+  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+         __builtin_cpu_supports("f16c") != 0;
+}
+
+bool cpu_has_avx512() {
+  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") != 0 &&
+         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0;
+}
+
+bool cpu_has_vnni() { return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
+
+// What BF16 layers and attention take beside tiles; every CPU with tiles has had all of it.
+bool cpu_has_bf16() {
+  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&
+         __builtin_cpu_supports("avx512vbmi2") != 0;
+}
+
+// Bits of CPUID leaf 7: TILE, INT8 and BF16 of AMX; g++ 12 has no name for them.
+bool cpu_has_tiles() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  constexpr unsigned kTile = 1U << 24;
+  constexpr unsigned kInt8 = 1U << 25;
+  constexpr unsigned kBf16 = 1U << 22;
+  constexpr unsigned kAll = kTile | kInt8 | kBf16;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll;
+}
+
+// Tiles need the kernel's permission, which holds for every thread of the process from then on.
+// docs.kernel.org/arch/x86/xstate.html
+bool may_use_tiles() {
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return cpu_has_vnni() && cpu_has_bf16() && cpu_has_tiles() &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+std::string available_backends() {
+  return std::string(may_use_tiles() ? "amx, " : "") +
+         std::string(cpu_has_avx512() ? "avx512, " : "") + (cpu_has_avx2() ? "avx2, " : "") +
+         "scalar";
+}
+
+CpuKernels kernels_of(CpuBackend backend) {
+  switch (backend) {
+    case CpuBackend::kAmx:
+      return {"amx", kAvx512Ops, kAmxInt8Ops, kVnniGroupedOps, kAmxBf16Ops, kAmxAttention};
+    case CpuBackend::kAvx512:
+      return {"avx512",
+              kAvx512Ops,
+              cpu_has_vnni() ? kVnniInt8Ops : kAvx2Int8Ops,
+              cpu_has_vnni() ? kVnniGroupedOps : kAvx2GroupedOps,
+              kPlainBf16Ops,
+              kAvx512Ops.attention};
+    case CpuBackend::kAvx2:
+      return {"avx2", kAvx2Ops, kAvx2Int8Ops, kAvx2GroupedOps, kPlainBf16Ops, kAvx2Ops.attention};
+    case CpuBackend::kAuto:
+    case CpuBackend::kScalar:
+      break;
+  }
+  return {
+      "scalar", kScalarOps, kScalarInt8Ops, kScalarGroupedOps, kPlainBf16Ops, kScalarOps.attention};
+}
+
+bool available(CpuBackend backend) {
+  switch (backend) {
+    case CpuBackend::kAmx:
+      return may_use_tiles();
+    case CpuBackend::kAvx512:
+      return cpu_has_avx512();
+    case CpuBackend::kAvx2:
+      return cpu_has_avx2();
+    case CpuBackend::kAuto:
+    case CpuBackend::kScalar:
+      break;
+  }
+  return true;
+}
+
+}  // namespace
+
+CpuKernels choose_cpu_kernels(CpuBackend wanted) {
+  if (wanted == CpuBackend::kAuto) {
+    for (const CpuBackend backend : {CpuBackend::kAmx, CpuBackend::kAvx512, CpuBackend::kAvx2}) {
+      if (available(backend)) return kernels_of(backend);
+    }
+    return kernels_of(CpuBackend::kScalar);
+  }
+  const CpuKernels chosen = kernels_of(wanted);
+  if (available(wanted)) return chosen;
+  throw config::UserError("--cpu-backend " + std::string(chosen.name) +
+                          ": this CPU does not have it; it has " + available_backends() +
+                          "; use one of these or auto");
+}
+
+CpuBackend parse_cpu_backend(std::string_view text) {
+  if (text == "auto") return CpuBackend::kAuto;
+  if (text == "amx") return CpuBackend::kAmx;
+  if (text == "avx512") return CpuBackend::kAvx512;
+  if (text == "avx2") return CpuBackend::kAvx2;
+  if (text == "scalar") return CpuBackend::kScalar;
+  throw config::UserError("--cpu-backend " + std::string(text) +
+                          ": unknown; use auto, amx, avx512, avx2, or scalar");
+}
+
+}  // namespace troupe::kernels
