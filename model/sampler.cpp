@@ -255,9 +255,9 @@ std::int32_t draw_unordered(std::span<const float> logits,
 }
 
 std::int32_t choose(std::span<const float> logits,
+                    float maximum,
                     const SamplingParams& params,
                     std::size_t position) {
-  const float maximum = *std::max_element(logits.begin(), logits.end());
   if (params.temperature <= 0.0F) {
     return static_cast<std::int32_t>(std::find(logits.begin(), logits.end(), maximum) -
                                      logits.begin());
@@ -309,7 +309,9 @@ SampledToken sample(std::span<float> logits,
     if (in_vocabulary(id, logits))
       logits[static_cast<std::size_t>(id)] = -std::numeric_limits<float>::infinity();
   }
-  token.id = choose(logits, params, produced.size());
+  const float largest =
+      banned.empty() ? *maximum : *std::max_element(logits.begin(), logits.end());
+  token.id = choose(logits, largest, params, produced.size());
   if (wants_logprobs) token.logprob = logprob(logits[static_cast<std::size_t>(token.id)]);
   return token;
 }

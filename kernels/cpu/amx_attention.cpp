@@ -223,7 +223,7 @@ inline void softmax_row(const Work& w, std::int32_t row, const Part& part) {
 template <bool kLower>
 inline void attend_rows(const Work& w, const Part& part) {
   for (std::int32_t block = 0; block < w.blocks; ++block) {
-    fetch_block(w, block + 1);
+    if (!kLower) fetch_block(w, block + 1);  // many rows mean prefill, whose keys are still warm
     score_block<kLower>(w, block);
   }
   for (std::int32_t row = 0; row < w.count; ++row) {

@@ -13,36 +13,32 @@ namespace troupe::kernels::amx {
 
 namespace {
 
-inline void finish_rows(const Int8Linear& op,
-                        std::int32_t row,
-                        std::int32_t rows,
-                        std::int32_t column,
-                        const std::int32_t* sums) {  // [rows, 32]
-  for (std::int32_t r = 0; r < rows; ++r) finish_panel(op, row + r, column, sums + r * 32);
+// One panel of weights, its rows of x, and the bytes of weights to ask for beside it: a row block
+// of the next panel's, or, while the panel itself comes from memory, what lies 8 kB ahead (the
+// hardware's prefetcher stops at pages).
+struct PanelBlock {
+  const Int8Linear& op;
+  std::int32_t row;
+  std::int32_t rows;
+  std::int32_t column;
+  const std::int8_t* fetch;
+  std::ptrdiff_t fetch_bytes;  // for each 64 values of k
+};
+
+inline void fetch_lines(const std::int8_t*& at, std::ptrdiff_t bytes) {
+  for (const std::int8_t* end = at + bytes; at < end; at += 64) __builtin_prefetch(at, 0, 2);
 }
 
-// Asks for the 2 kB of weights that come some steps later: the hardware's prefetcher stops at
-// pages.
-inline void fetch_ahead(const std::int8_t* w) {
-  constexpr std::ptrdiff_t kAhead = 8192;
-#pragma GCC unroll 32
-  for (int line = 0; line < 32; ++line) __builtin_prefetch(w + kAhead + line * 64, 0, 3);
-}
-
-// Up to 16 rows against one panel. kFetch: the weights are not in the cache yet.
-template <bool kFetch>
-inline void panel16(const Int8Linear& op,
-                    std::int32_t row,
-                    std::int32_t rows,
-                    std::int32_t column,
-                    std::int32_t* sums) {
-  const std::ptrdiff_t padded = padded_k(op.weights.k);
-  const std::int8_t* x = op.x + row * padded;
-  const std::int8_t* w = op.weights.tiles + column * padded;
+// Up to 16 rows.
+inline void panel16(const PanelBlock& b, std::int32_t* sums) {
+  const std::ptrdiff_t padded = padded_k(b.op.weights.k);
+  const std::int8_t* x = b.op.x + b.row * padded;
+  const std::int8_t* w = b.op.weights.tiles + b.column * padded;
+  const std::int8_t* fetch = b.fetch;
   _tile_zero(0);
   _tile_zero(1);
   for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
-    if (kFetch) fetch_ahead(w);
+    fetch_lines(fetch, b.fetch_bytes);
     _tile_loadd(4, x + k, padded);
     _tile_loadd(6, w, 64);
     _tile_dpbssd(0, 4, 6);
@@ -51,26 +47,22 @@ inline void panel16(const Int8Linear& op,
   }
   _tile_stored(0, sums, 128);
   _tile_stored(1, sums + 16, 128);
-  finish_rows(op, row, rows, column, sums);
+  finish_panel(b.op, b.row, b.rows, b.column, sums);
 }
 
-// 17 to 32 rows against one panel.
-template <bool kFetch>
-inline void panel32(const Int8Linear& op,
-                    std::int32_t row,
-                    std::int32_t rows,
-                    std::int32_t column,
-                    std::int32_t* sums) {
-  const std::ptrdiff_t padded = padded_k(op.weights.k);
-  const std::int8_t* x = op.x + row * padded;
+// 17 to 32 rows.
+inline void panel32(const PanelBlock& b, std::int32_t* sums) {
+  const std::ptrdiff_t padded = padded_k(b.op.weights.k);
+  const std::int8_t* x = b.op.x + b.row * padded;
   const std::int8_t* lower = x + kTileRows * padded;
-  const std::int8_t* w = op.weights.tiles + column * padded;
+  const std::int8_t* w = b.op.weights.tiles + b.column * padded;
+  const std::int8_t* fetch = b.fetch;
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
   for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
-    if (kFetch) fetch_ahead(w);
+    fetch_lines(fetch, b.fetch_bytes);
     _tile_loadd(4, x + k, padded);
     _tile_loadd(6, w, 64);
     _tile_dpbssd(0, 4, 6);
@@ -84,7 +76,7 @@ inline void panel32(const Int8Linear& op,
   _tile_stored(1, sums + 16, 128);
   _tile_stored(2, sums + 512, 128);
   _tile_stored(3, sums + 528, 128);
-  finish_rows(op, row, rows, column, sums);
+  finish_panel(b.op, b.row, b.rows, b.column, sums);
 }
 
 }  // namespace
@@ -93,15 +85,30 @@ void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, flo
   constexpr std::int32_t kVectorRows = 4;  // so few rows would leave three quarters of a tile empty
   if (op.rows <= kVectorRows) return vnni::int8_linear(op, begin, end, scratch);
   const TileUnit unit;
+  const std::ptrdiff_t padded = padded_k(op.weights.k);
   alignas(64) std::int32_t sums[2][kInt8RowTile * kInt8Columns];
   int flip = 0;  // so that a store need not wait for the reads of the last one
+  const std::int32_t blocks = (op.rows + kInt8RowTile - 1) / kInt8RowTile;
+  // The first panel comes from memory, and every panel when there is but one block of rows.
+  constexpr std::ptrdiff_t kAhead = 8192;
+  const std::ptrdiff_t slice = (2048 / blocks + 63) / 64 * 64;
   for (std::int32_t column = begin; column < end; column += kInt8Columns) {
-    for (std::int32_t row = 0; row < op.rows; row += kInt8RowTile, flip ^= 1) {
-      const std::int32_t rows = op.rows - row < kInt8RowTile ? op.rows - row : kInt8RowTile;
-      const auto panel = rows <= kTileRows ? row == 0 ? panel16<true> : panel16<false>
-                         : row == 0 ? panel32<true>
-                                           : panel32<false>;
-      panel(op, row, rows, column, sums[flip]);
+    const std::int8_t* panel = op.weights.tiles + column * padded;
+    for (std::int32_t block = 0; block < blocks; ++block, flip ^= 1) {
+      const std::int32_t row = block * kInt8RowTile;
+      const bool cold = blocks == 1 || (column == begin && block == 0);
+      const std::int8_t* next = panel + kInt8Columns * padded + block * slice * (padded / 64);
+      const PanelBlock b{op,
+                         row,
+                         op.rows - row < kInt8RowTile ? op.rows - row : kInt8RowTile,
+                         column,
+                         cold ? panel + kAhead : next,
+                         cold ? 2048 : slice};
+      if (b.rows <= kTileRows) {
+        panel16(b, sums[flip]);
+      } else {
+        panel32(b, sums[flip]);
+      }
     }
   }
 }

@@ -165,7 +165,7 @@ inline void dot_panel(const Int8Linear& op, std::int32_t row, std::int32_t colum
   std::int32_t sums[Rows * kInt8Columns];
   dot_tile<Rows>(op, row, column, 0, sums);
   dot_tile<Rows>(op, row, column, 1, sums);
-  for (int r = 0; r < Rows; ++r) finish_panel(op, row + r, column, sums + r * kInt8Columns);
+  finish_panel(op, row, Rows, column, sums);
 }
 
 }  // namespace
