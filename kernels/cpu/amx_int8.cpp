@@ -13,70 +13,68 @@ namespace troupe::kernels::amx {
 
 namespace {
 
-// One panel of weights, its rows of x, and the bytes of weights to ask for beside it: a row block
-// of the next panel's, or, while the panel itself comes from memory, what lies 8 kB ahead (the
-// hardware's prefetcher stops at pages).
-struct PanelBlock {
+// Exact sums of up to 32 rows and a panel of columns, not yet written to y.
+struct Sums {
+  std::int32_t row = 0;
+  std::int32_t rows = 0;
+  std::int32_t column = 0;
+  const std::int32_t* sums = nullptr;  // [32, 32]
+};
+
+// Rows [begin, end) of them. Called between the products of the next block, a few rows at a time:
+// the tile unit works on while vectors scale and store.
+inline void finish_some(const Int8Linear& op,
+                        const Sums& done,
+                        std::int32_t begin,
+                        std::int32_t end) {
+  if (end > done.rows) end = done.rows;
+  if (begin >= end) return;
+  finish_panel(op, done.row + begin, end - begin, done.column, done.sums + begin * kInt8Columns);
+}
+
+// One block of rows against a panel, what came before it, and the bytes of weights to ask for
+// beside it: a part of the next panel, or, while the panel itself comes from memory, what lies 8 kB
+// ahead (the hardware's prefetcher stops at pages).
+struct Block {
   const Int8Linear& op;
   std::int32_t row;
   std::int32_t rows;
   std::int32_t column;
+  const Sums& before;
   const std::int8_t* fetch;
   std::ptrdiff_t fetch_bytes;  // for each 64 values of k
 };
 
-inline void fetch_lines(const std::int8_t*& at, std::ptrdiff_t bytes) {
-  for (const std::int8_t* end = at + bytes; at < end; at += 64) __builtin_prefetch(at, 0, 2);
-}
-
-// Up to 16 rows.
-inline void panel16(const PanelBlock& b, std::int32_t* sums) {
-  const std::ptrdiff_t padded = padded_k(b.op.weights.k);
-  const std::int8_t* x = b.op.x + b.row * padded;
-  const std::int8_t* w = b.op.weights.tiles + b.column * padded;
-  const std::int8_t* fetch = b.fetch;
-  _tile_zero(0);
-  _tile_zero(1);
-  for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
-    fetch_lines(fetch, b.fetch_bytes);
-    _tile_loadd(4, x + k, padded);
-    _tile_loadd(6, w, 64);
-    _tile_dpbssd(0, 4, 6);
-    _tile_loadd(7, w + 1024, 64);
-    _tile_dpbssd(1, 4, 7);
-  }
-  _tile_stored(0, sums, 128);
-  _tile_stored(1, sums + 16, 128);
-  finish_panel(b.op, b.row, b.rows, b.column, sums);
-}
-
-// 17 to 32 rows.
-inline void panel32(const PanelBlock& b, std::int32_t* sums) {
+template <bool kLower>
+inline void multiply(const Block& b, std::int32_t* sums) {
   const std::ptrdiff_t padded = padded_k(b.op.weights.k);
   const std::int8_t* x = b.op.x + b.row * padded;
   const std::int8_t* lower = x + kTileRows * padded;
   const std::int8_t* w = b.op.weights.tiles + b.column * padded;
   const std::int8_t* fetch = b.fetch;
+  const auto steps = static_cast<std::int32_t>(padded / 64);
+  const std::int32_t rows_per_step = (kInt8RowTile + steps - 1) / steps;
   _tile_zero(0);
   _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
-    fetch_lines(fetch, b.fetch_bytes);
-    _tile_loadd(4, x + k, padded);
+  if (kLower) _tile_zero(2);
+  if (kLower) _tile_zero(3);
+  for (std::int32_t step = 0; step < steps; ++step, w += 2048) {
+    for (std::ptrdiff_t i = 0; i < b.fetch_bytes; i += 64) __builtin_prefetch(fetch + i, 0, 2);
+    fetch += b.fetch_bytes;
+    _tile_loadd(4, x + step * 64, padded);
     _tile_loadd(6, w, 64);
     _tile_dpbssd(0, 4, 6);
     _tile_loadd(7, w + 1024, 64);
     _tile_dpbssd(1, 4, 7);
-    _tile_loadd(5, lower + k, padded);
-    _tile_dpbssd(2, 5, 6);
-    _tile_dpbssd(3, 5, 7);
+    if (kLower) _tile_loadd(5, lower + step * 64, padded);
+    if (kLower) _tile_dpbssd(2, 5, 6);
+    if (kLower) _tile_dpbssd(3, 5, 7);
+    finish_some(b.op, b.before, step * rows_per_step, (step + 1) * rows_per_step);
   }
   _tile_stored(0, sums, 128);
   _tile_stored(1, sums + 16, 128);
-  _tile_stored(2, sums + 512, 128);
-  _tile_stored(3, sums + 528, 128);
-  finish_panel(b.op, b.row, b.rows, b.column, sums);
+  if (kLower) _tile_stored(2, sums + 512, 128);
+  if (kLower) _tile_stored(3, sums + 528, 128);
 }
 
 }  // namespace
@@ -87,30 +85,30 @@ void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, flo
   const TileUnit unit;
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   alignas(64) std::int32_t sums[2][kInt8RowTile * kInt8Columns];
-  int flip = 0;  // so that a store need not wait for the reads of the last one
+  Sums before;
+  int flip = 0;
   const std::int32_t blocks = (op.rows + kInt8RowTile - 1) / kInt8RowTile;
-  // The first panel comes from memory, and every panel when there is but one block of rows.
   constexpr std::ptrdiff_t kAhead = 8192;
-  const std::ptrdiff_t slice = (2048 / blocks + 63) / 64 * 64;
+  const std::ptrdiff_t part = (2048 / blocks + 63) / 64 * 64;
   for (std::int32_t column = begin; column < end; column += kInt8Columns) {
     const std::int8_t* panel = op.weights.tiles + column * padded;
+    const std::int8_t* next = panel + kInt8Columns * padded;
     for (std::int32_t block = 0; block < blocks; ++block, flip ^= 1) {
       const std::int32_t row = block * kInt8RowTile;
-      const bool cold = blocks == 1 || (column == begin && block == 0);
-      const std::int8_t* next = panel + kInt8Columns * padded + block * slice * (padded / 64);
-      const PanelBlock b{op,
-                         row,
-                         op.rows - row < kInt8RowTile ? op.rows - row : kInt8RowTile,
-                         column,
-                         cold ? panel + kAhead : next,
-                         cold ? 2048 : slice};
-      if (b.rows <= kTileRows) {
-        panel16(b, sums[flip]);
+      const std::int32_t rows = op.rows - row < kInt8RowTile ? op.rows - row : kInt8RowTile;
+      // The first panel comes from memory, and every panel when there is but one block of rows.
+      const bool is_cold = blocks == 1 || (column == begin && block == 0);
+      const std::int8_t* fetch = is_cold ? panel + kAhead : next + block * part * (padded / 64);
+      const Block work{op, row, rows, column, before, fetch, is_cold ? 2048 : part};
+      if (rows <= kTileRows) {
+        multiply<false>(work, sums[flip]);
       } else {
-        panel32(b, sums[flip]);
+        multiply<true>(work, sums[flip]);
       }
+      before = {row, rows, column, sums[flip]};
     }
   }
+  finish_some(op, before, 0, kInt8RowTile);
 }
 
 }  // namespace troupe::kernels::amx

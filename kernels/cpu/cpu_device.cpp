@@ -42,9 +42,33 @@ std::int32_t columns_per_tile(const Int8Linear& op) {
   return std::clamp(kTileBytes / panel_bytes, 1, 64) * kInt8Columns;
 }
 
-std::int32_t tiles_of(const Int8Linear& op) {
+// Rows of one tile: as many as stay in the second cache (2 MB on servers) beside a panel of
+// weights, while all columns pass by them.
+std::int32_t rows_per_tile(const Int8Linear& op) {
+  constexpr std::int32_t kRowBytes = 5 << 18;
+  const std::int32_t rows = kRowBytes / int8_padded_k(op.weights.k) / kInt8RowTile * kInt8RowTile;
+  return std::max(rows, kInt8RowTile);
+}
+
+std::int32_t row_tiles_of(const Int8Linear& op) {
+  return (op.rows + rows_per_tile(op) - 1) / rows_per_tile(op);
+}
+
+std::int32_t column_tiles_of(const Int8Linear& op) {
   const std::int32_t columns = columns_per_tile(op);
   return (op.weights.n + columns - 1) / columns;
+}
+
+std::int32_t tiles_of(const Int8Linear& op) { return column_tiles_of(op) * row_tiles_of(op); }
+
+// Rows [begin, end) of a layer.
+Int8Linear rows_of(const Int8Linear& op, std::int32_t begin, std::int32_t end) {
+  Int8Linear part = op;
+  part.x += std::ptrdiff_t{begin} * int8_padded_k(op.weights.k);
+  part.x_scale += begin;
+  part.y += std::ptrdiff_t{begin} * op.y_stride;
+  part.rows = end - begin;
+  return part;
 }
 
 std::int32_t columns_per_tile(const GroupedLinear& op) {
@@ -144,7 +168,19 @@ class CpuDevice final : public Device {
     for (const Int8Linear& op : ops) k_max = std::max(k_max, op.weights.k);
     CHECK(k_max <= kInt8DepthMax, "sums fit int32");
     need_scratch(int8_scratch_floats(k_max));
-    run_columns(ops, int8_.linear, [](const Int8Linear& op) { return op.weights.n; });
+    std::uint32_t tiles = 0;
+    for (const Int8Linear& op : ops) tiles += static_cast<std::uint32_t>(tiles_of(op));
+    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
+      auto index = static_cast<std::int32_t>(tile);
+      std::size_t i = 0;
+      for (; index >= tiles_of(ops[i]); ++i) index -= tiles_of(ops[i]);
+      const Int8Linear& op = ops[i];
+      const std::int32_t row = index / column_tiles_of(op) * rows_per_tile(op);
+      const std::int32_t column = index % column_tiles_of(op) * columns_per_tile(op);
+      const Int8Linear part = rows_of(op, row, std::min(op.rows, row + rows_per_tile(op)));
+      const std::int32_t end = std::min(op.weights.n, column + columns_per_tile(op));
+      int8_.linear(part, column, end, scratch(thread));
+    });
   }
 
   void run(std::span<const GroupedLinear> ops) override {

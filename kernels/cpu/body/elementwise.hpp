@@ -25,14 +25,26 @@ inline Vec exponential(Vec x) {
   return mul(p, power_of_two(n));
 }
 
-// What RMS normalisation multiplies every value of a row by.
+// What RMS normalisation multiplies every value of a row by. Four running sums: one would wait for
+// itself.
 inline Vec norm_factor(const float* x, std::int32_t k, float epsilon) {
+  Vec squares[4] = {zero(), zero(), zero(), zero()};
   const std::int32_t whole = k / kLanes * kLanes;
-  const int rest = k - whole;
-  Vec squares = zero();
-  for (std::int32_t i = 0; i < whole; i += kLanes) squares = fma(load(x + i), load(x + i), squares);
-  if (rest != 0) squares = fma(load_first(x + whole, rest), load_first(x + whole, rest), squares);
-  const float mean = sum_lanes(squares) / static_cast<float>(k);
+  std::int32_t i = 0;
+  for (; i + 4 * kLanes <= whole; i += 4 * kLanes) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const Vec v = load(x + i + j * kLanes);
+      squares[j] = fma(v, v, squares[j]);
+    }
+  }
+  for (; i < whole; i += kLanes) squares[0] = fma(load(x + i), load(x + i), squares[0]);
+  if (k != whole) {
+    const Vec rest = load_first(x + whole, k - whole);
+    squares[1] = fma(rest, rest, squares[1]);
+  }
+  const Vec sum = add(add(squares[0], squares[1]), add(squares[2], squares[3]));
+  const float mean = sum_lanes(sum) / static_cast<float>(k);
   return broadcast(1.0F / __builtin_sqrtf(mean + epsilon));
 }
 
