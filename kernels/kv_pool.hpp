@@ -33,6 +33,14 @@ constexpr std::size_t kv_head_bytes(KvType type, std::int32_t head_dim) {
   return values * kv_value_bytes(type) + scales;
 }
 
+// The block of dimensions over which int8 keys are rotated (see RopeAppend): the largest power of
+// two that divides head_dim, at most 64; 0 below 16 and for other types, which need none.
+constexpr std::int32_t kv_spread(KvType type, std::int32_t head_dim) {
+  if (type != KvType::kInt8) return 0;
+  const std::int32_t power = head_dim & -head_dim;
+  return power < 16 ? 0 : power < 64 ? power : 64;
+}
+
 // Bytes of one block of one layer.
 constexpr std::size_t kv_block_bytes(KvType type, std::int32_t kv_heads, std::int32_t head_dim) {
   return static_cast<std::size_t>(kv_heads) * kv_head_bytes(type, head_dim);

@@ -14,6 +14,11 @@ namespace troupe::kernels {
 // that is not finite gets a scale that is not a number). The first token of a block zeroes the
 // values of the whole block: what a former owner left there never meets a weight of zero.
 //
+// With `spread`, queries and keys then turn together: each block of so many dimensions becomes
+// block · H / √spread, H being the Hadamard matrix in Sylvester's form. Products of the two stay
+// what they were, and a key's few large channels (Qwen's biases make some) are spread over the
+// block, so that one int8 scale serves all. Ashkboos et al., "QuaRot", arxiv.org/abs/2404.00456
+//
 // Cost: about 20 bytes and 6 operations a value; bound by cache bandwidth.
 struct RopeAppend {
   KvPool pool;
@@ -25,6 +30,7 @@ struct RopeAppend {
   const AttentionSequence* sequences = nullptr;  // [count]
   std::int32_t count = 0;
   std::int32_t heads = 0;
+  std::int32_t spread = 0;   // block of the rotation of int8 heads: kv_spread, or 0 for none
   bool interleaved = false;  // pairs are (0, 1), (2, 3), …; else (i, i + head_dim / 2)
 };
 

@@ -175,6 +175,7 @@ void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPo
                                  .sequences = sequences.data(),
                                  .count = count,
                                  .heads = a.heads,
+                                 .spread = kernels::kv_spread(pool.type, a.head_dim),
                                  .interleaved = a.rope_interleaved});
   device.run(kernels::Attention{.pool = pool,
                                 .q = inputs.q,

@@ -14,18 +14,6 @@ namespace {
 
 constexpr std::int32_t kRows = 2;  // rows of x in one block of sums: 2 × 4 of 16 registers
 
-// a + b in lanes whose stride bit is clear, a - b in the others.
-template <int Upper>
-inline __m256 butterfly(__m256 v, __m256 partner) {
-  return _mm256_blend_ps(_mm256_add_ps(v, partner), _mm256_sub_ps(partner, v), Upper);
-}
-
-inline __m256 rotate_lanes(__m256 v) {
-  v = butterfly<0xAA>(v, _mm256_permute_ps(v, 0xB1));
-  v = butterfly<0xCC>(v, _mm256_permute_ps(v, 0x4E));
-  return butterfly<0xF0>(v, _mm256_permute2f128_ps(v, v, 0x01));
-}
-
 inline void across(__m256& a, __m256& b) {
   const __m256 sum = _mm256_add_ps(a, b);
   b = _mm256_sub_ps(a, b);

@@ -68,6 +68,19 @@ inline Vec power_of_two(Vec n) {
 // (0, 1), (2, 3), … change places.
 inline Vec swap_pairs(Vec v) { return _mm256_permute_ps(v, 0xB1); }
 
+// a + b in lanes whose stride bit is clear, a - b in the others.
+template <int Upper>
+inline Vec butterfly(Vec v, Vec partner) {
+  return _mm256_blend_ps(_mm256_add_ps(v, partner), _mm256_sub_ps(partner, v), Upper);
+}
+
+// The Hadamard matrix of order 8 (unscaled) times the lanes, by butterflies of stride 1, 2, 4.
+inline Vec rotate_lanes(Vec v) {
+  v = butterfly<0xAA>(v, _mm256_permute_ps(v, 0xB1));
+  v = butterfly<0xCC>(v, _mm256_permute_ps(v, 0x4E));
+  return butterfly<0xF0>(v, _mm256_permute2f128_ps(v, v, 0x01));
+}
+
 inline Vec absolute(Vec v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), v); }
 
 inline Vec from_int32(const std::int32_t* p) {

@@ -66,6 +66,22 @@ inline Vec power_of_two(Vec n) {
 // (0, 1), (2, 3), … change places.
 inline Vec swap_pairs(Vec v) { return _mm512_permute_ps(v, 0xB1); }
 
+// a + b in lanes whose stride bit is clear, a - b in the others; `partner` holds the other one of
+// each pair. Lane signs are 1 and -1: the product is exact, so this is one addition.
+inline Vec butterfly(Vec v, Vec partner, Vec signs) { return _mm512_fmadd_ps(v, signs, partner); }
+
+inline Vec signs_of(__mmask16 upper) {
+  return _mm512_mask_blend_ps(upper, _mm512_set1_ps(1.0F), _mm512_set1_ps(-1.0F));
+}
+
+// The Hadamard matrix of order 16 (unscaled) times the lanes, by butterflies of stride 1, 2, 4, 8.
+inline Vec rotate_lanes(Vec v) {
+  v = butterfly(v, _mm512_permute_ps(v, 0xB1), signs_of(0xAAAA));
+  v = butterfly(v, _mm512_permute_ps(v, 0x4E), signs_of(0xCCCC));
+  v = butterfly(v, _mm512_shuffle_f32x4(v, v, 0xB1), signs_of(0xF0F0));
+  return butterfly(v, _mm512_shuffle_f32x4(v, v, 0x4E), signs_of(0xFF00));
+}
+
 inline Vec absolute(Vec v) { return _mm512_abs_ps(v); }
 
 inline Vec from_int32(const std::int32_t* p) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(p)); }

@@ -11,23 +11,6 @@ namespace troupe::kernels::vnni {
 
 namespace {
 
-// a + b in lanes whose stride bit is clear, a - b in the others; `partner` holds the other one of
-// each pair. Lane signs are 1 and -1: the product is exact, so this is one addition.
-inline __m512 butterfly(__m512 v, __m512 partner, __m512 signs) {
-  return _mm512_fmadd_ps(v, signs, partner);
-}
-
-inline __m512 signs_of(__mmask16 upper) {
-  return _mm512_mask_blend_ps(upper, _mm512_set1_ps(1.0F), _mm512_set1_ps(-1.0F));
-}
-
-inline __m512 rotate_lanes(__m512 v) {
-  v = butterfly(v, _mm512_permute_ps(v, 0xB1), signs_of(0xAAAA));
-  v = butterfly(v, _mm512_permute_ps(v, 0x4E), signs_of(0xCCCC));
-  v = butterfly(v, _mm512_shuffle_f32x4(v, v, 0xB1), signs_of(0xF0F0));
-  return butterfly(v, _mm512_shuffle_f32x4(v, v, 0x4E), signs_of(0xFF00));
-}
-
 // A row of the input: normalised where the operation says so.
 struct Input {
   const float* x;

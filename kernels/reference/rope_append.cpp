@@ -20,6 +20,21 @@ std::uint16_t to_bf16(float x) {
   return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
+void spread(std::vector<float>& head, std::int32_t size) {
+  if (size < 16) return;
+  const auto step_max = static_cast<std::size_t>(size);
+  for (std::size_t step = 1; step < step_max; step *= 2) {
+    for (std::size_t i = 0; i < head.size(); ++i) {
+      if ((i & step) != 0) continue;
+      const float a = head[i];
+      const float b = head[i + step];
+      head[i] = a + b;
+      head[i + step] = a - b;
+    }
+  }
+  for (float& value : head) value *= 1.0F / std::sqrt(static_cast<float>(size));
+}
+
 std::vector<float> rotated(const RopeAppend& op, const float* x, std::ptrdiff_t position) {
   const std::int32_t dims = op.pool.head_dim;
   std::vector<float> y(static_cast<std::size_t>(dims));
@@ -28,6 +43,7 @@ std::vector<float> rotated(const RopeAppend& op, const float* x, std::ptrdiff_t 
     const std::ptrdiff_t at = position * dims + i;
     y[static_cast<std::size_t>(i)] = x[i] * op.cos[at] + x[partner] * op.sin[at];
   }
+  spread(y, op.spread);
   return y;
 }
 

@@ -45,6 +45,7 @@ struct Prompt {
                           .sequences = &sequence,
                           .count = 1,
                           .heads = heads,
+                          .spread = kv_spread(type, head_dim),
                           .interleaved = interleaved});
     return result;
   }
@@ -105,6 +106,36 @@ BOOST_AUTO_TEST_CASE(every_backend_leaves_the_references_bytes_in_the_cache) {
         }
       }
     }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(turning_queries_and_keys_together_keeps_their_product) {
+  const std::int32_t block = 0;
+  const AttentionSequence sequence{.blocks = &block, .tokens = 1};
+  const std::vector<float> ones(64, 1.0F);
+  const std::vector<float> zeros(64);
+  for (const auto& device : all_cpu_devices(1)) {
+    std::vector<float> products;
+    for (const std::int32_t spread : {0, 64}) {
+      std::vector<std::byte> storage(kv_block_bytes(KvType::kF32, 1, 64));
+      auto q = random_floats(64, 7);
+      const auto k = random_floats(64, 8);
+      device->run(RopeAppend{.pool = {storage.data(), 1, 1, 64, KvType::kF32},
+                             .q = q.data(),
+                             .k = k.data(),
+                             .v = zeros.data(),
+                             .cos = ones.data(),
+                             .sin = zeros.data(),
+                             .sequences = &sequence,
+                             .count = 1,
+                             .heads = 1,
+                             .spread = spread});
+      const auto* keys = reinterpret_cast<const float*>(storage.data());
+      products.push_back(0.0F);
+      for (std::int32_t d = 0; d < 64; ++d)
+        products.back() += q[static_cast<std::size_t>(d)] * keys[kv_key_index(KvType::kF32, 0, d)];
+    }
+    BOOST_TEST(std::abs(products[0] - products[1]) < 1e-5F);
   }
 }
 

@@ -52,6 +52,23 @@ inline void rotate_head(const RopeAppend& op, const float* x, std::ptrdiff_t pos
   }
 }
 
+// Blocks of a head become block · H / √size, H being the Hadamard matrix; see rope_append.hpp.
+inline void spread(float* head, std::int32_t dims, std::int32_t size) {
+  if (size < 16) return;
+  const Vec factor = broadcast(1.0F / __builtin_sqrtf(static_cast<float>(size)));
+  for (std::int32_t i = 0; i < dims; i += kLanes) store(head + i, rotate_lanes(load(head + i)));
+  for (std::int32_t step = kLanes; step < size; step *= 2) {
+    for (std::int32_t i = 0; i < dims; i += kLanes) {
+      if ((i & step) != 0) continue;
+      const Vec a = load(head + i);
+      const Vec b = load(head + i + step);
+      store(head + i, add(a, b));
+      store(head + i + step, sub(a, b));
+    }
+  }
+  for (std::int32_t i = 0; i < dims; i += kLanes) store(head + i, mul(load(head + i), factor));
+}
+
 // One head of one block: keys, then values, then scales of both for int8.
 struct HeadBlock {
   KvType type;
@@ -164,6 +181,7 @@ inline void append_token(const RopeAppend& op,
     const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(s.row + token) * pool.kv_heads + head;
     if (slot == 0) forget_values(b);
     rotate_head(op, op.k + row * dims, position, scratch);
+    spread(scratch, dims, op.spread);
     store_key(b, slot, scratch, buffer);
     __builtin_memcpy(scratch, op.v + row * dims, static_cast<std::size_t>(dims) * sizeof(float));
     store_value(b, slot, scratch, buffer);
@@ -177,6 +195,7 @@ inline void rope_append_tile(const RopeAppend& op, const RopeAppendTile& tile, f
     for (std::int32_t head = 0; head < op.heads; ++head) {
       float* q = op.q + (row * op.heads + head) * op.pool.head_dim;
       rotate_head(op, q, s.position + token, q);
+      spread(q, op.pool.head_dim, op.spread);
     }
     append_token(op, s, token, scratch);
   }
