@@ -24,6 +24,8 @@ constexpr std::array<string_view, 2> kDevices{"auto", "cpu"};
 constexpr std::array<string_view, 1> kDevicesPlanned{"cuda"};
 constexpr std::array<string_view, 5> kCpuBackends{"auto", "amx", "avx512", "avx2", "scalar"};
 constexpr std::array<string_view, 0> kCpuBackendsPlanned{};
+constexpr std::array<string_view, 2> kSwitch{"on", "off"};
+constexpr std::array<string_view, 0> kNothingPlanned{};
 
 // A process each; more than this on one machine is a typing error.
 constexpr std::uint32_t kWorkersMax = 64;
@@ -38,6 +40,8 @@ constexpr std::uint32_t kPoolMax = 64;
 constexpr std::uint32_t kSequencesMax = 1024;
 // One step of more tokens than this would stall every stream for seconds.
 constexpr std::uint32_t kStepTokensMax = 16'384;
+// A minute: streams that wait longer have timed out somewhere.
+constexpr std::uint32_t kStepMsMax = 60'000;
 constexpr std::uint32_t kKvBlocksMax = 1U << 24;
 
 #define AT(type, member) [](NodeConfig& config) -> type& { return config.member; }
@@ -74,6 +78,10 @@ const std::array kKeys{
     Key{"batch",
         "step_tokens_max",
         NumberKey{AT(std::uint32_t, batch.step_tokens_max), 1, kStepTokensMax}},
+    Key{"batch", "step_ms_max", NumberKey{AT(std::uint32_t, batch.step_ms_max), 0, kStepMsMax}},
+    Key{"batch",
+        "prefix_cache",
+        ChoiceKey{AT(std::string, batch.prefix_cache), kSwitch, kNothingPlanned}},
     Key{"batch", "kv_blocks", NumberKey{AT(std::uint32_t, batch.kv_blocks), 0, kKvBlocksMax}},
     Key{"links",
         "gateway_to_preprocess",

@@ -25,6 +25,8 @@ inline constexpr std::uint32_t kAnswersMax = 16;
 inline constexpr std::size_t kLogitBiasMax = 300;
 // Turns of one conversation; the frame's array bound is far above.
 inline constexpr std::size_t kChatTurnsMax = 4096;
+// A tenant's name or a random key: kept with each first block of its cached prompts.
+inline constexpr std::size_t kCacheSaltBytesMax = 256;
 // A ZeroMQ client's own request id: kept in maps, echoed in every frame.
 inline constexpr std::size_t kClientIdBytesMax = 128;
 
@@ -41,6 +43,10 @@ inline constexpr std::uint32_t kClientCreditDefault = 64;
 inline constexpr std::uint32_t kSequencesMaxDefault = 64;
 // Tokens in one forward pass: what a chunk of prefill may delay a running stream by.
 inline constexpr std::uint32_t kStepTokensMaxDefault = 256;
+// A step with running streams and prompts should end by then: at ten tokens a second an answer
+// still comes faster than people read, and prompts are computed in pieces that are large enough for
+// the tile unit.
+inline constexpr std::uint32_t kStepMsMaxDefault = 100;
 // Bytes waiting for one slow reader before it loses its request: a whole answer of 32k tokens fits.
 inline constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
 // Messages in a ZeroMQ pipe. Above every credit that is given (queue + cancels), so a full pipe is

@@ -113,6 +113,7 @@ NodeConfig::NodeConfig() {
   dispatch.queued_max = kQueuedMaxDefault;
   batch.sequences_max = kSequencesMaxDefault;
   batch.step_tokens_max = kStepTokensMaxDefault;
+  batch.step_ms_max = kStepMsMaxDefault;
 }
 
 NodeConfig parse_config(std::string_view toml,

@@ -45,7 +45,9 @@ struct DispatchConfig {
 struct BatchConfig {
   std::uint32_t sequences_max = 0;
   std::uint32_t step_tokens_max = 0;
-  // 0: sequences_max full contexts, at most a quarter of the machine's memory
+  std::uint32_t step_ms_max = 0;    // of a step with running streams and prompts; 0: no target
+  std::string prefix_cache = "on";  // on, off
+  // 0: what sequences_max full contexts use and memory allows (apps/memory_plan.hpp)
   std::uint32_t kv_blocks = 0;
 };
 

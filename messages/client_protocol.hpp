@@ -41,9 +41,19 @@ struct Generate {
   std::uint32_t priority = 5;     // 0 highest … 9
   std::uint64_t deadline_ms = 0;  // 0: none
   std::uint64_t resume_from = 0;  // UTF-8 bytes of the answer that the client already has
+  std::string cache_salt;         // only requests with the same one share cached keys and values
 
-  TROUPE_MESSAGE(
-      Generate, id, prompt, messages, tokens, sampling, stream, priority, deadline_ms, resume_from)
+  TROUPE_MESSAGE(Generate,
+                 id,
+                 prompt,
+                 messages,
+                 tokens,
+                 sampling,
+                 stream,
+                 priority,
+                 deadline_ms,
+                 resume_from,
+                 cache_salt)
 };
 
 // Gateway → client: the request will be answered; exactly one `final` or `error` follows.
@@ -70,8 +80,9 @@ struct Usage {
   std::uint32_t prompt_tokens = 0;
   std::uint32_t completion_tokens = 0;
   std::uint32_t total_tokens = 0;
+  std::uint32_t cached_tokens = 0;  // of the prompt, that the prefix cache held
 
-  TROUPE_MESSAGE(Usage, prompt_tokens, completion_tokens, total_tokens)
+  TROUPE_MESSAGE(Usage, prompt_tokens, completion_tokens, total_tokens, cached_tokens)
 };
 
 // Gateway → client: the answer is whole.

@@ -30,6 +30,9 @@ struct GenerateRequest {
   bool echo = false;              // the answer's text begins with the prompt's
   std::uint32_t priority = 5;     // 0 highest … 9
   std::uint64_t deadline_ms = 0;  // for the whole request, from its arrival; 0: none
+  std::string cache_salt;         // only requests with the same one share cached keys and values
+  std::uint64_t call_first = 0;   // the answers of one call have the ids call_first …
+  std::uint32_t call_size = 1;    // … call_first + call_size - 1; they are accepted together
 
   TROUPE_MESSAGE(GenerateRequest,
                  request_id,
@@ -40,7 +43,10 @@ struct GenerateRequest {
                  sampling,
                  echo,
                  priority,
-                 deadline_ms)
+                 deadline_ms,
+                 cache_salt,
+                 call_first,
+                 call_size)
 };
 
 }  // namespace troupe::messages

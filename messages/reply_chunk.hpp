@@ -40,7 +40,8 @@ struct ReplyChunk {
   FinishReason finish = FinishReason::kNone;  // kFinal: kStop or kLength
   std::uint32_t prompt_tokens = 0;            // kFinal and kError: usage
   std::uint32_t produced_tokens = 0;
-  Failure failure;  // kError
+  std::uint32_t cached_tokens = 0;  // of the prompt, that the prefix cache held
+  Failure failure;                  // kError
 
   TROUPE_MESSAGE(ReplyChunk,
                  request_id,
@@ -54,6 +55,7 @@ struct ReplyChunk {
                  finish,
                  prompt_tokens,
                  produced_tokens,
+                 cached_tokens,
                  failure)
 };
 

@@ -22,10 +22,19 @@ struct TokenEvent {
   float logprob = 0.0F;
   std::vector<std::pair<std::int32_t, float>> top_logprobs;  // most likely first
   FinishReason finish = FinishReason::kNone;
-  std::string error;  // with kError: what went wrong
+  std::string error;                // with kError: what went wrong
+  std::uint32_t cached_tokens = 0;  // of the prompt, that the prefix cache held
 
-  TROUPE_MESSAGE(
-      TokenEvent, request_id, attempt, position, token, logprob, top_logprobs, finish, error)
+  TROUPE_MESSAGE(TokenEvent,
+                 request_id,
+                 attempt,
+                 position,
+                 token,
+                 logprob,
+                 top_logprobs,
+                 finish,
+                 error,
+                 cached_tokens)
 };
 
 struct TokenFrame {

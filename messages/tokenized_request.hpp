@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "messages/sampling.hpp"
@@ -15,8 +16,20 @@ struct TokenizedRequest {
   bool echo = false;
   std::uint32_t priority = 5;
   std::uint64_t deadline_ms = 0;
+  std::string cache_salt;        // only requests with the same one share cached keys and values
+  std::uint64_t call_first = 0;  // as in GenerateRequest: accepted together, or refused together
+  std::uint32_t call_size = 1;
 
-  TROUPE_MESSAGE(TokenizedRequest, request_id, prompt_tokens, sampling, echo, priority, deadline_ms)
+  TROUPE_MESSAGE(TokenizedRequest,
+                 request_id,
+                 prompt_tokens,
+                 sampling,
+                 echo,
+                 priority,
+                 deadline_ms,
+                 cache_salt,
+                 call_first,
+                 call_size)
 };
 
 }  // namespace troupe::messages

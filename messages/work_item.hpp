@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "messages/sampling.hpp"
@@ -15,9 +16,16 @@ struct WorkItem {
   std::vector<std::int32_t> prompt_tokens;    // [prompt_len], never empty
   std::vector<std::int32_t> produced_tokens;  // [produced], what an earlier attempt journalled
   Sampling sampling;
+  std::string cache_salt;  // only requests with the same one share cached keys and values
 
-  TROUPE_MESSAGE(
-      WorkItem, front_epoch, request_id, attempt, prompt_tokens, produced_tokens, sampling)
+  TROUPE_MESSAGE(WorkItem,
+                 front_epoch,
+                 request_id,
+                 attempt,
+                 prompt_tokens,
+                 produced_tokens,
+                 sampling,
+                 cache_salt)
 };
 
 }  // namespace troupe::messages

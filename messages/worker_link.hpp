@@ -35,14 +35,16 @@ struct WorkerWelcome {
 // Worker → dispatch, every beat: proof that the compute loop lives.
 struct WorkerBeat {
   std::uint64_t worker_generation = 0;
-  std::uint64_t step = 0;         // forward passes since start
-  std::vector<StepRecord> steps;  // those since the beat before; at most config::kStepRecordsMax
-  std::uint32_t running = 0;      // sequences that hold blocks
-  std::uint32_t waiting = 0;      // work items that do not
-  std::uint32_t kv_blocks_used = 0;
+  std::uint64_t step = 0;              // forward passes since start
+  std::vector<StepRecord> steps;       // since the beat before; at most config::kStepRecordsMax
+  std::uint32_t running = 0;           // sequences that hold blocks
+  std::uint32_t waiting = 0;           // work items that do not
+  std::uint32_t kv_blocks_used = 0;    // by sequences
+  std::uint32_t kv_blocks_cached = 0;  // by nobody, but kept for prompts that begin alike
   std::uint32_t kv_blocks_free = 0;
   std::uint64_t preemptions = 0;  // since start
   std::uint64_t nonfinite = 0;    // since start
+  std::uint64_t hit_tokens = 0;   // since start, that the prefix cache saved from being computed
 
   TROUPE_MESSAGE(WorkerBeat,
                  worker_generation,
@@ -51,9 +53,11 @@ struct WorkerBeat {
                  running,
                  waiting,
                  kv_blocks_used,
+                 kv_blocks_cached,
                  kv_blocks_free,
                  preemptions,
-                 nonfinite)
+                 nonfinite,
+                 hit_tokens)
 };
 
 // Batch → dispatch: these requests hold nothing on the worker any more; each gives one credit back.

@@ -1,5 +1,7 @@
 #include "model/kv_cache.hpp"
 
+#include <vector>
+
 #include "config/check.hpp"
 
 namespace troupe::model {
@@ -10,7 +12,9 @@ KvCache::KvCache(kernels::Device& device,
                  const Architecture& architecture,
                  std::int32_t blocks,
                  kernels::KvType type)
-    : blocks_(blocks),
+    : device_(&device),
+      layers_(architecture.layers),
+      blocks_(blocks),
       storage_(
           device.allocate(block_bytes(architecture, type) * static_cast<std::uint64_t>(blocks))),
       layer_bytes_(kernels::kv_block_bytes(type, architecture.kv_heads, architecture.head_dim) *
@@ -22,6 +26,18 @@ KvCache::KvCache(kernels::Device& device,
 std::uint64_t KvCache::block_bytes(const Architecture& architecture, kernels::KvType type) {
   return kernels::kv_block_bytes(type, architecture.kv_heads, architecture.head_dim) *
          static_cast<std::uint64_t>(architecture.layers);
+}
+
+// A layer's blocks lie one after the other.
+void KvCache::zero(std::int32_t block) {
+  CHECK(block >= 0 && block < blocks_, "blocks are the cache's own");
+  const std::uint64_t bytes = layer_bytes_ / static_cast<std::uint64_t>(blocks_);
+  const std::vector<std::byte> zeros(bytes);
+  for (std::int32_t layer = 0; layer < layers_; ++layer) {
+    const std::uint64_t offset = static_cast<std::uint64_t>(layer) * layer_bytes_ +
+                                 static_cast<std::uint64_t>(block) * bytes;
+    device_->copy_to_device(storage_.data() + offset, zeros.data(), bytes);
+  }
 }
 
 kernels::KvPool KvCache::layer(std::int32_t index) {

@@ -33,10 +33,15 @@ class KvCache {
   // Bytes that one block takes over all layers.
   static std::uint64_t block_bytes(const Architecture& architecture, kernels::KvType type);
 
+  // Makes every number of a block zero: what was not finite would survive a weight of zero.
+  void zero(std::int32_t block);
+
   // What the attention kernel reads and writes for one layer.
   kernels::KvPool layer(std::int32_t index);
 
  private:
+  kernels::Device* device_;
+  std::int32_t layers_ = 0;
   std::int32_t blocks_ = 0;
   kernels::DeviceBuffer storage_;
   std::uint64_t layer_bytes_ = 0;

@@ -83,10 +83,10 @@ double total_weight(std::span<const float> logits, float maximum, float inverse_
 
 // The `count` most likely, in order. One pass: what beats the worst of the best so far is kept, and
 // the kept are cut back to `count` whenever they have doubled.
-std::vector<Candidate> most_likely(std::span<const float> logits, std::size_t count) {
+void most_likely(std::span<const float> logits, std::size_t count, std::vector<Candidate>& kept) {
   count = std::min(count, logits.size());
-  std::vector<Candidate> kept;
-  if (count == 0) return kept;
+  kept.clear();
+  if (count == 0) return;
   const std::size_t kept_max = 2 * count + 64;
   kept.reserve(kept_max);
   const auto nth = [&] { return kept.begin() + static_cast<std::ptrdiff_t>(count - 1); };
@@ -102,25 +102,23 @@ std::vector<Candidate> most_likely(std::span<const float> logits, std::size_t co
   if (kept.size() > count) std::nth_element(kept.begin(), nth(), kept.end(), before);
   kept.resize(std::min(count, kept.size()));
   std::sort(kept.begin(), kept.end(), before);
-  return kept;
 }
 
 bool in_vocabulary(std::int32_t id, std::span<const float> logits) {
   return id >= 0 && static_cast<std::size_t>(id) < logits.size();
 }
 
-std::vector<std::int32_t> sorted_ids(std::span<const std::int32_t> ids,
-                                     std::span<const float> logits) {
-  std::vector<std::int32_t> sorted;
-  std::copy_if(ids.begin(), ids.end(), std::back_inserter(sorted), [&](std::int32_t id) {
+void add_ids(std::span<const std::int32_t> ids,
+             std::span<const float> logits,
+             std::vector<std::int32_t>& to) {
+  std::copy_if(ids.begin(), ids.end(), std::back_inserter(to), [&](std::int32_t id) {
     return in_vocabulary(id, logits);
   });
-  std::sort(sorted.begin(), sorted.end());
-  return sorted;
 }
 
 // Divides what is above zero and multiplies what is below: Keskar et al., arxiv.org/abs/1909.05858
-void penalize_repetition(std::span<float> logits, float penalty, std::vector<std::int32_t> ids) {
+void penalize_repetition(std::span<float> logits, float penalty, std::vector<std::int32_t>& ids) {
+  std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   for (const std::int32_t id : ids) {
     float& logit = logits[static_cast<std::size_t>(id)];
@@ -128,17 +126,22 @@ void penalize_repetition(std::span<float> logits, float penalty, std::vector<std
   }
 }
 
+// `ids` is scratch.
 void apply_penalties(std::span<float> logits,
                      const SamplingParams& params,
                      std::span<const std::int32_t> prompt,
-                     std::span<const std::int32_t> produced) {
+                     std::span<const std::int32_t> produced,
+                     std::vector<std::int32_t>& ids) {
+  ids.clear();
   if (params.repetition_penalty != 1.0F) {
-    std::vector<std::int32_t> all(prompt.begin(), prompt.end());
-    all.insert(all.end(), produced.begin(), produced.end());
-    penalize_repetition(logits, params.repetition_penalty, sorted_ids(all, logits));
+    add_ids(prompt, logits, ids);
+    add_ids(produced, logits, ids);
+    penalize_repetition(logits, params.repetition_penalty, ids);
   }
   if (params.frequency_penalty == 0.0F && params.presence_penalty == 0.0F) return;
-  const std::vector<std::int32_t> ids = sorted_ids(produced, logits);
+  ids.clear();
+  add_ids(produced, logits, ids);
+  std::sort(ids.begin(), ids.end());
   for (auto it = ids.begin(); it != ids.end();) {
     const auto end = std::upper_bound(it, ids.end(), *it);
     const auto count = static_cast<float>(end - it);
@@ -171,14 +174,15 @@ struct Weighted {
   }
 };
 
-Weighted weigh(std::vector<Candidate> candidates, float maximum, float inverse_temperature) {
-  Weighted weighted{std::move(candidates), {}, 0};
+// Gives the candidates that are there their weights.
+void weigh(Weighted& weighted, float maximum, float inverse_temperature) {
+  weighted.weights.clear();
+  weighted.total = 0;
   for (const Candidate& c : weighted.candidates) {
     weighted.weights.push_back(
         static_cast<double>(exp_below_zero((c.logit - maximum) * inverse_temperature)));
     weighted.total += weighted.weights.back();
   }
-  return weighted;
 }
 
 // How many of the most likely reach the share `top_p` of `total`; empty when all together do not.
@@ -193,25 +197,27 @@ std::optional<std::size_t> reach(const std::vector<double>& weights, double top_
 
 // What top-k and then top-p leave, most likely first. Without top-k the nucleus is looked for among
 // ever more candidates.
-Weighted filter(std::span<const float> logits,
-                const SamplingParams& params,
-                float maximum,
-                float inverse_temperature) {
+void filter(std::span<const float> logits,
+            const SamplingParams& params,
+            float maximum,
+            float inverse_temperature,
+            Weighted& kept) {
   const auto top_p = static_cast<double>(params.top_p);
   if (params.top_k > 0) {
-    Weighted kept = weigh(
-        most_likely(logits, static_cast<std::size_t>(params.top_k)), maximum, inverse_temperature);
+    most_likely(logits, static_cast<std::size_t>(params.top_k), kept.candidates);
+    weigh(kept, maximum, inverse_temperature);
     if (params.top_p < 1.0F)
       kept.resize(reach(kept.weights, top_p, kept.total).value_or(kept.weights.size()));
-    return kept;
+    return;
   }
   const double total = total_weight(logits, maximum, inverse_temperature);
   for (std::size_t count = 64;; count *= 8) {
-    Weighted kept = weigh(most_likely(logits, count), maximum, inverse_temperature);
+    most_likely(logits, count, kept.candidates);
+    weigh(kept, maximum, inverse_temperature);
     const auto enough = reach(kept.weights, top_p, total);
     if (!enough && count < logits.size()) continue;
     kept.resize(enough.value_or(kept.weights.size()));
-    return kept;
+    return;
   }
 }
 
@@ -257,7 +263,8 @@ std::int32_t draw_unordered(std::span<const float> logits,
 std::int32_t choose(std::span<const float> logits,
                     float maximum,
                     const SamplingParams& params,
-                    std::size_t position) {
+                    std::size_t position,
+                    Weighted& kept) {
   if (params.temperature <= 0.0F) {
     return static_cast<std::int32_t>(std::find(logits.begin(), logits.end(), maximum) -
                                      logits.begin());
@@ -270,7 +277,7 @@ std::int32_t choose(std::span<const float> logits,
   if (params.top_k <= 0 && params.top_p >= 1.0F) {
     return draw_unordered(logits, maximum, inverse_temperature, min_p, random);
   }
-  Weighted kept = filter(logits, params, maximum, inverse_temperature);
+  filter(logits, params, maximum, inverse_temperature, kept);
   if (params.min_p > 0.0F) {
     const auto end = std::find_if(
         kept.weights.begin() + 1, kept.weights.end(), [&](double w) { return w < min_p; });
@@ -281,13 +288,29 @@ std::int32_t choose(std::span<const float> logits,
 
 }  // namespace
 
-SampledToken sample(std::span<float> logits,
-                    const SamplingParams& params,
-                    std::span<const std::int32_t> prompt,
-                    std::span<const std::int32_t> produced,
-                    std::span<const std::int32_t> banned) {
+struct Sampler::Scratch {
   SampledToken token;
-  apply_penalties(logits, params, prompt, produced);
+  std::vector<std::int32_t> ids;
+  Weighted kept;
+  std::vector<Candidate> top;
+};
+
+Sampler::Sampler(std::size_t tokens_max) : scratch_(std::make_unique<Scratch>()) {
+  scratch_->ids.reserve(tokens_max);
+}
+
+Sampler::~Sampler() = default;
+
+const SampledToken& Sampler::sample(std::span<float> logits,
+                                    const SamplingParams& params,
+                                    std::span<const std::int32_t> prompt,
+                                    std::span<const std::int32_t> produced,
+                                    std::span<const std::int32_t> banned) {
+  SampledToken& token = scratch_->token;
+  token.id = -1;
+  token.logprob = 0.0F;
+  token.top_logprobs.clear();
+  apply_penalties(logits, params, prompt, produced, scratch_->ids);
   for (const auto& [id, bias] : params.logit_bias) {
     if (in_vocabulary(id, logits)) logits[static_cast<std::size_t>(id)] += bias;
   }
@@ -301,9 +324,9 @@ SampledToken sample(std::span<float> logits,
     return static_cast<float>(static_cast<double>(logit) - normalizer);
   };
   if (wants_logprobs) {
-    for (const Candidate& c : most_likely(logits, static_cast<std::size_t>(params.top_logprobs))) {
+    most_likely(logits, static_cast<std::size_t>(params.top_logprobs), scratch_->top);
+    for (const Candidate& c : scratch_->top)
       token.top_logprobs.emplace_back(c.id, logprob(c.logit));
-    }
   }
   for (const std::int32_t id : banned) {
     if (in_vocabulary(id, logits))
@@ -311,9 +334,17 @@ SampledToken sample(std::span<float> logits,
   }
   const float largest =
       banned.empty() ? *maximum : *std::max_element(logits.begin(), logits.end());
-  token.id = choose(logits, largest, params, produced.size());
+  token.id = choose(logits, largest, params, produced.size(), scratch_->kept);
   if (wants_logprobs) token.logprob = logprob(logits[static_cast<std::size_t>(token.id)]);
   return token;
+}
+
+SampledToken sample(std::span<float> logits,
+                    const SamplingParams& params,
+                    std::span<const std::int32_t> prompt,
+                    std::span<const std::int32_t> produced,
+                    std::span<const std::int32_t> banned) {
+  return Sampler().sample(logits, params, prompt, produced, banned);
 }
 
 }  // namespace troupe::model

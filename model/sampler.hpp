@@ -2,7 +2,9 @@
 // its arguments.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -32,10 +34,30 @@ struct SampledToken {
   bool finite() const { return id >= 0; }
 };
 
-// `logits` ([vocab], changed in place) belong to position prompt.size() + produced.size(). `banned`
-// ids cannot be drawn (end tokens before min_tokens, say). The random number is a function of
-// (seed, choice, produced.size()) alone, so a resumed request draws what an undisturbed one would
-// have drawn.
+// Keeps its scratch from one draw to the next, so that a warm one allocates nothing. Nothing else
+// is kept: a draw is a pure function of its arguments.
+class Sampler {
+ public:
+  // `tokens_max`: of the longest prompt + answer.
+  explicit Sampler(std::size_t tokens_max = 0);
+  ~Sampler();
+
+  // `logits` ([vocab], changed in place) belong to position prompt.size() + produced.size().
+  // `banned` ids cannot be drawn (end tokens before min_tokens, say). The random number is a
+  // function of (seed, choice, produced.size()) alone, so a resumed request draws what an
+  // undisturbed one would have drawn. The result is valid until the next call.
+  const SampledToken& sample(std::span<float> logits,
+                             const SamplingParams& params,
+                             std::span<const std::int32_t> prompt,
+                             std::span<const std::int32_t> produced,
+                             std::span<const std::int32_t> banned = {});
+
+ private:
+  struct Scratch;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+// One draw with a sampler of its own.
 SampledToken sample(std::span<float> logits,
                     const SamplingParams& params,
                     std::span<const std::int32_t> prompt,

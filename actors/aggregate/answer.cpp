@@ -41,6 +41,7 @@ ReplyChunk Answer::accepted() {
 }
 
 ReplyChunk Answer::take(const messages::TokenEvent& event) {
+  cached_ = event.cached_tokens;
   ReplyChunk reply = chunk(ChunkKind::kText);
   reply.tokens = {event.token};
   reply.token_end = ++produced_;
@@ -76,7 +77,8 @@ ReplyChunk Answer::chunk(ChunkKind kind) const {
           .text_offset = text_offset_,
           .token_begin = produced_,
           .token_end = produced_,
-          .prompt_tokens = static_cast<std::uint32_t>(plan_.prompt_tokens.size())};
+          .prompt_tokens = static_cast<std::uint32_t>(plan_.prompt_tokens.size()),
+          .cached_tokens = cached_};
 }
 
 // Takes what may be emitted out of `pending_`.

@@ -42,6 +42,7 @@ class Answer {
   std::string pending_;            // bytes that are not emitted yet
   std::uint64_t text_offset_ = 0;  // UTF-8 bytes emitted
   std::uint32_t produced_ = 0;     // tokens taken
+  std::uint32_t cached_ = 0;       // tokens of the prompt that the prefix cache held
 };
 
 }  // namespace troupe::actors::aggregate

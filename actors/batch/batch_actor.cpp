@@ -65,23 +65,26 @@ class Shell {
     journal_.finish(result,
                     unix_us(),
                     {.waiting = static_cast<std::uint32_t>(core_.waiting()),
-                     .kv_blocks_used = static_cast<std::uint32_t>(core_.blocks().used()),
-                     .kv_blocks_free = static_cast<std::uint32_t>(core_.blocks().free()),
+                     .kv_blocks_used = static_cast<std::uint32_t>(core_.blocks().used),
+                     .kv_blocks_free = static_cast<std::uint32_t>(core_.blocks().free),
                      .preemptions = core_.preemptions()});
   }
 
   void beat() {
     if (front_epoch_ == 0) return links_.to_dispatch.send(hello_);
+    const BlockCounts blocks = core_.blocks();
     links_.to_dispatch.send(
         messages::WorkerBeat{.worker_generation = hello_.generation,
                              .step = core_.steps(),
                              .steps = journal_.take(),
                              .running = static_cast<std::uint32_t>(core_.running()),
                              .waiting = static_cast<std::uint32_t>(core_.waiting()),
-                             .kv_blocks_used = static_cast<std::uint32_t>(core_.blocks().used()),
-                             .kv_blocks_free = static_cast<std::uint32_t>(core_.blocks().free()),
+                             .kv_blocks_used = static_cast<std::uint32_t>(blocks.used),
+                             .kv_blocks_cached = static_cast<std::uint32_t>(blocks.cached),
+                             .kv_blocks_free = static_cast<std::uint32_t>(blocks.free),
                              .preemptions = core_.preemptions(),
-                             .nonfinite = nonfinite_});
+                             .nonfinite = nonfinite_,
+                             .hit_tokens = core_.hit_tokens()});
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "actors/batch/batcher.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "config/check.hpp"
@@ -12,13 +13,23 @@ namespace {
 // had ended.
 constexpr std::size_t kTombstonesMax = 256;
 
-std::int32_t size_of(const std::vector<std::int32_t>& tokens) {
-  return static_cast<std::int32_t>(tokens.size());
+template <class Item>
+std::int32_t size_of(const std::vector<Item>& items) {
+  return static_cast<std::int32_t>(items.size());
 }
 
 }  // namespace
 
-Batcher::Batcher(const BatcherOptions& options) : options_(options), blocks_(options.kv_blocks) {
+Batcher::Batcher(const BatcherOptions& options)
+    : options_(options),
+      blocks_(options.kv_blocks),
+      cache_({.blocks = options.kv_blocks,
+              .block_tokens = options.block_tokens,
+              .numerics_id = options.numerics_id}),
+      // A block of a prompt is computed in every step, or prompts would starve beside slow streams.
+      budget_({.tokens_max = options.step_tokens_max,
+               .tokens_min = static_cast<std::uint32_t>(options.block_tokens),
+               .step_us_target = options.step_us_target}) {
   CHECK(options.step_tokens_max >= options.sequences_max,
         "every running stream gets its token in every step");
 }
@@ -32,8 +43,9 @@ void Batcher::add(messages::WorkItem item) {
     released_.push_back(item.request_id);
     return;
   }
-  Sequence sequence;
-  sequence.known = size_of(item.prompt_tokens) + size_of(item.produced_tokens);
+  Sequence sequence{.tokens = item.prompt_tokens};
+  sequence.tokens.insert(
+      sequence.tokens.end(), item.produced_tokens.begin(), item.produced_tokens.end());
   sequence.work = std::move(item);
   waiting_.push_back(std::move(sequence));
 }
@@ -70,40 +82,62 @@ std::optional<messages::Batch> Batcher::next_batch() {
   admit();
   if (running_.empty()) return std::nullopt;
   messages::Batch batch{.step = ++steps_, .left = std::exchange(left_, {})};
-  plan_slices(batch);
+  plan_streams(batch);
+  plan_prompts(batch, budget_.prompt_tokens(static_cast<std::uint32_t>(batch.slices.size())));
   CHECK(!batch.slices.empty(),
         "the oldest sequence always fits: no request is larger than the pool");
+  batch.stained_blocks = std::exchange(stained_, {});  // those of this step's preemptions too
   for (Sequence& sequence : running_) {
-    if (!std::exchange(sequence.at_infer, true)) batch.joined.push_back(sequence.work);
+    if (std::exchange(sequence.at_infer, true)) continue;
+    batch.joined.push_back(sequence.work);
+    sequence.work.prompt_tokens = {};
+    sequence.work.produced_tokens = {};
   }
   in_flight_ = batch;
   return batch;
 }
 
-// Gives every running sequence its share of the step.
-void Batcher::plan_slices(messages::Batch& batch) {
-  std::uint32_t budget = options_.step_tokens_max;
-  // Index, not iterator: reserving may preempt the youngest, which is the last. Streams first, so
-  // that no prompt takes their share of the step.
-  for (const bool decoding : {true, false}) {
-    for (std::size_t i = 0; i < running_.size() && budget > 0; ++i) {
-      Sequence& sequence = running_[i];
-      const std::int32_t missing = sequence.known - sequence.computed;
-      if ((missing == 1) != decoding) continue;
-      const std::int32_t count = std::min(missing, static_cast<std::int32_t>(budget));
-      if (!reserve(sequence, sequence.computed + count)) continue;
-      budget -= static_cast<std::uint32_t>(count);
-      batch.slices.push_back({.request_id = sequence.work.request_id,
-                              .position = sequence.computed,
-                              .count = count,
-                              .sample = count == missing,
-                              .blocks = sequence.blocks});
-    }
+// Running streams get their token first, so that no prompt takes their share of the step.
+void Batcher::plan_streams(messages::Batch& batch) {
+  // Index, not iterator: reserving may preempt the youngest, which is the last.
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    if (running_[i].missing() != 1) continue;
+    if (reserve(running_[i], running_[i].known())) add_slice(batch, running_[i], 1);
   }
-  // A prompt may have preempted a younger stream that had its slice already.
-  std::erase_if(batch.slices, [&](const messages::BatchSlice& slice) {
-    return find_running(slice.request_id) == nullptr;
-  });
+}
+
+// Prompts share what is left of the step: equal shares of whole blocks, and what one does not need
+// goes to the others. Where there are more prompts than blocks, those that waited longest go first.
+void Batcher::plan_prompts(messages::Batch& batch, std::uint32_t budget) {
+  std::vector<Sequence*> prompts;
+  for (Sequence& sequence : running_) {
+    if (sequence.missing() > 1) prompts.push_back(&sequence);
+  }
+  if (prompts.empty()) return;
+  std::ranges::stable_sort(prompts, {}, &Sequence::turn);
+  auto left = static_cast<std::int32_t>(budget);
+  const std::int32_t equal = left / size_of(prompts) / options_.block_tokens;
+  const std::int32_t share = std::max(equal, 1) * options_.block_tokens;
+  std::vector<std::int32_t> counts;
+  for (const Sequence* prompt : prompts) {
+    counts.push_back(std::min({prompt->missing(), share, left}));
+    left -= counts.back();
+  }
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const std::int32_t more = std::min(prompts[i]->missing() - counts[i], left);
+    left -= more;
+    if (counts[i] + more > 0) add_slice(batch, *prompts[i], counts[i] + more);
+  }
+}
+
+void Batcher::add_slice(messages::Batch& batch, Sequence& sequence, std::int32_t count) {
+  sequence.turn = ++turns_;
+  batch.slices.push_back({.request_id = sequence.work.request_id,
+                          .position = sequence.computed,
+                          .count = count,
+                          .sample = count == sequence.missing(),
+                          .cached_tokens = sequence.cached_tokens,
+                          .blocks = sequence.blocks});
 }
 
 void Batcher::finish(const messages::BatchResult& result) {
@@ -111,6 +145,7 @@ void Batcher::finish(const messages::BatchResult& result) {
         "one step is under way, and this is its result");
   const messages::Batch batch = std::move(*in_flight_);
   in_flight_.reset();
+  learn(batch, result.step_us);
   for (const messages::BatchSlice& slice : batch.slices) {
     if (Sequence* sequence = find_running(slice.request_id)) sequence->computed += slice.count;
   }
@@ -118,50 +153,128 @@ void Batcher::finish(const messages::BatchResult& result) {
     Sequence* sequence = find_running(outcome.request_id);
     if (sequence == nullptr) continue;
     if (outcome.token >= 0) {
-      sequence->work.produced_tokens.push_back(outcome.token);
-      ++sequence->known;
+      publish(*sequence);
+      sequence->tokens.push_back(outcome.token);
     }
     sequence->cancelled |= outcome.finished;
   }
   sweep_cancelled();
 }
 
+void Batcher::learn(const messages::Batch& batch, std::uint64_t step_us) {
+  std::uint32_t streams = 0;
+  std::uint32_t prompt_tokens = 0;
+  for (const messages::BatchSlice& slice : batch.slices) {
+    const bool stream = slice.sample && slice.count == 1;
+    stream ? ++streams : prompt_tokens += static_cast<std::uint32_t>(slice.count);
+  }
+  budget_.observe(streams, prompt_tokens, step_us);
+}
+
+BlockCounts Batcher::blocks() const {
+  const std::int32_t cached = cache_.unused();
+  return {.used = blocks_.used() - cached, .cached = cached, .free = blocks_.free()};
+}
+
 std::vector<std::uint64_t> Batcher::take_released() { return std::exchange(released_, {}); }
 
-// Lets waiting sequences run while their known tokens and one more fit into what is free.
+// Lets waiting sequences run while what they know and one token more fit beside the others.
 void Batcher::admit() {
   while (!waiting_.empty() && running_.size() < options_.sequences_max) {
-    const std::int32_t tokens = waiting_.front().known + 1;
-    if (blocks_for(tokens) > blocks_.free()) return;
+    if (!begin(waiting_.front())) return;
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
-    CHECK(reserve(running_.back(), tokens), "it was counted that they fit");
   }
+}
+
+// Gives a sequence its blocks, cached ones first. False and nothing changed when they do not fit.
+bool Batcher::begin(Sequence& sequence) {
+  if (options_.prefix_cache) {
+    // The last known token is always computed: the next one is drawn from its logits.
+    const auto tokens = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
+    cache_.acquire(tokens, sequence.work.cache_salt, sequence.blocks);
+    sequence.shared = sequence.blocks.size();
+  }
+  const std::int32_t missing = blocks_for(sequence.known() + 1) - size_of(sequence.blocks);
+  if (!make_room(missing)) {
+    give_back(sequence);
+    return false;
+  }
+  blocks_.take(missing, sequence.blocks);
+  sequence.computed = static_cast<std::int32_t>(sequence.shared) * options_.block_tokens;
+  sequence.proven = sequence.computed;
+  hit_tokens_ += static_cast<std::uint64_t>(sequence.computed);
+  if (!sequence.at_infer) {
+    const std::int32_t prompt = size_of(sequence.work.prompt_tokens);
+    sequence.cached_tokens = static_cast<std::uint32_t>(std::min(sequence.computed, prompt));
+  }
+  return true;
 }
 
 // Makes the sequence's blocks cover `tokens`, at the cost of younger sequences if need be.
 bool Batcher::reserve(Sequence& sequence, std::int32_t tokens) {
   const std::int32_t missing = blocks_for(tokens) - size_of(sequence.blocks);
   if (missing <= 0) return true;
-  while (blocks_.free() < missing) {
+  while (!make_room(missing)) {
     if (running_.back().work.request_id == sequence.work.request_id) return false;
     preempt_youngest();
   }
   return blocks_.take(missing, sequence.blocks);
 }
 
+// Evicts cached blocks until so many are free; false and nothing changed when that is not enough.
+bool Batcher::make_room(std::int32_t blocks) {
+  if (blocks_.free() + cache_.unused() < blocks) return false;
+  while (blocks_.free() < blocks) {
+    std::vector<std::int32_t> evicted{cache_.evict()};
+    blocks_.give_back(evicted);
+  }
+  return true;
+}
+
+// The sequence's logits were finite, and they were made of every key and value before them: its
+// whole blocks may be shared. A chunk without logits proves nothing, so it waits for the next one.
+void Batcher::publish(Sequence& sequence) {
+  sequence.proven = sequence.computed;
+  if (!options_.prefix_cache) return;
+  const auto size = static_cast<std::size_t>(options_.block_tokens);
+  const std::size_t whole = static_cast<std::size_t>(sequence.computed) / size;
+  for (std::size_t& i = sequence.shared; i < whole; ++i) {
+    const std::int32_t parent = i == 0 ? PrefixCache::kRoot : sequence.blocks[i - 1];
+    const auto tokens = std::span(sequence.tokens).subspan(i * size, size);
+    const std::int32_t own = sequence.blocks[i];
+    sequence.blocks[i] = cache_.publish(parent, tokens, sequence.work.cache_salt, own);
+    std::vector<std::int32_t> spare{own};  // another sequence computed the same: theirs is used
+    if (sequence.blocks[i] != own) blocks_.give_back(spare);
+  }
+}
+
+// Takes the sequence's blocks away. What no finite logit has vouched for may hold a NaN, which
+// would survive a weight of zero in the block's next sequence: infer zeroes it first.
+void Batcher::give_back(Sequence& sequence) {
+  const auto begin = sequence.blocks.begin();
+  cache_.release(std::span(sequence.blocks).first(sequence.shared));
+  if (sequence.computed > sequence.proven) {
+    const std::int32_t first = sequence.proven / options_.block_tokens;
+    stained_.insert(stained_.end(), begin + first, begin + blocks_for(sequence.computed));
+  }
+  sequence.blocks.erase(begin, begin + static_cast<std::ptrdiff_t>(sequence.shared));
+  blocks_.give_back(sequence.blocks);
+  sequence.computed = sequence.proven = 0;
+  sequence.shared = 0;
+}
+
 void Batcher::preempt_youngest() {
   Sequence youngest = std::move(running_.back());
   running_.pop_back();
-  blocks_.give_back(youngest.blocks);
-  youngest.computed = 0;
+  give_back(youngest);
   waiting_.push_front(std::move(youngest));
   ++preemptions_;
 }
 
 // The sequence is over: its blocks are free, infer forgets it, dispatch gets its credit.
 void Batcher::retire(Sequence& sequence) {
-  blocks_.give_back(sequence.blocks);
+  give_back(sequence);
   if (sequence.at_infer) left_.push_back(sequence.work.request_id);
   released_.push_back(sequence.work.request_id);
 }

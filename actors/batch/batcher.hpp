@@ -2,16 +2,20 @@
 //
 // Continuous batching at the level of steps (Orca, OSDI 2022): a request joins at the next step and
 // leaves when it is done. Prompts are computed in chunks beside the running streams (Sarathi-Serve,
-// OSDI 2024); when the KV pool runs out, the youngest sequence gives its blocks back and is
-// recomputed later.
+// OSDI 2024), no more of them in a step than its target time allows. Blocks whose content was found
+// finite are shared with prompts that begin alike; when the KV pool runs out, first what nobody
+// uses goes, then the youngest sequence gives its blocks back and is recomputed later.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "actors/batch/block_pool.hpp"
+#include "actors/batch/prefix_cache.hpp"
+#include "actors/batch/step_budget.hpp"
 #include "messages/batch.hpp"
 #include "messages/batch_result.hpp"
 #include "messages/cancel.hpp"
@@ -23,16 +27,34 @@ struct BatcherOptions {
   std::uint32_t sequences_max = 0;    // in one step
   std::uint32_t step_tokens_max = 0;  // in one step; at least sequences_max
   std::int32_t kv_blocks = 0;
-  std::int32_t block_tokens = 0;  // tokens in one KV block
+  std::int32_t block_tokens = 0;     // tokens in one KV block
+  std::uint64_t step_us_target = 0;  // of a step with running streams and prompts; 0: none
+  bool prefix_cache = false;
+  std::string numerics_id;  // of the engine; what the cache holds is its
 };
 
 struct Sequence {
-  messages::WorkItem work;
-  std::int32_t known = 0;            // tokens of prompt + produced
-  std::int32_t computed = 0;         // of these, how many have keys and values in the cache
+  messages::WorkItem work;           // without its tokens once infer has it
+  std::vector<std::int32_t> tokens;  // [prompt + produced]
+  std::uint32_t cached_tokens = 0;   // of the prompt, that were cached when it first ran
+  std::int32_t computed = 0;         // tokens that have keys and values in the cache
+  std::int32_t proven = 0;           // of these, those that logits have shown to be finite
   std::vector<std::int32_t> blocks;  // KV blocks in order
+  std::size_t shared = 0;            // how many of them, from the first on, the prefix cache has
+  std::uint64_t turn = 0;            // of all slices so far, which was its last
   bool at_infer = false;             // infer has the work item
   bool cancelled = false;            // leaves as soon as no step uses it
+
+  std::int32_t known() const { return static_cast<std::int32_t>(tokens.size()); }
+
+  std::int32_t missing() const { return known() - computed; }
+};
+
+// Where every block of the pool is: the three add up to it.
+struct BlockCounts {
+  std::int32_t used = 0;    // by sequences
+  std::int32_t cached = 0;  // by nobody, content kept
+  std::int32_t free = 0;
 };
 
 class Batcher {
@@ -61,32 +83,47 @@ class Batcher {
 
   std::size_t waiting() const { return waiting_.size(); }
 
-  const BlockPool& blocks() const { return blocks_; }
+  BlockCounts blocks() const;
 
   std::uint64_t preemptions() const { return preemptions_; }
+
+  // Tokens that the prefix cache saved from being computed, since start.
+  std::uint64_t hit_tokens() const { return hit_tokens_; }
 
   std::uint64_t steps() const { return steps_; }
 
  private:
   void admit();
-  void plan_slices(messages::Batch& batch);
+  bool begin(Sequence& sequence);
+  void plan_streams(messages::Batch& batch);
+  void plan_prompts(messages::Batch& batch, std::uint32_t budget);
+  void add_slice(messages::Batch& batch, Sequence& sequence, std::int32_t count);
   bool reserve(Sequence& sequence, std::int32_t tokens);
+  bool make_room(std::int32_t blocks);
+  void publish(Sequence& sequence);
+  void give_back(Sequence& sequence);
   void preempt_youngest();
   void retire(Sequence& sequence);
   void sweep_cancelled();
+  void learn(const messages::Batch& batch, std::uint64_t step_us);
   std::int32_t blocks_for(std::int32_t tokens) const;
   Sequence* find_running(std::uint64_t request_id);
 
   BatcherOptions options_;
   BlockPool blocks_;
+  PrefixCache cache_;
+  StepBudget budget_;
   std::deque<Sequence> waiting_;                 // hold no blocks; the first is next
   std::vector<Sequence> running_;                // hold blocks, oldest first
   std::vector<std::uint64_t> left_;              // to be told to infer with the next batch
+  std::vector<std::int32_t> stained_;            // blocks that infer must zero, likewise
   std::vector<std::uint64_t> released_;          // to be told to dispatch
   std::deque<messages::CancelWork> tombstones_;  // cancels that overtook their work
   std::optional<messages::Batch> in_flight_;
   std::uint64_t steps_ = 0;
+  std::uint64_t turns_ = 0;  // slices so far
   std::uint64_t preemptions_ = 0;
+  std::uint64_t hit_tokens_ = 0;
 };
 
 }  // namespace troupe::actors::batch

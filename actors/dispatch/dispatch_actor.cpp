@@ -89,7 +89,8 @@ class Shell {
     const auto known = core_.workers().workers().find(peer);
     if (known == core_.workers().workers().end()) return;
     const std::string& name = known->second.hello.worker;
-    metrics_->set_kv_blocks(name, beat.kv_blocks_used, beat.kv_blocks_free);
+    metrics_->set_kv_blocks(name, beat.kv_blocks_used, beat.kv_blocks_cached, beat.kv_blocks_free);
+    metrics_->set_hit_tokens(name, beat.hit_tokens);
     metrics_->set_preemptions(name, beat.preemptions);
     metrics_->set_nonfinite(name, beat.nonfinite);
     for (const messages::StepRecord& step : beat.steps) {
@@ -101,7 +102,7 @@ class Shell {
   void tick() {
     perform(core_.on_tick(now()));
     const Totals& totals = core_.totals();
-    metrics_->set_requests(core_.queued(), core_.running());
+    metrics_->set_requests(core_.queued_by_priority(), core_.running());
     metrics_->set_conservation_error(
         static_cast<std::int64_t>(totals.accepted) -
         static_cast<std::int64_t>(totals.finished + core_.queued() + core_.running()));

@@ -16,13 +16,14 @@ using std::chrono::milliseconds;
 Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
   Effects effects;
   const std::uint64_t id = request.request_id;
-  if (queue_.size() >= options_.queued_max) {
+  const std::size_t room =
+      options_.queued_max - std::min<std::size_t>(queue_.size(), options_.queued_max);
+  if (!calls_.admit(id, request.call_first, request.call_size, room)) {
     ++totals_.refused;
+    std::erase(tombstones_, id);
     effects.refusals.push_back({.request_id = id,
                                 .code = FailureCode::kOverload,
-                                .message = "the queue is full (" +
-                                           std::to_string(options_.queued_max) +
-                                           " requests): retry later",
+                                .message = why_full(request.call_size),
                                 .retry_after_ms = retry_after_ms()});
     return effects;
   }
@@ -45,6 +46,7 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
 Effects Dispatcher::on_failure(Failure failure) {
   Effects effects;
   ++totals_.refused;
+  calls_.skip(failure.request_id);
   std::erase(tombstones_, failure.request_id);
   effects.refusals.push_back(std::move(failure));
   return effects;
@@ -214,7 +216,8 @@ void Dispatcher::hand_out(Effects& effects, Time now) {
                              .attempt = entry.attempt,
                              .prompt_tokens = entry.request.prompt_tokens,
                              .produced_tokens = entry.produced,
-                             .sampling = entry.request.sampling}});
+                             .sampling = entry.request.sampling,
+                             .cache_salt = entry.request.cache_salt}});
   }
 }
 
@@ -293,6 +296,22 @@ void Dispatcher::note_finish(Time now) {
   // seconds.
   if (last_finish_ != Time{}) finish_interval_ += (now - last_finish_ - finish_interval_) / 8;
   last_finish_ = now;
+}
+
+std::string Dispatcher::why_full(std::uint32_t call_size) const {
+  const std::string bound = std::to_string(options_.queued_max) + " requests";
+  if (call_size <= 1) return "the queue is full (" + bound + "): retry later";
+  return "the queue (" + bound + ") has no room for the " + std::to_string(call_size) +
+         " answers of this call: retry later";
+}
+
+std::array<std::uint64_t, kPriorities> Dispatcher::queued_by_priority() const {
+  std::array<std::uint64_t, kPriorities> queued{};
+  for (const auto& [id, entry] : ledger_.entries()) {
+    const auto priority = std::min<std::size_t>(entry.request.priority, kPriorities - 1);
+    if (!entry.running()) ++queued[priority];
+  }
+  return queued;
 }
 
 // When the queue will have moved by as many places as it holds, at the measured rate.

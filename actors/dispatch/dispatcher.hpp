@@ -2,12 +2,14 @@
 // out.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "actors/dispatch/call_admission.hpp"
 #include "actors/dispatch/ledger.hpp"
 #include "actors/dispatch/worker_pool.hpp"
 #include "config/limits.hpp"
@@ -20,6 +22,9 @@
 #include "messages/worker_link.hpp"
 
 namespace troupe::actors::dispatch {
+
+// 0 is the most urgent.
+inline constexpr std::size_t kPriorities = 10;
 
 // A message for one worker.
 template <class Message>
@@ -83,6 +88,9 @@ class Dispatcher {
 
   std::size_t queued() const { return ledger_.size() - ledger_.running(); }
 
+  // The queued ones by their priority, 0 … 9.
+  std::array<std::uint64_t, kPriorities> queued_by_priority() const;
+
   std::size_t running() const { return ledger_.running(); }
 
   // nullptr when the request is not (any more) in the ledger.
@@ -102,10 +110,12 @@ class Dispatcher {
   void note_finish(Time now);
   void bury(std::uint64_t request_id);
   std::string objection_to(const messages::WorkerHello& hello) const;
+  std::string why_full(std::uint32_t call_size) const;
   std::uint32_t retry_after_ms() const;
 
   DispatcherOptions options_;
   Ledger ledger_;
+  CallAdmission calls_;
   WorkerPool workers_;
   std::deque<std::uint64_t> queue_;       // request ids in order of arrival
   std::deque<std::uint64_t> tombstones_;  // cancels that overtook their request

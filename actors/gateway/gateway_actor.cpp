@@ -34,6 +34,7 @@ GatewayCoreOptions core_options(const GatewayOptions& options) {
           .started_unix = options.started_unix,
           .version = TROUPE_VERSION,
           .client_credit = options.config.client_credit,
+          .queued_max = options.queued_max,
           .answers_max = 4 * options.queued_max,
           .draw_seed = seed_source()};
 }

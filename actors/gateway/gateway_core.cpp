@@ -103,7 +103,19 @@ void GatewayCore::on_call(const HttpRequest& request,
   }
   auto parsed = parse_call(endpoint, request.body, options_.model);
   if (const auto* error = std::get_if<ApiError>(&parsed)) return refuse(*error, "invalid");
-  start(request.connection, std::get<ParsedCall>(std::move(parsed)), now, effects);
+  auto& call = std::get<ParsedCall>(parsed);
+  if (const auto error = never_fits(call)) return refuse(*error, "invalid");
+  start(request.connection, std::move(call), now, effects);
+}
+
+// The answers of a call enter the queue together: more than it holds never will.
+std::optional<ApiError> GatewayCore::never_fits(const ParsedCall& call) const {
+  const std::size_t answers = call.prompts.size() * call.n;
+  if (answers <= options_.queued_max) return std::nullopt;
+  return ApiError{.message = "n times the number of prompts is " + std::to_string(answers) +
+                             " and the queue holds " + std::to_string(options_.queued_max) +
+                             " requests: ask for fewer, or raise dispatch.queued_max",
+                  .param = "n"};
 }
 
 void GatewayCore::start(ConnectionId connection, ParsedCall call, Now now, Effects& effects) {
@@ -113,6 +125,8 @@ void GatewayCore::start(ConnectionId connection, ParsedCall call, Now now, Effec
     for (std::uint32_t choice = 0; choice < call.n; ++choice) {
       messages::GenerateRequest answer = expand(call, prompt, choice);
       answer.request_id = next_id();
+      answer.call_first = ids.empty() ? answer.request_id : ids.front();
+      answer.call_size = static_cast<std::uint32_t>(call.prompts.size() * call.n);
       ids.push_back(answer.request_id);
       effects.emplace_back(std::move(answer));
     }
@@ -139,7 +153,8 @@ messages::GenerateRequest GatewayCore::expand(const ParsedCall& call,
                                    .sampling = call.sampling,
                                    .echo = call.echo,
                                    .priority = call.priority,
-                                   .deadline_ms = call.deadline_ms};
+                                   .deadline_ms = call.deadline_ms,
+                                   .cache_salt = call.cache_salt};
   answer.sampling.choice = choice;
   return answer;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,7 @@ struct GatewayCoreOptions {
   std::int64_t started_unix = 0;
   std::string version;
   std::uint32_t client_credit = config::kClientCreditDefault;
+  std::uint32_t queued_max = config::kQueuedMaxDefault;  // dispatch's bound
   std::uint32_t answers_max =
       4 * config::kQueuedMaxDefault;  // open at once; dispatch's own bound is
                                       // lower, this one guards the way there
@@ -63,6 +65,7 @@ class GatewayCore {
  private:
   void on_call(const HttpRequest& request, Endpoint endpoint, Now now, Effects& effects);
   void start(ConnectionId connection, ParsedCall call, Now now, Effects& effects);
+  std::optional<ApiError> never_fits(const ParsedCall& call) const;
   messages::GenerateRequest expand(const ParsedCall& call,
                                    const Prompt& prompt,
                                    std::uint32_t choice) const;

@@ -24,7 +24,10 @@ template <class Answers>
 TokenCounts counts_of(const Answers& answers, std::uint32_t n) {
   TokenCounts counts;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (i % n == 0) counts.prompt += answers[i].prompt_tokens;
+    if (i % n == 0) {
+      counts.prompt += answers[i].prompt_tokens;
+      counts.cached += answers[i].cached_tokens;
+    }
     counts.completion += answers[i].produced_tokens;
   }
   return counts;
@@ -83,6 +86,7 @@ void HttpCalls::take(Call& call, Answer& answer, const messages::ReplyChunk& chu
   if (chunk.kind != ChunkKind::kFinal) return;
   answer.prompt_tokens = chunk.prompt_tokens;
   answer.produced_tokens = chunk.produced_tokens;
+  answer.cached_tokens = chunk.cached_tokens;
   answer.whole.finish = chunk.finish == FinishReason::kNone ? FinishReason::kStop : chunk.finish;
   if (call.stream) {
     call.held += finish_event(call.head, answer.whole.index, answer.whole.finish, answer.text_end);

@@ -46,7 +46,8 @@ class HttpCalls {
     std::uint64_t characters = 0;  // of its tokens so far, counted when log-probabilities are
     std::uint32_t prompt_tokens = 0;
     std::uint32_t produced_tokens = 0;
-    WholeAnswer whole;  // its text only when the call is not streamed
+    std::uint32_t cached_tokens = 0;  // of the prompt
+    WholeAnswer whole;                // its text only when the call is not streamed
   };
 
   struct Call {

@@ -30,6 +30,7 @@ struct ParsedCall {
   bool echo = false;
   std::uint32_t priority = 5;
   std::uint64_t deadline_ms = 0;
+  std::string cache_salt;
 };
 
 }  // namespace troupe::actors::gateway

@@ -16,7 +16,7 @@ ReplyJson usage_json(const TokenCounts& counts) {
   return {{"prompt_tokens", counts.prompt},
           {"completion_tokens", counts.completion},
           {"total_tokens", counts.prompt + counts.completion},
-          {"prompt_tokens_details", {{"cached_tokens", 0}}}};
+          {"prompt_tokens_details", {{"cached_tokens", counts.cached}}}};
 }
 
 ReplyJson envelope(const ReplyHead& head, const char* chat_object, ReplyJson choices) {

@@ -29,6 +29,7 @@ struct ReplyHead {
 struct TokenCounts {
   std::uint64_t prompt = 0;
   std::uint64_t completion = 0;
+  std::uint64_t cached = 0;  // of the prompt
 };
 
 // A piece of one answer.

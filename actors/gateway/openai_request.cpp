@@ -148,6 +148,8 @@ void read_delivery(FieldReader& fields, ParsedCall& call) {
   fields.read("echo", call.echo);
   fields.read("priority", call.priority, 0, kPriorityMax);
   fields.read("deadline_ms", call.deadline_ms, 0, std::numeric_limits<std::int64_t>::max() / 1000);
+  fields.read("cache_salt", call.cache_salt);
+  if (auto fault = find_salt_fault(call.cache_salt)) fields.fail(fault->param, fault->message);
   const Json* options = fields.find("stream_options");
   if (options == nullptr) return;
   if (!options->is_object())

@@ -132,6 +132,13 @@ std::optional<Fault> find_priority_fault(std::uint32_t priority) {
   return Fault{"priority", "priority must be between 0 (most urgent) and 9"};
 }
 
+std::optional<Fault> find_salt_fault(std::string_view cache_salt) {
+  if (cache_salt.size() <= config::kCacheSaltBytesMax) return std::nullopt;
+  return Fault{
+      "cache_salt",
+      "cache_salt may have at most " + std::to_string(config::kCacheSaltBytesMax) + " bytes"};
+}
+
 std::optional<std::string> known_role(std::string_view role) {
   if (role == "developer") return "system";
   if (role == "system" || role == "user" || role == "assistant") return std::string(role);

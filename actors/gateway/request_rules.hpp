@@ -28,6 +28,8 @@ std::optional<Fault> find_fault(std::span<const std::int32_t> prompt_tokens);
 
 std::optional<Fault> find_priority_fault(std::uint32_t priority);
 
+std::optional<Fault> find_salt_fault(std::string_view cache_salt);
+
 // system, user and assistant as they are, developer as system; nullopt for any other role.
 std::optional<std::string> known_role(std::string_view role);
 

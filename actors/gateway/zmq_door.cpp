@@ -23,7 +23,8 @@ Failure invalid(std::string why) {
 client::Final final_of(const std::string& id,
                        FinishReason finish,
                        std::uint32_t prompt,
-                       std::uint32_t produced) {
+                       std::uint32_t produced,
+                       std::uint32_t cached) {
   const char* reason = finish == FinishReason::kLength      ? "length"
                        : finish == FinishReason::kCancelled ? "cancelled"
                                                             : "stop";
@@ -32,7 +33,8 @@ client::Final final_of(const std::string& id,
           .reason = reason,
           .usage = {.prompt_tokens = prompt,
                     .completion_tokens = produced,
-                    .total_tokens = prompt + produced}};
+                    .total_tokens = prompt + produced,
+                    .cached_tokens = cached}};
 }
 
 bool is_worth_sending(const client::Chunk& chunk) {
@@ -196,7 +198,7 @@ void ZmqDoor::on_cancel(const Input& input, const std::string& id) {
   if (open == sender->second.open.end()) return;
   input.effects.emplace_back(messages::CancelRequest{.request_id = open->second.request_id});
   send(input.peer,
-       final_of(id, FinishReason::kCancelled, 0, open->second.emitted.tokens()),
+       final_of(id, FinishReason::kCancelled, 0, open->second.emitted.tokens(), 0),
        input.effects);
   close({input.peer, id}, {.finish = "cancelled"}, input.now, input.effects);
 }
@@ -254,7 +256,7 @@ void ZmqDoor::take_final(const Owner& owner,
   const FinishReason finish =
       chunk.kind == ChunkKind::kError ? FinishReason::kCancelled : chunk.finish;
   const client::Final final_message =
-      final_of(owner.id, finish, chunk.prompt_tokens, chunk.produced_tokens);
+      final_of(owner.id, finish, chunk.prompt_tokens, chunk.produced_tokens, chunk.cached_tokens);
   send(owner.peer, final_message, effects);
   close(
       owner, {.prompt_tokens = chunk.prompt_tokens, .finish = final_message.reason}, now, effects);

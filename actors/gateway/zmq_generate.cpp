@@ -53,6 +53,7 @@ std::optional<Fault> find_fault(const messages::client::Generate& generate) {
   if (generate.sampling.top_logprobs >= 0) {
     return Fault{"top_logprobs", "log-probabilities are not delivered over ZeroMQ; use HTTP"};
   }
+  if (auto fault = find_salt_fault(generate.cache_salt)) return fault;
   return find_priority_fault(generate.priority);
 }
 
@@ -69,6 +70,7 @@ messages::GenerateRequest to_request(messages::client::Generate generate) {
   request.sampling.choice = 0;
   request.priority = generate.priority;
   request.deadline_ms = generate.deadline_ms;
+  request.cache_salt = std::move(generate.cache_salt);
   return request;
 }
 

@@ -38,13 +38,15 @@ Engine::Engine(const model::GgufFile& file,
       transformer_(
           file, *device_, static_cast<std::int32_t>(options_.step_tokens_max), options_.weights),
       cache_(*device_, transformer_.architecture(), options_.kv_blocks, options_.weights.kv),
-      logits_(at(transformer_.architecture().vocab) * options_.sequences_max) {
+      logits_(at(transformer_.architecture().vocab) * options_.sequences_max),
+      sampler_(at(transformer_.architecture().context_max)) {
   slices_.reserve(options_.sequences_max);
 }
 
-StepOutput Engine::run(const messages::Batch& batch) {
+StepOutput& Engine::run(const messages::Batch& batch) {
   const auto start = std::chrono::steady_clock::now();
   update_sequences(batch);
+  for (const std::int32_t block : batch.stained_blocks) cache_.zero(block);
   slices_.clear();
   std::size_t rows = 0;
   for (const messages::BatchSlice& slice : batch.slices) {
@@ -58,25 +60,34 @@ StepOutput Engine::run(const messages::Batch& batch) {
   const std::size_t vocab = at(transformer_.architecture().vocab);
   CHECK(rows <= options_.sequences_max, "the batcher keeps to sequences_max");
   transformer_.forward(slices_, cache_, std::span(logits_).first(rows * vocab));
-
-  StepOutput output{.result = {.step = batch.step}, .frame = {}};
-  std::span<float> unread = logits_;
-  for (const messages::BatchSlice& slice : batch.slices) {
-    if (!slice.sample) continue;
-    messages::TokenEvent event =
-        sample_next(sequences_.at(slice.request_id), slice.request_id, unread.first(vocab));
-    unread = unread.subspan(vocab);
-    if (event.token < 0) ++output.result.nonfinite;
-    output.result.outcomes.push_back({.request_id = slice.request_id,
-                                      .token = event.token,
-                                      .finished = event.finish != FinishReason::kNone});
-    output.frame.events.push_back(std::move(event));
-  }
-  output.result.step_us =
+  output_.frame.events.resize(rows);
+  output_.result.outcomes.resize(rows);
+  output_.result.step = batch.step;
+  sample_all(batch);
+  output_.result.step_us =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                      std::chrono::steady_clock::now() - start)
                                      .count());
-  return output;
+  return output_;
+}
+
+// One event and one outcome for each row of logits, in the order of the slices.
+void Engine::sample_all(const messages::Batch& batch) {
+  const std::size_t vocab = at(transformer_.architecture().vocab);
+  std::size_t row = 0;
+  output_.result.nonfinite = 0;
+  for (const messages::BatchSlice& slice : batch.slices) {
+    if (!slice.sample) continue;
+    messages::TokenEvent& event = output_.frame.events[row];
+    event.request_id = slice.request_id;
+    event.cached_tokens = slice.cached_tokens;
+    sample_next(
+        sequences_.at(slice.request_id), std::span(logits_).subspan(row * vocab, vocab), event);
+    if (event.token < 0) ++output_.result.nonfinite;
+    output_.result.outcomes[row++] = {.request_id = slice.request_id,
+                                      .token = event.token,
+                                      .finished = event.finish != FinishReason::kNone};
+  }
 }
 
 void Engine::update_sequences(const messages::Batch& batch) {
@@ -84,45 +95,46 @@ void Engine::update_sequences(const messages::Batch& batch) {
   for (const messages::WorkItem& item : batch.joined) {
     Sequence sequence{.attempt = item.attempt,
                       .prompt_length = static_cast<std::int32_t>(item.prompt_tokens.size()),
-                      .tokens = item.prompt_tokens,
+                      .tokens = {},
                       .sampling = item.sampling,
                       .params = to_params(item.sampling)};
+    // All that it may grow to, so that no step has to make room.
+    const std::size_t most = at(transformer_.architecture().context_max);
+    sequence.tokens.reserve(std::min(most, item.prompt_tokens.size() + item.sampling.max_tokens));
+    sequence.tokens = item.prompt_tokens;
     sequence.tokens.insert(
         sequence.tokens.end(), item.produced_tokens.begin(), item.produced_tokens.end());
     sequences_.insert_or_assign(item.request_id, std::move(sequence));
   }
 }
 
-messages::TokenEvent Engine::sample_next(Sequence& sequence,
-                                         std::uint64_t request_id,
-                                         std::span<float> logits) {
+void Engine::sample_next(Sequence& sequence, std::span<float> logits, messages::TokenEvent& event) {
   const std::span<const std::int32_t> known = sequence.tokens;
   const std::span<const std::int32_t> produced = known.subspan(at(sequence.prompt_length));
   const bool too_early = produced.size() < sequence.sampling.min_tokens;
-  model::SampledToken sampled =
-      model::sample(logits,
-                    sequence.params,
-                    known.first(at(sequence.prompt_length)),
-                    produced,
-                    too_early ? std::span<const std::int32_t>(options_.end_tokens)
-                              : std::span<const std::int32_t>{});
-  messages::TokenEvent event{.request_id = request_id,
-                             .attempt = sequence.attempt,
-                             .position = static_cast<std::uint32_t>(produced.size()),
-                             .token = sampled.id,
-                             .logprob = sampled.logprob,
-                             .top_logprobs = std::move(sampled.top_logprobs)};
+  const model::SampledToken& sampled =
+      sampler_.sample(logits,
+                      sequence.params,
+                      known.first(at(sequence.prompt_length)),
+                      produced,
+                      too_early ? std::span<const std::int32_t>(options_.end_tokens)
+                                : std::span<const std::int32_t>{});
+  event.attempt = sequence.attempt;
+  event.position = static_cast<std::uint32_t>(produced.size());
+  event.token = sampled.id;
+  event.logprob = sampled.logprob;
+  event.top_logprobs = sampled.top_logprobs;
+  event.error.clear();
   if (!sampled.finite()) {
     event.finish = FinishReason::kError;
     event.error = "the model produced a number that is not finite; the request cannot go on";
-    return event;
+    return;
   }
   sequence.tokens.push_back(sampled.id);
   event.finish = finish_reason(sequence);
-  return event;
 }
 
-FinishReason Engine::finish_reason(const Sequence& sequence) const {
+messages::FinishReason Engine::finish_reason(const Sequence& sequence) const {
   const bool is_end =
       std::ranges::find(options_.end_tokens, sequence.tokens.back()) != options_.end_tokens.end();
   if (is_end && !sequence.sampling.ignore_eos) return FinishReason::kStop;

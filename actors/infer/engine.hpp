@@ -37,8 +37,10 @@ class Engine {
          std::unique_ptr<kernels::Device> device,
          EngineOptions options);
 
-  // The slices' blocks belong to their sequences until the next batch says otherwise.
-  StepOutput run(const messages::Batch& batch);
+  // The slices' blocks belong to their sequences until the next batch says otherwise. The output is
+  // the caller's to change until the next call; what is left in it is used again, so that a step of
+  // sequences that are known allocates nothing.
+  StepOutput& run(const messages::Batch& batch);
 
   const model::Architecture& architecture() const { return transformer_.architecture(); }
 
@@ -56,9 +58,8 @@ class Engine {
   };
 
   void update_sequences(const messages::Batch& batch);
-  messages::TokenEvent sample_next(Sequence& sequence,
-                                   std::uint64_t request_id,
-                                   std::span<float> logits);
+  void sample_all(const messages::Batch& batch);
+  void sample_next(Sequence& sequence, std::span<float> logits, messages::TokenEvent& event);
   messages::FinishReason finish_reason(const Sequence& sequence) const;
 
   EngineOptions options_;
@@ -68,6 +69,8 @@ class Engine {
   std::unordered_map<std::uint64_t, Sequence> sequences_;
   std::vector<model::SequenceSlice> slices_;  // scratch of a step
   std::vector<float> logits_;                 // [sequences_max, vocab]
+  model::Sampler sampler_;
+  StepOutput output_;
 };
 
 }  // namespace troupe::actors::infer

@@ -109,7 +109,8 @@ struct Metrics::State {
       counters("troupe_requests_finished_total", "Accepted requests that ended, by reason")};
   Labelled<Counter> refused{
       counters("troupe_requests_refused_total", "Requests turned away, by reason")};
-  Gauge& queued = gauges("troupe_requests_queued", "Accepted requests that wait").Add({});
+  Labelled<Gauge> queued{
+      gauges("troupe_requests_queued", "Accepted requests that wait, by priority")};
   Gauge& running = gauges("troupe_requests_running", "Accepted requests on a worker").Add({});
   Gauge& conservation_error =
       gauges("troupe_requests_conservation_error",
@@ -145,6 +146,8 @@ struct Metrics::State {
   Family<Gauge>& kv_blocks = gauges("troupe_kv_blocks", "Blocks of the key-value cache, by state");
   WorkerTotals preemptions{
       counters("troupe_preemptions_total", "Sequences that lost their blocks and start over")};
+  WorkerTotals hit_tokens{counters("troupe_prefix_cache_hit_tokens_total",
+                                   "Tokens whose keys and values were cached already")};
   WorkerTotals nonfinite{
       counters("troupe_nonfinite_total", "Sequences that failed on logits that are not finite")};
 
@@ -188,8 +191,11 @@ void Metrics::request_refused(std::string_view reason) {
   state_->refused.at("reason", reason).Increment();
 }
 
-void Metrics::set_requests(std::uint64_t queued, std::uint64_t running) {
-  state_->queued.Set(static_cast<double>(queued));
+void Metrics::set_requests(std::span<const std::uint64_t> queued, std::uint64_t running) {
+  for (std::size_t priority = 0; priority < queued.size(); ++priority) {
+    state_->queued.at("priority", std::to_string(priority))
+        .Set(static_cast<double>(queued[priority]));
+  }
   state_->running.Set(static_cast<double>(running));
 }
 
@@ -230,13 +236,21 @@ void Metrics::observe_batch_size(std::uint64_t sequences) {
   state_->batch_size.Observe(static_cast<double>(sequences));
 }
 
-void Metrics::set_kv_blocks(std::string_view worker, std::uint64_t used, std::uint64_t free) {
+void Metrics::set_kv_blocks(std::string_view worker,
+                            std::uint64_t used,
+                            std::uint64_t cached,
+                            std::uint64_t free) {
   const auto set = [&](const char* name, std::uint64_t blocks) {
     const prometheus::Labels labels{{"state", name}, {"worker", std::string(worker)}};
     state_->kv_blocks.Add(labels).Set(static_cast<double>(blocks));
   };
   set("used", used);
+  set("cached", cached);
   set("free", free);
+}
+
+void Metrics::set_hit_tokens(std::string_view worker, std::uint64_t total) {
+  state_->hit_tokens.set(worker, total);
 }
 
 void Metrics::set_preemptions(std::string_view worker, std::uint64_t total) {

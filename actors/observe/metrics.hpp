@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,8 @@ class Metrics {
   void request_finished(std::string_view reason);  // stop, length, cancelled, deadline, error
   void request_refused(
       std::string_view reason);  // open, limit, deadline, overload, draining, invalid
-  void set_requests(std::uint64_t queued, std::uint64_t running);
+  // `queued` by priority, 0 … 9.
+  void set_requests(std::span<const std::uint64_t> queued, std::uint64_t running);
   void set_conservation_error(
       std::int64_t error);  // accepted − finished − queued − running: always 0
 
@@ -39,7 +41,11 @@ class Metrics {
   void observe_generated_tokens(std::uint64_t tokens);  // the histogram, one finished request
   void observe_batch_size(std::uint64_t sequences);
 
-  void set_kv_blocks(std::string_view worker, std::uint64_t used, std::uint64_t free);
+  void set_kv_blocks(std::string_view worker,
+                     std::uint64_t used,
+                     std::uint64_t cached,
+                     std::uint64_t free);
+  void set_hit_tokens(std::string_view worker, std::uint64_t total);
   void set_preemptions(std::string_view worker, std::uint64_t total);
   void set_nonfinite(std::string_view worker, std::uint64_t total);
   void set_child_up(std::string_view child, bool up);

@@ -61,7 +61,10 @@ Preprocessed Preprocessor::run(const GenerateRequest& request) const {
                                        .sampling = request.sampling,
                                        .echo = request.echo,
                                        .priority = request.priority,
-                                       .deadline_ms = request.deadline_ms};
+                                       .deadline_ms = request.deadline_ms,
+                                       .cache_salt = request.cache_salt,
+                                       .call_first = request.call_first,
+                                       .call_size = request.call_size};
   try {
     tokenized.prompt_tokens = prompt_tokens(request);
   } catch (const std::invalid_argument& error) {

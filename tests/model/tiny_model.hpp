@@ -23,6 +23,7 @@ struct TinyModel {
   std::string leave_out;  // a tensor that is missing
   std::string narrow;     // a tensor that has one row too few
   bool tied = true;
+  std::int32_t poisoned_token = -1;  // its embedding is not a number; wants untied heads
 
   GgufBuilder builder() const {
     GgufBuilder gguf;
@@ -73,9 +74,18 @@ struct TinyModel {
     if (name == leave_out) return;
     if (name == narrow) --rows;
     const auto seed = static_cast<std::uint32_t>(std::hash<std::string>()(name));
-    const auto data = kernels::random_weights(
+    auto data = kernels::random_weights(
         type, static_cast<std::int32_t>(columns), static_cast<std::int32_t>(rows), seed);
+    if (name == "token_embd.weight" && poisoned_token >= 0) poison(data, type, columns);
     gguf.tensor(name, type, {columns, rows}, data);
+  }
+
+  // The scale of the row's first block becomes FP16's quiet NaN.
+  void poison(std::vector<std::byte>& data, Type type, std::uint32_t columns) const {
+    const std::size_t row = kernels::row_bytes(type, static_cast<std::int32_t>(columns));
+    const std::size_t at = row * static_cast<std::size_t>(poisoned_token);
+    data[at] = std::byte{0x00};
+    data[at + 1] = std::byte{0x7E};
   }
 
   void vector(GgufBuilder& gguf, const std::string& name, std::uint32_t size) const {

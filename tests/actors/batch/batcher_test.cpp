@@ -1,50 +1,12 @@
 // The batcher: who computes what in which step, and who owns which block.
-#include "actors/batch/batcher.hpp"
-
-#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <map>
 #include <random>
-#include <set>
+
+#include "tests/actors/batch/batcher_words.hpp"
 
 namespace troupe::actors::batch {
 namespace {
-
-constexpr std::int32_t kBlock = 32;
-
-BatcherOptions options(std::uint32_t sequences = 4,
-                       std::uint32_t tokens = 64,
-                       std::int32_t blocks = 64) {
-  return {.sequences_max = sequences,
-          .step_tokens_max = tokens,
-          .kv_blocks = blocks,
-          .block_tokens = kBlock};
-}
-
-messages::WorkItem item(std::uint64_t id, std::size_t prompt, std::uint32_t attempt = 1) {
-  return {.front_epoch = 1,
-          .request_id = id,
-          .attempt = attempt,
-          .prompt_tokens = std::vector<std::int32_t>(prompt, 7)};
-}
-
-// What infer answers to a batch: token 5 for each slice that samples; those in `finished` end.
-messages::BatchResult answer(const messages::Batch& batch,
-                             const std::set<std::uint64_t>& finished = {}) {
-  messages::BatchResult result{.step = batch.step};
-  for (const auto& slice : batch.slices) {
-    if (!slice.sample) continue;
-    result.outcomes.push_back({.request_id = slice.request_id,
-                               .token = 5,
-                               .finished = finished.contains(slice.request_id)});
-  }
-  return result;
-}
-
-const messages::BatchSlice* slice_of(const messages::Batch& batch, std::uint64_t id) {
-  const auto found = std::ranges::find(batch.slices, id, &messages::BatchSlice::request_id);
-  return found == batch.slices.end() ? nullptr : &*found;
-}
 
 BOOST_AUTO_TEST_CASE(nothing_to_do_makes_no_batch) {
   Batcher batcher(options());
@@ -110,7 +72,7 @@ BOOST_AUTO_TEST_CASE(a_finished_request_gives_its_blocks_and_its_credit_back) {
   Batcher batcher(options());
   batcher.add(item(1, 40));
   batcher.finish(answer(*batcher.next_batch(), {1}));
-  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(batcher.blocks().used == 0);
   BOOST_TEST(batcher.take_released() == std::vector<std::uint64_t>{1});
   BOOST_TEST(batcher.take_released().empty());
   batcher.add(item(2, 1));
@@ -122,9 +84,9 @@ BOOST_AUTO_TEST_CASE(a_cancelled_stream_leaves_after_the_step_under_way) {
   batcher.add(item(1, 4));
   const auto batch = batcher.next_batch();
   batcher.cancel({.request_id = 1, .attempt = 1});
-  BOOST_TEST(batcher.blocks().used() == 1);  // the step under way still writes to it
+  BOOST_TEST(batcher.blocks().used == 1);  // the step under way still writes to it
   batcher.finish(answer(*batch));
-  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(batcher.blocks().used == 0);
   BOOST_TEST(batcher.take_released() == std::vector<std::uint64_t>{1});
   BOOST_TEST(!batcher.next_batch());
 }
@@ -134,7 +96,7 @@ BOOST_AUTO_TEST_CASE(a_cancel_between_steps_frees_at_once) {
   batcher.add(item(1, 4));
   batcher.finish(answer(*batcher.next_batch()));
   batcher.cancel({.request_id = 1, .attempt = 1});
-  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(batcher.blocks().used == 0);
   BOOST_TEST(batcher.take_released() == std::vector<std::uint64_t>{1});
 }
 
@@ -190,7 +152,7 @@ BOOST_AUTO_TEST_CASE(work_of_an_old_front_is_dropped) {
   const auto batch = batcher.next_batch();
   batcher.drop_all();
   batcher.finish(answer(*batch));
-  BOOST_TEST(batcher.blocks().used() == 0);
+  BOOST_TEST(batcher.blocks().used == 0);
   BOOST_TEST(!batcher.next_batch());
 }
 
@@ -238,7 +200,7 @@ BOOST_AUTO_TEST_CASE(in_any_schedule_blocks_are_owned_once_and_every_request_is_
     if (batch) batcher.finish(answer(*batch));
     for (std::uint64_t id = 1; id < next_id; ++id) batcher.cancel({.request_id = id, .attempt = 1});
     for (const std::uint64_t id : batcher.take_released()) ++released[id];
-    BOOST_TEST(batcher.blocks().used() == 0);
+    BOOST_TEST(batcher.blocks().used == 0);
     for (std::uint64_t id = 1; id < next_id; ++id) BOOST_TEST(released[id] == 1);
   }
 }

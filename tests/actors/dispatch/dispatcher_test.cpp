@@ -25,6 +25,17 @@ struct Fixture {
                            now);
   }
 
+  // One of the `size` answers of the call whose first is `first`.
+  Effects answer(std::uint64_t id, std::uint64_t first, std::uint32_t size) {
+    return core.on_request({.request_id = id,
+                            .prompt_tokens = {1, 2},
+                            .sampling = {.max_tokens = 8},
+                            .cache_salt = "mine",
+                            .call_first = first,
+                            .call_size = size},
+                           now);
+  }
+
   Effects worker(const std::string& name, std::uint64_t generation, std::uint32_t credits = 2) {
     return core.on_hello(name + "#" + std::to_string(generation),
                          {.worker = name,
@@ -62,6 +73,37 @@ struct Fixture {
 };
 
 BOOST_FIXTURE_TEST_SUITE(dispatcher, Fixture)
+
+BOOST_AUTO_TEST_CASE(the_answers_of_one_call_are_accepted_together_or_refused_together) {
+  request(1);  // the queue holds 3
+  for (const std::uint64_t id : {10U, 11U, 12U}) {
+    const Effects effects = answer(id, 10, 3);
+    BOOST_REQUIRE(effects.refusals.size() == 1U);
+    BOOST_TEST((effects.refusals[0].code == FailureCode::kOverload));
+    BOOST_TEST(effects.refusals[0].message.find("3 answers") != std::string::npos);
+  }
+  BOOST_TEST(answer(20, 20, 2).plans.size() == 1U);
+  BOOST_TEST(request(30).refusals.size() == 1U);  // the free place is the call's
+  BOOST_TEST(answer(21, 20, 2).plans.size() == 1U);
+  BOOST_TEST(conserved());
+}
+
+BOOST_AUTO_TEST_CASE(the_salt_of_a_request_goes_to_the_worker) {
+  worker("a", 1);
+  BOOST_TEST(answer(1, 1, 1).work.at(0).second.cache_salt == "mine");
+}
+
+BOOST_AUTO_TEST_CASE(queued_requests_are_counted_by_priority) {
+  request(1, 0);
+  request(2, 9);
+  request(3, 9);
+  const auto queued = core.queued_by_priority();
+  BOOST_TEST(queued[0] == 1U);
+  BOOST_TEST(queued[5] == 0U);
+  BOOST_TEST(queued[9] == 2U);
+  worker("a", 1, 1);
+  BOOST_TEST(core.queued_by_priority()[0] == 0U);  // it runs now
+}
 
 BOOST_AUTO_TEST_CASE(an_accepted_request_gets_its_plan_and_goes_to_a_worker_with_a_credit) {
   worker("a", 1);

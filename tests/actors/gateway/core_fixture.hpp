@@ -68,6 +68,7 @@ inline messages::ReplyChunk final_chunk(
   chunk.finish = finish;
   chunk.prompt_tokens = 5;
   chunk.produced_tokens = 2;
+  chunk.cached_tokens = 3;
   return chunk;
 }
 

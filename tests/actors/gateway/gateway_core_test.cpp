@@ -41,6 +41,34 @@ BOOST_AUTO_TEST_CASE(n_answers_of_each_prompt_become_requests_prompt_by_prompt) 
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_answers_of_a_call_say_that_they_belong_together) {
+  const auto requests =
+      all<GenerateRequest>(complete(1, R"("prompt": ["a", "b"], "n": 2, "cache_salt": "tenant")"));
+  BOOST_REQUIRE_EQUAL(requests.size(), 4U);
+  for (const GenerateRequest& request : requests) {
+    BOOST_TEST(request.call_first == kFirstId);
+    BOOST_TEST(request.call_size == 4U);
+    BOOST_TEST(request.cache_salt == "tenant");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_call_of_more_answers_than_the_queue_holds_is_refused_for_good) {
+  GatewayCoreOptions options = core_options();
+  options.queued_max = 3;
+  GatewayCore small{options};
+  small.on_readiness({.ready = true, .numerics_id = "n1"});
+  const auto effects = small.on_http({.connection = 1,
+                                      .method = "POST",
+                                      .target = "/v1/completions",
+                                      .body = R"({"prompt": ["a", "b"], "n": 2})"},
+                                     now);
+  const auto respond = only<HttpRespond>(effects);
+  BOOST_TEST(respond.response.status == 400);
+  BOOST_TEST(Json::parse(respond.response.body)["error"]["param"] == "n");
+  BOOST_TEST(respond.response.body.find("the queue holds 3") != std::string::npos);
+  BOOST_TEST(all<GenerateRequest>(effects).empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_whole_reply_waits_for_its_final_chunk) {
   chat(1);
   BOOST_TEST(chunk(accepted_chunk(kFirstId)).empty());
@@ -53,6 +81,7 @@ BOOST_AUTO_TEST_CASE(a_whole_reply_waits_for_its_final_chunk) {
   BOOST_TEST(reply["id"] == "chatcmpl-30000000001");
   BOOST_TEST(reply["choices"][0]["message"]["content"] == "Hello");
   BOOST_TEST(reply["usage"]["total_tokens"] == 7);
+  BOOST_TEST(reply["usage"]["prompt_tokens_details"]["cached_tokens"] == 3);
   BOOST_TEST(reply["system_fingerprint"] == "n1");
   BOOST_TEST(respond.note.finish == "stop");
   BOOST_TEST(core.open_calls() == 0U);

@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(every_sampling_field_arrives) {
          "presence_penalty": 2, "repetition_penalty": 1.1, "ignore_eos": true,
          "stop": ["a", "b"], "logit_bias": {"11": -100, "12": 5.5}, "logprobs": true,
          "top_logprobs": 4, "stream": true, "stream_options": {"include_usage": true},
-         "priority": 0, "deadline_ms": 1500, "user": "someone")");
+         "priority": 0, "deadline_ms": 1500, "cache_salt": "tenant", "user": "someone")");
   messages::Sampling expected{.temperature = 0.5F,
                               .top_k = 40,
                               .top_p = 0.9F,
@@ -90,6 +90,7 @@ BOOST_AUTO_TEST_CASE(every_sampling_field_arrives) {
   BOOST_TEST(call.include_usage);
   BOOST_TEST(call.priority == 0U);
   BOOST_TEST(call.deadline_ms == 1500U);
+  BOOST_TEST(call.cache_salt == "tenant");
 }
 
 BOOST_AUTO_TEST_CASE(null_means_absent_and_unknown_fields_are_ignored) {
@@ -215,6 +216,7 @@ constexpr Refusal kChatRefusals[] = {
     {R"("echo": true)", "echo"},
     {R"("priority": 10)", "priority"},
     {R"("deadline_ms": -1)", "deadline_ms"},
+    {R"("cache_salt": 5)", "cache_salt"},
     {R"("model": 7)", "model"},
     {R"("tools": [{"type": "function"}])", "tools"},
     {R"("functions": [{"name": "f"}])", "functions"},

@@ -1,6 +1,7 @@
 // Names and values of the exposed metrics.
 #include "actors/observe/metrics.hpp"
 
+#include <array>
 #include <boost/test/unit_test.hpp>
 #include <set>
 #include <sstream>
@@ -21,7 +22,7 @@ void touch_all(Metrics& metrics) {
   metrics.request_accepted();
   metrics.request_finished("stop");
   metrics.request_refused("overload");
-  metrics.set_requests(2, 3);
+  metrics.set_requests(std::array<std::uint64_t, 2>{2, 0}, 3);
   metrics.set_conservation_error(0);
   metrics.observe_time_to_first_token(0.2);
   metrics.observe_inter_token(0.02);
@@ -33,7 +34,8 @@ void touch_all(Metrics& metrics) {
   metrics.add_generated_tokens(5);
   metrics.observe_generated_tokens(5);
   metrics.observe_batch_size(4);
-  metrics.set_kv_blocks("worker-0", 10, 90);
+  metrics.set_kv_blocks("worker-0", 10, 5, 85);
+  metrics.set_hit_tokens("worker-0", 64);
   metrics.set_preemptions("worker-0", 2);
   metrics.set_nonfinite("worker-0", 1);
   metrics.set_child_up("worker-0", true);
@@ -66,6 +68,7 @@ BOOST_AUTO_TEST_CASE(the_names_are_those_that_users_rely_on) {
                                   "troupe_link_refusals_total counter",
                                   "troupe_nonfinite_total counter",
                                   "troupe_preemptions_total counter",
+                                  "troupe_prefix_cache_hit_tokens_total counter",
                                   "troupe_prompt_tokens histogram",
                                   "troupe_prompt_tokens_total counter",
                                   "troupe_queue_seconds histogram",
@@ -91,7 +94,8 @@ BOOST_AUTO_TEST_CASE(what_was_counted_is_exposed_with_its_labels) {
   for (const char* line : {"troupe_requests_accepted_total 1",
                            "troupe_requests_finished_total{reason=\"stop\"} 1",
                            "troupe_requests_refused_total{reason=\"overload\"} 1",
-                           "troupe_requests_queued 2",
+                           "troupe_requests_queued{priority=\"0\"} 2",
+                           "troupe_requests_queued{priority=\"1\"} 0",
                            "troupe_requests_running 3",
                            "troupe_requests_conservation_error 0",
                            "troupe_time_to_first_token_seconds_bucket{le=\"0.1\"} 0",
@@ -109,7 +113,9 @@ BOOST_AUTO_TEST_CASE(what_was_counted_is_exposed_with_its_labels) {
                            "troupe_generated_tokens_bucket{le=\"16\"} 1",
                            "troupe_batch_size_sum 4",
                            "troupe_kv_blocks{state=\"used\",worker=\"worker-0\"} 10",
-                           "troupe_kv_blocks{state=\"free\",worker=\"worker-0\"} 90",
+                           "troupe_kv_blocks{state=\"free\",worker=\"worker-0\"} 85",
+                           "troupe_kv_blocks{state=\"cached\",worker=\"worker-0\"} 5",
+                           "troupe_prefix_cache_hit_tokens_total{worker=\"worker-0\"} 64",
                            "troupe_preemptions_total{worker=\"worker-0\"} 2",
                            "troupe_nonfinite_total{worker=\"worker-0\"} 1",
                            "troupe_child_up{child=\"worker-0\"} 1",
