@@ -47,7 +47,7 @@ void check_plan(const BenchPlan& plan, const LoadedModel& model, kernels::KvType
   const std::uint64_t bytes = model::KvCache::block_bytes(model.architecture, kv) *
                               static_cast<std::uint64_t>(model::blocks_for(plan.context())) *
                               static_cast<std::uint64_t>(largest_batch(plan));
-  const std::uint64_t budget = memory_limit_bytes() / kKvMemoryShare;
+  const std::uint64_t budget = memory_limit().bytes / kKvMemoryShare;
   if (bytes > budget) {
     throw UserError("batch " + std::to_string(largest_batch(plan)) + " needs " +
                     std::to_string(bytes >> 20U) +

@@ -112,7 +112,7 @@ Calibration calibrate(int threads) {
 MachineFacts machine_facts() {
   return {.cpu = cpu_name(),
           .cores = std::thread::hardware_concurrency(),
-          .memory_bytes = memory_limit_bytes(),
+          .memory_bytes = memory_limit().bytes,
           .isa = isa_names()};
 }
 

@@ -2,19 +2,47 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "apps/machine.hpp"
+#include "apps/model_facts.hpp"
 #include "config/user_error.hpp"
 #include "model/kv_cache.hpp"
+#include "model/packed_layout.hpp"
 
 namespace troupe::apps {
 namespace {
 
 using config::UserError;
 
-// Of the memory that this process may use; the rest is for weights, the front, and others.
-constexpr std::uint64_t kKvMemoryShare = 4;
+// A process without model: measured at 10 to 20 MiB of heap and stacks.
+constexpr std::uint64_t kProcessBytes = std::uint64_t{24} << 20;
+// A token in the tokenizer's tables: its text twice, a hash entry, its merge.
+constexpr std::uint64_t kVocabularyEntryBytes = 256;
+
+// What is read of the weights in a step. Packed ones are a file beside the model's, which then
+// gives the embedding's rows alone; before it is made, its size is known or about that of the
+// tensors.
+std::uint64_t weights_bytes(const model::GgufFile& file,
+                            const model::Architecture& architecture,
+                            const config::NodeConfig& config) {
+  std::uint64_t all = 0;
+  std::uint64_t embedding = 0;
+  for (const model::TensorInfo& tensor : file.tensors()) {
+    all += tensor.data.size();
+    if (tensor.name == "token_embd.weight") embedding = tensor.data.size();
+  }
+  const model::Precision precision = model::parse_precision(config.model.precision);
+  const std::filesystem::path packed = model::packed_file_of(config.model.file, precision);
+  if (packed.empty()) return all;
+  std::error_code missing;
+  const std::uint64_t bytes = std::filesystem::file_size(packed, missing);
+  if (!missing) return embedding + bytes;
+  const bool int8 = precision == model::Precision::kDefault;
+  return embedding + (int8 ? model::packed_layout(architecture).bytes : all);
+}
 
 // FNV-1a with 64 bits (isthe.com/chongo/tech/comp/fnv): not against forgery, only against mixing up
 // two models.
@@ -76,28 +104,35 @@ model::WeightsOptions weights_options(const config::NodeConfig& config,
           .progress = std::move(progress)};
 }
 
-std::int32_t plan_kv_blocks(const LoadedModel& model,
-                            const config::NodeConfig& config,
-                            std::uint32_t sequences) {
-  const std::int32_t per_context = model::blocks_for(static_cast<std::int32_t>(model.context_max));
-  if (config.batch.kv_blocks != 0) {
-    const auto blocks = static_cast<std::int32_t>(config.batch.kv_blocks);
-    if (blocks >= per_context) return blocks;
-    throw UserError("batch.kv_blocks = " + std::to_string(blocks) + " holds no whole context of " +
-                    std::to_string(model.context_max) + " tokens: set at least " +
-                    std::to_string(per_context) + ", or lower --context");
-  }
-  const std::uint64_t block_bytes =
-      model::KvCache::block_bytes(model.architecture, kv_type(config));
-  const std::uint64_t budget = memory_limit_bytes() / kKvMemoryShare;
-  const auto affordable = static_cast<std::int32_t>(budget / block_bytes);
-  if (affordable < per_context) {
-    throw UserError(std::to_string(model.context_max) + " tokens of context need " +
-                    std::to_string(static_cast<std::uint64_t>(per_context) * block_bytes >> 20) +
-                    " MiB of KV cache and a quarter of this machine's memory is " +
-                    std::to_string(budget >> 20) + " MiB: lower --context");
-  }
-  return std::min(affordable, per_context * static_cast<std::int32_t>(sequences));
+MemoryNeeds memory_needs(const model::GgufFile& file,
+                         const model::Architecture& architecture,
+                         std::uint32_t context_max,
+                         const config::NodeConfig& config,
+                         std::uint32_t sequences) {
+  const MemoryLimit limit = memory_limit();
+  const auto vocab = static_cast<std::uint64_t>(architecture.vocab);
+  const std::uint64_t processes = 2 + config.node.workers;  // root and front
+  return {.model = file.name(),
+          .limit = limit.bytes,
+          .limit_source = limit.source,
+          .limit_is_ours = limit.cgroup,
+          .weights = weights_bytes(file, architecture, config),
+          .processes = processes * (kProcessBytes + vocab * kVocabularyEntryBytes),
+          .scratch = scratch_bytes(architecture, std::max(config.batch.step_tokens_max, sequences)),
+          .sequence_bytes = vocab * sizeof(float),
+          .block_bytes = model::KvCache::block_bytes(architecture, kv_type(config)),
+          .block_tokens = model::kBlockTokens,
+          .context = context_max,
+          .sequences_max = sequences,
+          .kv_blocks = config.batch.kv_blocks,
+          .workers = config.node.workers};
+}
+
+MemoryPlan plan_memory(const LoadedModel& model,
+                       const config::NodeConfig& config,
+                       std::uint32_t sequences) {
+  return plan_memory(
+      memory_needs(*model.file, model.architecture, model.context_max, config, sequences));
 }
 
 }  // namespace troupe::apps

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "apps/memory_plan.hpp"
 #include "config/node_config.hpp"
 #include "kernels/device.hpp"
 #include "model/architecture.hpp"
@@ -40,11 +41,17 @@ kernels::KvType kv_type(const config::NodeConfig& config);
 model::WeightsOptions weights_options(const config::NodeConfig& config,
                                       std::function<void(const std::string&)> progress);
 
-// How many KV blocks fit. `sequences` full contexts, but at most a quarter of the memory that this
-// process may use (the cgroup's limit or the machine's). Throws config::UserError with the numbers
-// when one context does not fit.
-std::int32_t plan_kv_blocks(const LoadedModel& model,
-                            const config::NodeConfig& config,
-                            std::uint32_t sequences);
+// What `sequences` at once need of this machine, and what the configuration and the limits of
+// memory leave for them (memory_plan.hpp).
+MemoryNeeds memory_needs(const model::GgufFile& file,
+                         const model::Architecture& architecture,
+                         std::uint32_t context_max,
+                         const config::NodeConfig& config,
+                         std::uint32_t sequences);
+
+// The plan for a loaded model. Throws config::UserError with the numbers when it does not fit.
+MemoryPlan plan_memory(const LoadedModel& model,
+                       const config::NodeConfig& config,
+                       std::uint32_t sequences);
 
 }  // namespace troupe::apps

@@ -27,11 +27,12 @@ LocalPipeline::LocalPipeline(const LoadedModel& model,
                              OnChunk on_chunk,
                              std::function<void(const std::string&)> progress)
     : preprocessor_(model.tokenizer, model.chat_template, model.context_max),
-      kv_blocks_(plan_kv_blocks(model, config, sequences)),
+      kv_blocks_(plan_memory(model, config, sequences).kv_blocks),
       batcher_({.sequences_max = sequences,
                 .step_tokens_max = step_tokens(config, sequences),
                 .kv_blocks = kv_blocks_,
-                .block_tokens = model::kBlockTokens}),
+                .block_tokens = model::kBlockTokens,
+                .prefix_cache = config.batch.prefix_cache == "on"}),
       engine_(*model.file,
               make_device(config),
               {.step_tokens_max = step_tokens(config, sequences),
@@ -77,7 +78,7 @@ bool LocalPipeline::step() {
   auto batch = batcher_.next_batch();
   if (!batch) return false;
   last_batch_ = std::move(*batch);
-  actors::infer::StepOutput output = engine_.run(last_batch_);
+  actors::infer::StepOutput& output = engine_.run(last_batch_);
   batcher_.finish(output.result);
   for (const std::uint64_t id : batcher_.take_released()) working_.erase(id);
   deliver(std::move(output.frame));

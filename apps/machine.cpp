@@ -2,22 +2,25 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
+#include <iterator>
 
 namespace troupe::apps {
+namespace {
 
-std::uint64_t memory_limit_bytes() {
-  auto limit = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  // v2 says "max" and v1 a number near 2^63 where there is no limit: both leave the machine's
-  // memory.
-  for (const char* file :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::uint64_t bytes = 0;
-    if (std::ifstream(file) >> bytes) limit = std::min(limit, bytes);
-  }
-  return limit;
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+}  // namespace
+
+MemoryLimit memory_limit() {
+  const auto machine = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                       static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto cgroup = cgroup_memory_limit(read_file);
+  if (cgroup && cgroup->bytes < machine) return *cgroup;
+  return {.bytes = machine, .source = "this machine's memory", .cgroup = false};
 }
 
 }  // namespace troupe::apps

@@ -1,11 +1,11 @@
 // What this process may use of the machine.
 #pragma once
 
-#include <cstdint>
+#include "apps/cgroup_limit.hpp"
 
 namespace troupe::apps {
 
-// The smaller of the cgroup's limit (v2 or v1) and the machine's memory.
-std::uint64_t memory_limit_bytes();
+// The smaller of the control groups' limit and the machine's memory.
+MemoryLimit memory_limit();
 
 }  // namespace troupe::apps

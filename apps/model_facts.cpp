@@ -8,17 +8,16 @@ namespace {
 
 std::uint64_t unsigned_of(std::int32_t value) { return static_cast<std::uint64_t>(value); }
 
-// Activations of a step, and the logits of as many sequences as a batch holds by default.
-std::uint64_t scratch_bytes(const model::Architecture& a) {
+}  // namespace
+
+// Ten arrays of a row each in FP32, and rounded copies of the widest of them for the linear layers.
+std::uint64_t scratch_bytes(const model::Architecture& a, std::uint32_t step_tokens) {
   const std::uint64_t queries = unsigned_of(a.heads) * unsigned_of(a.head_dim);
   const std::uint64_t keys = unsigned_of(a.kv_heads) * unsigned_of(a.head_dim);
-  const std::uint64_t per_token =
-      2 * (unsigned_of(a.hidden) + queries + keys + unsigned_of(a.feed_forward));
-  const std::uint64_t logits = unsigned_of(a.vocab) * config::kSequencesMaxDefault;
-  return (per_token * config::kStepTokensMaxDefault + logits) * sizeof(float);
+  const std::uint64_t floats =
+      2 * (unsigned_of(a.hidden) + queries + keys) + 3 * unsigned_of(a.feed_forward);
+  return floats * step_tokens * sizeof(float);
 }
-
-}  // namespace
 
 ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture) {
   ModelFacts facts;
@@ -37,7 +36,9 @@ ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& a
   facts.kv_bytes_per_token = block_bytes / unsigned_of(model::kBlockTokens);
   facts.kv_bytes_full_context =
       block_bytes * unsigned_of(model::blocks_for(architecture.context_max));
-  facts.scratch_bytes = scratch_bytes(architecture);
+  facts.scratch_bytes =
+      scratch_bytes(architecture, config::kStepTokensMaxDefault) +
+      unsigned_of(architecture.vocab) * config::kSequencesMaxDefault * sizeof(float);
   return facts;
 }
 

@@ -27,4 +27,7 @@ struct ModelFacts {
 
 ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture);
 
+// Bytes of activations that a step of so many tokens takes, without logits: an estimate from above.
+std::uint64_t scratch_bytes(const model::Architecture& architecture, std::uint32_t step_tokens);
+
 }  // namespace troupe::apps

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "apps/loaded_model.hpp"
 #include "apps/machine.hpp"
 #include "apps/model_facts.hpp"
 #include "apps/standard_output.hpp"
@@ -84,13 +85,40 @@ Json tokenizer_json(const model::GgufFile& file) {
           {"chat_template", template_kind(file)}};
 }
 
-Json memory_json(const ModelFacts& facts) {
+// What `troupe serve` would plan with the default configuration, or why it would refuse.
+Json plan_json(const model::GgufFile& file, const model::Architecture& architecture) {
+  config::NodeConfig config;
+  config.model.file = file.name();
+  const auto context = static_cast<std::uint32_t>(architecture.context_max);
+  const std::uint32_t sequences = config.batch.sequences_max;
+  try {
+    const MemoryPlan plan =
+        plan_memory(memory_needs(file, architecture, context, config, sequences));
+    return {{"weights_bytes", plan.weights},
+            {"kv_bytes", plan.kv},
+            {"scratch_bytes", plan.scratch},
+            {"processes_bytes", plan.processes},
+            {"total_bytes", plan.total()},
+            {"kv_blocks", plan.kv_blocks},
+            {"full_contexts", plan.contexts},
+            {"sequences_max", sequences}};
+  } catch (const config::UserError& error) {
+    return {{"refused", error.what()}};
+  }
+}
+
+Json memory_json(const model::GgufFile& file,
+                 const model::Architecture& architecture,
+                 const ModelFacts& facts) {
+  const MemoryLimit limit = memory_limit();
   return {{"weights_bytes", facts.weight_bytes},
           {"kv_bytes_per_token", facts.kv_bytes_per_token},
           {"kv_bytes_full_context", facts.kv_bytes_full_context},
           {"scratch_bytes", facts.scratch_bytes},
           {"total_bytes", facts.weight_bytes + facts.kv_bytes_full_context + facts.scratch_bytes},
-          {"limit_bytes", memory_limit_bytes()}};
+          {"limit_bytes", limit.bytes},
+          {"limit_source", limit.source},
+          {"serve_plan", plan_json(file, architecture)}};
 }
 
 Json inspect(const model::GgufFile& file) {
@@ -107,7 +135,7 @@ Json inspect(const model::GgufFile& file) {
           {"tensor_types", std::move(types)},
           {"tokenizer", tokenizer_json(file)},
           {"kv", model::name_of(kernels::KvType::kBf16)},
-          {"memory", memory_json(facts)},
+          {"memory", memory_json(file, architecture, facts)},
           {"metadata", highlights(file)}};
 }
 

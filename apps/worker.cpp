@@ -52,13 +52,14 @@ void work_until_stopped(const config::NodeConfig& config,
                         int parent_fd) {
   options.progress("loading " + config.model.file.filename().string());
   const LoadedModel model = load_model(config.model);
-  const std::int32_t kv_blocks = plan_kv_blocks(model, config, config.batch.sequences_max);
+  const MemoryPlan plan = plan_memory(model, config, config.batch.sequences_max);
+  options.progress(to_text(plan));
   auto engine = std::make_shared<infer::Engine>(
       *model.file,
       make_device(config),
       infer::EngineOptions{.step_tokens_max = config.batch.step_tokens_max,
                            .sequences_max = config.batch.sequences_max,
-                           .kv_blocks = kv_blocks,
+                           .kv_blocks = plan.kv_blocks,
                            .end_tokens = model.tokenizer->end_of_generation(),
                            .weights = weights_options(config, options.progress)});
   options.progress("model loaded, joining " + config.links.dispatch_to_worker);
@@ -70,7 +71,7 @@ void work_until_stopped(const config::NodeConfig& config,
                         config,
                         model,
                         std::move(engine),
-                        kv_blocks,
+                        plan.kv_blocks,
                         {.name = options.name,
                          .generation = options.generation,
                          .on_joined = options.on_joined,

@@ -77,9 +77,10 @@ WorkerNode::WorkerNode(caf::actor_system& system,
   const caf::actor port =
       link::spawn_port(system, worker_sockets(config.links, options), report_refusal);
   const std::uint64_t generation = options.generation;
+  const std::string numerics_id = engine->numerics_id();
   const messages::WorkerHello hello{.worker = options.name,
                                     .generation = generation,
-                                    .numerics_id = engine->numerics_id(),
+                                    .numerics_id = numerics_id,
                                     .vocabulary_hash = model.vocabulary_hash,
                                     .sequences_max = config.batch.sequences_max,
                                     .context_max = model.context_max};
@@ -94,7 +95,10 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                    batch::BatcherOptions{.sequences_max = config.batch.sequences_max,
                                          .step_tokens_max = config.batch.step_tokens_max,
                                          .kv_blocks = kv_blocks,
-                                         .block_tokens = model::kBlockTokens},
+                                         .block_tokens = model::kBlockTokens,
+                                         .step_us_target = config.batch.step_ms_max * 1000ULL,
+                                         .prefix_cache = config.batch.prefix_cache == "on",
+                                         .numerics_id = numerics_id},
                    hello,
                    batch::BatchLinks{.to_infer = {port, kBatchToInfer, generation},
                                      .to_dispatch = {port, kDispatch, generation},

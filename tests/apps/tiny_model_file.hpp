@@ -14,8 +14,7 @@ namespace troupe::tests {
 // 256 byte tokens and an end token.
 inline constexpr std::int32_t kTinyVocab = 257;
 
-inline GgufBuilder tiny_model_builder() {
-  TinyModel tiny;
+inline GgufBuilder tiny_model_builder(TinyModel tiny = {}) {
   tiny.vocab = static_cast<std::uint32_t>(kTinyVocab);
   GgufBuilder builder = tiny.builder();
   builder.byte_tokenizer({"<|im_end|>"});

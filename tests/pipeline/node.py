@@ -113,14 +113,16 @@ class Node:
 
     living: list[Node] = []  # for the report of a test that failed
 
-    def __init__(self, model: Path, *flags: str) -> None:
+    def __init__(self, model: Path, *flags: str, wrapper: tuple[str, ...] = ()) -> None:
+        """`wrapper`: a command that runs the rest of its command line, such as `nice`."""
         self.folder = Path(tempfile.mkdtemp(prefix="troupe-"))  # short: it holds UNIX sockets
         self.state = self.folder / "state"
         self.http_port, self.zmq_port = free_ports(2)
         self.zmq = f"tcp://127.0.0.1:{self.zmq_port}"
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.errors = self.folder / "stderr"
-        command = [str(BINARY), "serve", "--model", str(require(model)), "--alias", "test"]
+        command = [*wrapper, str(BINARY), "serve"]
+        command += ["--model", str(require(model)), "--alias", "test"]
         command += ["--http", f"127.0.0.1:{self.http_port}", "--zmq", self.zmq, *flags]
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
