@@ -115,7 +115,8 @@ BOOST_AUTO_TEST_CASE(too_many_and_too_few_blocks_are_refused_with_the_bounds) {
 
 // Follows the advice of each refusal once for each setting that may be wrong.
 BOOST_AUTO_TEST_CASE(a_plan_never_exceeds_the_limit_and_always_holds_one_context) {
-  std::mt19937 random{3};
+  std::mt19937 bits{3};
+  const auto random = [&] { return static_cast<std::uint32_t>(bits()); };
   int planned = 0;
   for (int i = 0; i < 20'000; ++i) {
     MemoryNeeds n = needs();

@@ -130,9 +130,8 @@ def test_more_long_requests_than_fit_all_end_and_no_process_dies(
         assert finished >= FITTING
         assert node.roles() == roles, node.report()
         assert cgroup.oom_kills() == 0
-        metrics = node.metrics()
-        assert metrics["troupe_requests_running"] == 0
-        assert metrics["troupe_requests_conservation_error"] == 0
+        eventually("the node counts nothing as running", lambda: node.running() == 0)
+        assert node.metrics()["troupe_requests_conservation_error"] == 0
     finally:
         node.stop()
 
@@ -181,7 +180,7 @@ def test_a_repeated_prompt_is_cached_and_says_so_unless_the_salt_differs(node: N
         assert status == 200, body
         return body["usage"]["prompt_tokens_details"]["cached_tokens"], body["choices"]
 
-    before = node.metrics()["troupe_prefix_cache_hit_tokens_total"]
+    before = node.metrics().get("troupe_prefix_cache_hit_tokens_total", 0)
     first, answer = cached()
     assert first == 0
     assert cached() == (96, answer)
