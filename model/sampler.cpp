@@ -332,8 +332,7 @@ const SampledToken& Sampler::sample(std::span<float> logits,
     if (in_vocabulary(id, logits))
       logits[static_cast<std::size_t>(id)] = -std::numeric_limits<float>::infinity();
   }
-  const float largest =
-      banned.empty() ? *maximum : *std::max_element(logits.begin(), logits.end());
+  const float largest = banned.empty() ? *maximum : *std::max_element(logits.begin(), logits.end());
   token.id = choose(logits, largest, params, produced.size(), scratch_->kept);
   if (wants_logprobs) token.logprob = logprob(logits[static_cast<std::size_t>(token.id)]);
   return token;
