@@ -4,11 +4,13 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "apps/bench_profile.hpp"
 #include "apps/bench_runner.hpp"
 #include "apps/calibration.hpp"
 #include "apps/interrupt.hpp"
@@ -38,6 +40,7 @@ struct Flags {
   std::int64_t repeat = 3;
   std::vector<std::int64_t> batches{1, 8, 16, 32};
   bool json = false;
+  bool profile = false;
 };
 
 std::int32_t in_range(const char* flag, std::int64_t value, std::int64_t max) {
@@ -63,6 +66,7 @@ struct Row {
   BenchResult result;
   Calibration calibration;
   std::uint64_t peak_rss_bytes = 0;  // while it was measured
+  std::optional<BenchProfile> profile;
 };
 
 Json to_json(const Calibration& calibration) {
@@ -82,18 +86,22 @@ Json to_json(const MachineFacts& machine, int threads) {
 Json range_json(const Rates& rates) { return {rates.sorted.front(), rates.sorted.back()}; }
 
 Json to_json(const Row& row, const BenchPlan& plan, const std::string& kv) {
-  return {{"batch", row.result.batch},
-          {"prefill_tokens_per_s", row.result.prefill.median()},
-          {"decode_tokens_per_s", row.result.decode.median()},
-          {"context", plan.context()},
-          {"kv", kv},
-          {"prompt", plan.prompt},
-          {"generate", plan.generate},
-          {"repeat", plan.repeat},
-          {"prefill_min_max", range_json(row.result.prefill)},
-          {"decode_min_max", range_json(row.result.decode)},
-          {"peak_rss_bytes", row.peak_rss_bytes},
-          {"calibration", to_json(row.calibration)}};
+  Json json{{"batch", row.result.batch},
+            {"prefill_tokens_per_s", row.result.prefill.median()},
+            {"decode_tokens_per_s", row.result.decode.median()},
+            {"context", plan.context()},
+            {"kv", kv},
+            {"prompt", plan.prompt},
+            {"generate", plan.generate},
+            {"repeat", plan.repeat},
+            {"prefill_min_max", range_json(row.result.prefill)},
+            {"decode_min_max", range_json(row.result.decode)},
+            {"peak_rss_bytes", row.peak_rss_bytes},
+            {"calibration", to_json(row.calibration)}};
+  const Rates& share = row.result.packed_read_share;
+  if (!share.sorted.empty()) json["packed_read_share"] = share.median();
+  if (row.profile) json["profile"] = profile_json(*row.profile, row.calibration);
+  return json;
 }
 
 void print_table(const std::vector<Row>& rows) {
@@ -117,6 +125,14 @@ void print_table(const std::vector<Row>& rows) {
                 row.calibration.amx_int8_tops.value_or(0.0),
                 row.calibration.memory_read_gb_per_s);
   }
+  for (const Row& row : rows) {
+    if (row.result.packed_read_share.sorted.empty()) continue;
+    std::printf("one stream decodes at %.0f%% of reading its packed weights alone\n",
+                row.result.packed_read_share.median() * 100);
+  }
+  for (const Row& row : rows) {
+    if (row.profile) print_profile(*row.profile, row.result.batch, row.calibration);
+  }
 }
 
 int run_bench(const Flags& flags) {
@@ -134,7 +150,8 @@ int run_bench(const Flags& flags) {
     const Calibration calibration = calibrate(threads);
     reset_peak_resident();
     BenchResult result = runner.measure(batch);
-    rows.push_back({std::move(result), calibration, peak_resident_bytes()});
+    rows.push_back({std::move(result), calibration, peak_resident_bytes(), std::nullopt});
+    if (flags.profile && !interrupted()) rows.back().profile = runner.profile(batch);
     if (interrupted()) return kInterruptedExitCode;
   }
   progress.finish();
@@ -171,6 +188,8 @@ void add_bench_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--repeat", flags->repeat, "measurements; the median counts")
       ->capture_default_str();
+  command->add_flag(
+      "--profile", flags->profile, "time, bytes, operations and share of the limit of each op");
   command->add_flag("--json", flags->json, "one object with the machine and its calibration");
   command->callback([flags, &exit_code] { exit_code = run_bench(*flags); });
 }

@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "apps/calibration.hpp"
 #include "apps/machine.hpp"
 #include "config/user_error.hpp"
 #include "model/kv_cache.hpp"
@@ -65,7 +66,7 @@ BenchRunner::BenchRunner(
       sequences_max_(static_cast<std::uint32_t>(largest_batch(plan_))),
       step_tokens_max_(std::max(config.batch.step_tokens_max, sequences_max_)),
       engine_(*model.file,
-              make_device(config),
+              profiling_device(config),
               {.step_tokens_max = step_tokens_max_,
                .sequences_max = sequences_max_,
                .kv_blocks = model::blocks_for(plan_.context()) * largest_batch(plan_),
@@ -103,7 +104,14 @@ void BenchRunner::add_slice(Sequence& sequence, std::int32_t count, messages::Ba
   sequence.computed = end;
 }
 
+std::unique_ptr<kernels::Device> BenchRunner::profiling_device(const config::NodeConfig& config) {
+  auto device = std::make_unique<kernels::ProfilingDevice>(make_device(config));
+  device_ = device.get();
+  return device;
+}
+
 double BenchRunner::run(const messages::Batch& batch) {
+  ++steps_;
   const auto start = std::chrono::steady_clock::now();
   engine_.run(batch);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -139,11 +147,31 @@ double BenchRunner::decode_seconds() {
 void BenchRunner::warm_up() {
   say_("warming up");
   prefill_seconds(joining(1));
-  if (!stop_()) decode_seconds();
+  if (stop_()) return;
+  device_->start();
+  decode_seconds();
+  device_->stop();
+  weights_ = device_->weights_read();
+}
+
+PhaseProfile BenchRunner::profiled(const std::function<double()>& phase) {
+  const std::int32_t before = steps_;
+  device_->start();
+  const double seconds = phase();
+  return {.seconds = seconds, .steps = steps_ - before, .ops = device_->stop()};
+}
+
+BenchProfile BenchRunner::profile(std::int32_t batch) {
+  say_("batch " + std::to_string(batch) + ": profile");
+  messages::Batch first = joining(batch);
+  BenchProfile profile;
+  profile.prefill = profiled([&] { return prefill_seconds(std::move(first)); });
+  if (!stop_()) profile.decode = profiled([&] { return decode_seconds(); });
+  return profile;
 }
 
 BenchResult BenchRunner::measure(std::int32_t batch) {
-  BenchResult result{.batch = batch, .prefill = {}, .decode = {}};
+  BenchResult result{.batch = batch, .prefill = {}, .decode = {}, .packed_read_share = {}};
   for (std::int32_t repeat = 1; repeat <= plan_.repeat; ++repeat) {
     const std::string place = "batch " + std::to_string(batch) + ", " + std::to_string(repeat) +
                               " of " + std::to_string(plan_.repeat) + ": ";
@@ -155,7 +183,11 @@ BenchResult BenchRunner::measure(std::int32_t batch) {
     if (stop_()) break;
     result.prefill.sorted.push_back(batch * plan_.prompt / prefill);
     result.decode.sorted.push_back(batch * plan_.generate / decode);
+    if (batch > 1) continue;
+    const double step = decode / plan_.generate;
+    result.packed_read_share.sorted.push_back(read_seconds(weights_, device_->threads()) / step);
   }
+  std::ranges::sort(result.packed_read_share.sorted);
   std::ranges::sort(result.prefill.sorted);
   std::ranges::sort(result.decode.sorted);
   return result;

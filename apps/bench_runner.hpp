@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "actors/infer/engine.hpp"
 #include "apps/loaded_model.hpp"
 #include "config/node_config.hpp"
+#include "kernels/profiling_device.hpp"
 
 namespace troupe::apps {
 
@@ -34,6 +37,21 @@ struct BenchResult {
   std::int32_t batch = 0;
   Rates prefill;
   Rates decode;
+  // Of one stream: the time that all threads need to read the layers' weights once where they lie,
+  // over the time of a step; sorted. 1 would be a step that does nothing but read.
+  Rates packed_read_share;
+};
+
+// Where the time of the steps went.
+struct PhaseProfile {
+  double seconds = 0.0;  // of whole steps: ops, sampling, bookkeeping
+  std::int32_t steps = 0;
+  std::vector<kernels::OpProfile> ops;
+};
+
+struct BenchProfile {
+  PhaseProfile prefill;
+  PhaseProfile decode;
 };
 
 // Throws config::UserError for a plan that the model's context or the machine's memory cannot hold.
@@ -58,6 +76,9 @@ class BenchRunner {
   // `generate` steps in which every sequence gets one token.
   BenchResult measure(std::int32_t batch);
 
+  // The same work once more, with every op timed.
+  BenchProfile profile(std::int32_t batch);
+
   const std::string& numerics_id() const { return engine_.numerics_id(); }
 
  private:
@@ -70,18 +91,23 @@ class BenchRunner {
   messages::Batch joining(std::int32_t batch);
   void add_slice(Sequence& sequence, std::int32_t count, messages::Batch& batch);
   double run(const messages::Batch& batch);
+  PhaseProfile profiled(const std::function<double()>& phase);
+  std::unique_ptr<kernels::Device> profiling_device(const config::NodeConfig& config);
   double prefill_seconds(messages::Batch first);
   double decode_seconds();
 
   BenchPlan plan_;
   Say say_;
   Stop stop_;
+  kernels::ProfilingDevice* device_ = nullptr;       // the engine's
+  std::vector<std::span<const std::byte>> weights_;  // that a decode step reads
   std::int32_t vocab_;
   std::uint32_t sequences_max_;
   std::uint32_t step_tokens_max_;
   actors::infer::Engine engine_;
   std::vector<Sequence> sequences_;
   std::uint64_t next_id_ = 1;
+  std::int32_t steps_ = 0;  // of the engine
 };
 
 }  // namespace troupe::apps

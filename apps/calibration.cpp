@@ -109,6 +109,27 @@ Calibration calibrate(int threads) {
   return calibration;
 }
 
+double read_seconds(std::span<const std::span<const std::byte>> ranges, int threads) {
+  constexpr int kPasses = 4;
+  std::vector<std::uint64_t> sums(static_cast<std::size_t>(threads));
+  const auto pass = [&](int index) {
+    const auto thread = static_cast<std::size_t>(index);
+    for (const std::span<const std::byte> range : ranges) {
+      const std::span words(reinterpret_cast<const std::uint64_t*>(range.data()),
+                            range.size() / sizeof(std::uint64_t));
+      const std::size_t share = words.size() / sums.size();
+      sums[thread] += sum_of(words.subspan(share * thread, share));
+    }
+  };
+  time_on(threads, pass);
+  const double seconds = time_on(threads, [&](int index) {
+    for (int i = 0; i < kPasses; ++i) pass(index);
+  });
+  // Uses the sums, so that no compiler leaves the reading out.
+  asm volatile("" ::"r"(sums.data()) : "memory");
+  return seconds / kPasses;
+}
+
 MachineFacts machine_facts() {
   return {.cpu = cpu_name(),
           .cores = std::thread::hardware_concurrency(),

@@ -2,8 +2,10 @@
 // a neighbour on a shared machine may take half of everything.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,11 @@ struct Calibration {
 
 // Takes about a quarter of a second with `threads` threads.
 Calibration calibrate(int threads);
+
+// Seconds that `threads` threads take to read these bytes once, each its share of every range. The
+// mean of several passes after a first one, so that starting threads and missing pages do not
+// count.
+double read_seconds(std::span<const std::span<const std::byte>> ranges, int threads);
 
 struct MachineFacts {
   std::string cpu;  // as the kernel names it

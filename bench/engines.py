@@ -42,6 +42,7 @@ class Sample:
     tokens_per_s: float
     peak_rss_bytes: int
     calibration: dict | None = None  # what the machine gave just then, where it was measured
+    packed_read_share: float | None = None  # of one stream: reading its weights alone / a step
 
 
 def last_line(text: str, fallback: str) -> str:
@@ -83,7 +84,8 @@ class Troupe:
     def run(self, task: Task) -> Sample:
         result = self.result(task)
         rate = result[f"{task.kind}_tokens_per_s"]
-        return Sample(rate, result["peak_rss_bytes"], result["calibration"])
+        share = result.get("packed_read_share") if task.kind == "decode" else None
+        return Sample(rate, result["peak_rss_bytes"], result["calibration"], share)
 
     def start(self) -> None:
         """One short run: packs the weights if need be and proves that the mode is there."""

@@ -37,6 +37,11 @@ class Row:
         values = [c[key] for c in self.calibrations if c.get(key) is not None]
         return statistics.median(values) if values else None
 
+    @property
+    def packed_read_share(self) -> float | None:
+        shares = [s.packed_read_share for s in self.samples if s.packed_read_share is not None]
+        return statistics.median(shares) if shares else None
+
     def to_json(self) -> dict:
         rates = [sample.tokens_per_s for sample in self.samples]
         return {
@@ -45,7 +50,7 @@ class Row:
             "contender": self.contender, "kv": self.kv, "left_out": self.left_out or None,
             "median_tokens_per_s": self.median if rates else None, "tokens_per_s": rates,
             "peak_rss_bytes": max((s.peak_rss_bytes for s in self.samples), default=None),
-            "calibrations": self.calibrations,
+            "packed_read_share": self.packed_read_share, "calibrations": self.calibrations,
         }  # fmt: skip
 
 
@@ -87,8 +92,10 @@ def table_line(rows: list[Row], row: Row) -> str:
     memory = max((sample.peak_rss_bytes for sample in row.samples), default=None)
     quotient = ratio(rows, row)
     peer = best_peer(rows, row)
+    share = row.packed_read_share
     cells += [
         "" if quotient is None else f"{quotient:.2f}× {peer.contender}",
+        "" if share is None else f"{100 * share:.0f} %",
         row.kv,
         number(memory and memory / 2**20, 0),
         number(row.calibration("amx_int8_tops"), 2),
@@ -98,8 +105,8 @@ def table_line(rows: list[Row], row: Row) -> str:
 
 
 HEAD = (
-    "| task | engine | median tokens/s | min – max | to the best peer | KV | peak RSS, MiB "
-    "| AMX TOPS | read GB/s |\n|---|---|---:|---:|---:|---|---:|---:|---:|"
+    "| task | engine | median tokens/s | min – max | to the best peer | of a packed read | KV "
+    "| peak RSS, MiB | AMX TOPS | read GB/s |\n|---|---|---:|---:|---:|---:|---|---:|---:|---:|"
 )
 
 

@@ -53,6 +53,14 @@ def test_the_ratio_is_that_of_medians_to_the_best_peer(run):
     assert rows["decode", 8, "fake"]["ratio"] is None
 
 
+def test_one_streams_share_of_a_packed_read_stands_beside_its_decoding(run):
+    folder = run("--streams", "1")
+    rows = rows_of(folder)
+    assert rows["decode", 1, "troupe default"]["packed_read_share"] == 0.8
+    assert rows["prefill", 1, "troupe default"]["packed_read_share"] is None
+    assert "| 80 % |" in (folder / "compare.md").read_text()
+
+
 def test_a_mode_that_the_binary_lacks_is_left_out_with_its_reason(run):
     folder = run("--streams", "1")
     assert "q4 is planned" in rows_of(folder)["decode", 1, "troupe q4"]["left_out"]

@@ -15,6 +15,6 @@ fi
 cat <<JSON
 {"numerics_id": "fake", "machine": {"cpu": "a fake CPU"}, "results": [{
   "batch": $streams, "prefill_tokens_per_s": 3000.0, "decode_tokens_per_s": $((20 * streams)),
-  "kv": "bf16", "peak_rss_bytes": $((streams << 20)),
+  "kv": "bf16", "packed_read_share": 0.8, "peak_rss_bytes": $((streams << 20)),
   "calibration": {"amx_int8_tops": 5.0, "memory_read_gb_per_s": 25.0}}]}
 JSON

@@ -1,0 +1,105 @@
+#include "kernels/profiling_device.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "config/check.hpp"
+
+namespace troupe::kernels {
+namespace {
+
+// Layers that share a launch are one entry: their time cannot be told apart.
+template <typename Layer>
+OpCost cost_of(std::span<const Layer> layers) {
+  OpCost sum = kernels::cost_of(layers.front());
+  for (const Layer& layer : layers.subspan(1)) {
+    const OpCost cost = kernels::cost_of(layer);
+    sum.n += cost.n;
+    sum.memory_bytes += cost.memory_bytes;
+    sum.cache_bytes += cost.cache_bytes;
+    sum.operations += cost.operations;
+  }
+  return sum;
+}
+
+template <typename Layer, typename Visit>
+void visit_weights(std::span<const Layer> layers, Visit&& visit) {
+  for (const Layer& layer : layers) {
+    for (const auto weights : kernels::cost_of(layer).weights) visit(weights);
+  }
+}
+
+template <typename Op, typename Visit>
+void visit_weights(const Op&, Visit&&) {}
+
+}  // namespace
+
+void ProfilingDevice::start() {
+  profiles_.clear();
+  weights_.clear();
+  profiling_ = true;
+}
+
+std::vector<OpProfile> ProfilingDevice::stop() {
+  profiling_ = false;
+  std::ranges::sort(profiles_, std::ranges::greater{}, &OpProfile::seconds);
+  return std::exchange(profiles_, {});
+}
+
+template <typename Op>
+void ProfilingDevice::forward(const Op& op) {
+  if (!profiling_) return device_->run(op);
+  const auto start = std::chrono::steady_clock::now();
+  device_->run(op);
+  device_->synchronize();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  add(cost_of(op), time.count());
+  visit_weights(op, [this](std::span<const std::byte> weights) {
+    const auto is_same = [&](const auto& known) { return known.data() == weights.data(); };
+    if (!weights.empty() && std::ranges::none_of(weights_, is_same)) weights_.push_back(weights);
+  });
+}
+
+void ProfilingDevice::run(std::span<const Linear> ops) { forward(ops); }
+
+void ProfilingDevice::run(std::span<const Int8Linear> ops) { forward(ops); }
+
+void ProfilingDevice::run(std::span<const GroupedLinear> ops) { forward(ops); }
+
+void ProfilingDevice::run(std::span<const Bf16Linear> ops) { forward(ops); }
+
+void ProfilingDevice::run(const Quantize& op) { forward(op); }
+
+void ProfilingDevice::run(const PackBf16& op) { forward(op); }
+
+void ProfilingDevice::run(const Embedding& op) { forward(op); }
+
+void ProfilingDevice::run(const RmsNorm& op) { forward(op); }
+
+void ProfilingDevice::run(const RopeAppend& op) { forward(op); }
+
+void ProfilingDevice::run(const Attention& op) { forward(op); }
+
+void ProfilingDevice::run(const SiluMul& op) { forward(op); }
+
+void ProfilingDevice::add(const OpCost& cost, double seconds) {
+  const auto found = std::ranges::find_if(profiles_, [&](const OpProfile& profile) {
+    return profile.cost.name == cost.name && profile.cost.k == cost.k && profile.cost.n == cost.n;
+  });
+  if (found == profiles_.end()) {
+    profiles_.push_back({.cost = cost, .runs = 1, .seconds = seconds});
+    return;
+  }
+  found->cost.memory_bytes += cost.memory_bytes;
+  found->cost.cache_bytes += cost.cache_bytes;
+  found->cost.operations += cost.operations;
+  found->seconds += seconds;
+  ++found->runs;
+}
+
+// Buffers know the device that made them, and that is the other one.
+void ProfilingDevice::release(std::byte*, std::size_t) {
+  CHECK(false, "this device allocates nothing itself");
+}
+
+}  // namespace troupe::kernels
