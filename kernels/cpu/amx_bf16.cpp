@@ -351,14 +351,24 @@ inline void few_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t en
   finish_block(op, tokens, unfinished);
 }
 
+// All of k, a stretch at a time: rows of a panel lie 2 kB apart from step to step, so a whole row
+// of it would fall into two sets of the L1 cache.
+inline void expand_whole(const Bf16Linear& op, std::int32_t column, Bf16* panel) {
+  const std::int32_t depth = stretch_of(op.k);
+  Steps none{};
+  for (std::int32_t k = 0; k < op.k; k += depth) {
+    const Stretch stretch{k, op.k - k < depth ? op.k - k : depth};
+    expand_panel(op, column, stretch, panel + std::ptrdiff_t{k} * kPanel, none);
+  }
+}
+
 // Panels are expanded once, into the L2 cache, and all blocks of tokens pass by them.
 inline void many_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t end, Bf16* panels) {
   const std::int32_t columns = bf16_panel_columns(op);
   const std::ptrdiff_t panel_values = std::ptrdiff_t{kPanel} * bf16_padded_k(op.k);
   const Stretch whole{0, op.k};
-  Steps none{};
   for (std::int32_t column = begin; column < end; column += columns)
-    expand_panel(op, column, whole, panels + (column - begin) / columns * panel_values, none);
+    expand_whole(op, column, panels + (column - begin) / columns * panel_values);
   TileUnit unit;
   for (std::int32_t row = 0; row < op.rows; row += 2 * kHalf) {
     const Tokens tokens = tokens_at(op, row);
