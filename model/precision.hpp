@@ -12,8 +12,9 @@ namespace troupe::model {
 
 // kDefault: int8 weights a column and int8 activations a token, rotated and smoothed.
 // kQ4: weights of 4 (or 5, or 8) bits on the file's own grid, int8 activations in groups of 32.
-// kExact, kFp32: weights as the file states them, FP32 activations; kFp32 keeps keys and values in
-// FP32 too.
+// kExact: weights as the file states them and activations, both rounded to BF16, where the device
+// prefers that; else as kFp32. kFp32: weights as the file states them, FP32 activations, keys and
+// values.
 enum class Precision { kDefault, kQ4, kExact, kFp32 };
 
 // Throws config::UserError naming the choices.

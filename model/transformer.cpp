@@ -20,6 +20,8 @@ std::unique_ptr<LinearLayers> make_layers(const LayersSource& source,
                                           const WeightsOptions& options,
                                           InputObserver observer) {
   if (options.precision == Precision::kDefault) return make_packed_layers(source, options);
+  if (options.precision == Precision::kExact && source.device.prefers_bf16())
+    return make_bf16_layers(source);
   return make_plain_layers(source, options, std::move(observer));
 }
 

@@ -251,24 +251,22 @@ inline __m512i pair_up(Vec a, Vec b) {
   return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
 }
 
-// packed_y[row … row + tokens, column … column + 16) from sums[16 gates, 16 ups][32]: sums have the
-// order of the next layer's x already.
-inline void finish_gated(const Bf16Linear& op,
-                         std::int32_t row,
-                         std::int32_t tokens,
-                         std::int32_t column,
-                         const float* sums) {
+// Channels column + pair and the next one of packed_y, from sums[16 gates, 16 ups][32]: sums have
+// the order of the next layer's x already.
+inline void finish_pair(const Bf16Linear& op,
+                        std::int32_t row,
+                        std::int32_t tokens,
+                        std::int32_t column,
+                        std::int32_t pair,
+                        const float* sums) {
   const std::ptrdiff_t padded = bf16_padded_k(op.n);
   auto* out = reinterpret_cast<std::int32_t*>(op.packed_y + row * padded) +
-              static_cast<std::ptrdiff_t>(column / 2) * tokens;
-  const __mmask16 mask = mask_of(tokens);
-  for (int j = 0; j < kHalf; j += 2, out += tokens) {
-    const float* gate = sums + j * 32;
-    const float* up = gate + 512;
-    const Vec even = gated(load(gate), load(up));
-    const Vec odd = gated(load(gate + 32), load(up + 32));
-    _mm512_mask_storeu_epi32(out, mask, pair_up(even, odd));
-  }
+              static_cast<std::ptrdiff_t>((column + pair) / 2) * tokens;
+  const float* gate = sums + pair * 32;
+  const float* up = gate + 512;
+  const Vec even = gated(load(gate), load(up));
+  const Vec odd = gated(load(gate + 32), load(up + 32));
+  _mm512_mask_storeu_epi32(out, mask_of(tokens), pair_up(even, odd));
 }
 
 // A single token: its sums lie one after the other when they are stored so.
@@ -287,27 +285,53 @@ inline void finish_token(const Bf16Linear& op, std::int32_t column) {
   }
 }
 
-// Stores the sums and turns them into outputs.
-inline void finish_block(const Bf16Linear& op, const Tokens& tokens, std::int32_t column) {
-  if (op.rows == 1) return finish_token(op, column);
-  alignas(64) float sums[kPanel * 32];  // [channels][tokens]
+// Outputs that stored sums have still to become, in pieces that fit between two steps.
+struct Outputs {
+  const Bf16Linear* op;
+  Tokens tokens;
+  std::int32_t column;
+  const float* sums;  // [32 channels][32 tokens]
+  std::int32_t left;  // pieces
+
+  void one() {
+    if (left == 0) return;
+    --left;
+    const std::int32_t per_half = op->up != nullptr ? kHalf / 2 : 2;
+    const std::int32_t half = left / per_half;
+    const std::int32_t piece = left % per_half;
+    const std::int32_t count = half == 0 ? tokens.first : tokens.second;
+    const std::int32_t row = tokens.row + half * kHalf;
+    const float* from = sums + half * kHalf;
+    if (op->up != nullptr) {
+      finish_pair(*op, row, count, column, 2 * piece, from);
+    } else {
+      finish(*op, row, count, column + piece * kHalf, from + piece * 512);
+    }
+  }
+
+  void all() {
+    while (left > 0) one();
+  }
+};
+
+inline Outputs store_sums(const Bf16Linear& op,
+                          const Tokens& tokens,
+                          std::int32_t column,
+                          float* sums) {
   _tile_stored(0, sums, 128);
   _tile_stored(2, sums + 512, 128);
   if (tokens.second != 0) {
     _tile_stored(1, sums + 16, 128);
     _tile_stored(3, sums + 528, 128);
   }
-  for (std::int32_t half = 0; half < 2; ++half) {
-    const std::int32_t count = half == 0 ? tokens.first : tokens.second;
-    const std::int32_t row = tokens.row + half * kHalf;
-    if (count == 0) continue;
-    if (op.up != nullptr) {
-      finish_gated(op, row, count, column, sums + half * kHalf);
-    } else {
-      finish(op, row, count, column, sums + half * kHalf);
-      finish(op, row, count, column + kHalf, sums + half * kHalf + 512);
-    }
-  }
+  const std::int32_t halves = tokens.second != 0 ? 2 : 1;
+  return {&op, tokens, column, sums, halves * (op.up != nullptr ? kHalf / 2 : 2)};
+}
+
+inline void finish_block(const Bf16Linear& op, const Tokens& tokens, std::int32_t column) {
+  if (op.rows == 1) return finish_token(op, column);
+  alignas(64) float sums[kPanel * 32];
+  store_sums(op, tokens, column, sums).all();
 }
 
 inline Tokens tokens_at(const Bf16Linear& op, std::int32_t row) {
@@ -370,15 +394,22 @@ inline void many_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t e
   for (std::int32_t column = begin; column < end; column += columns)
     expand_whole(op, column, panels + (column - begin) / columns * panel_values);
   TileUnit unit;
+  alignas(64) float sums[2][kPanel * 32];
+  Outputs outputs{};  // of the block before
+  int turn = 0;
   for (std::int32_t row = 0; row < op.rows; row += 2 * kHalf) {
     const Tokens tokens = tokens_at(op, row);
     unit.configure(tokens);
-    for (std::int32_t column = begin; column < end; column += columns) {
+    for (std::int32_t column = begin; column < end; column += columns, turn ^= 1) {
+      const Bf16* panel = panels + (column - begin) / columns * panel_values;
       zero_sums();
-      steps_of(op, tokens, whole, panels + (column - begin) / columns * panel_values).all();
-      finish_block(op, tokens, column);
+      for (Steps steps = steps_of(op, tokens, whole, panel); steps.left > 0; outputs.one())
+        steps.one();
+      outputs.all();
+      outputs = store_sums(op, tokens, column, sums[turn]);
     }
   }
+  outputs.all();
 }
 
 }  // namespace
