@@ -14,6 +14,9 @@ namespace troupe::kernels {
 // that is not finite gets a scale that is not a number). The first token of a block zeroes the
 // values of the whole block: what a former owner left there never meets a weight of zero.
 //
+// `key_center` is subtracted from turned keys, before `spread`. It adds the same to all scores of a
+// query, which softmax does not see, but keys of a large common part lose less when rounded.
+//
 // With `spread`, queries and keys then turn together: each block of so many dimensions becomes
 // block · H / √spread, H being the Hadamard matrix in Sylvester's form. Products of the two stay
 // what they were, and a key's few large channels (Qwen's biases make some) are spread over the
@@ -27,6 +30,7 @@ struct RopeAppend {
   const float* v = nullptr;                      // [tokens, kv_heads, head_dim]
   const float* cos = nullptr;                    // [positions, head_dim]
   const float* sin = nullptr;                    // [positions, head_dim], with the term's sign
+  const float* key_center = nullptr;             // [kv_heads, head_dim], or null
   const AttentionSequence* sequences = nullptr;  // [count]
   std::int32_t count = 0;
   std::int32_t heads = 0;

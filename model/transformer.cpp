@@ -14,7 +14,7 @@ namespace troupe::model {
 namespace {
 
 // Goes up with any change of the kernels or of this file that changes bits.
-constexpr int kKernelRevision = 3;
+constexpr int kKernelRevision = 4;
 
 std::unique_ptr<LinearLayers> make_layers(const LayersSource& source,
                                           const WeightsOptions& options,
@@ -37,6 +37,8 @@ struct Transformer::State {
 
   float* take(std::int32_t floats_per_token);
   void fill_angles(std::int32_t end);
+  void find_key_centers();
+  const float* key_center(std::int32_t layer) const;
 
   // The parts of a step, in order.
   void load_tokens(std::span<const SequenceSlice> slices);
@@ -54,6 +56,7 @@ struct Transformer::State {
   std::vector<double> frequencies;  // [head_dim / 2], radians a position
   kernels::DeviceBuffer angles;     // float [2][context_max, head_dim]: see RopeAppend
   std::int32_t angles_filled = 0;   // positions
+  kernels::DeviceBuffer centers;    // float [layers, kv_heads, head_dim]: see RopeAppend; or none
 
   // The step at hand.
   std::int32_t tokens = 0;
@@ -105,6 +108,7 @@ Transformer::State::State(const GgufFile& file,
   angles = device.allocate(2 * table * sizeof(float));
   cos = reinterpret_cast<float*>(angles.data());
   sin = cos + table;
+  if (kv != kernels::KvType::kF32 && weights.layers.front().key_bias != nullptr) find_key_centers();
 }
 
 float* Transformer::State::take(std::int32_t floats_per_token) {
@@ -131,6 +135,42 @@ void Transformer::State::fill_angles(std::int32_t end) {
       sin[at + partner] = static_cast<float>(std::sin(angle));
       sin[at] = -sin[at + partner];
     }
+  }
+}
+
+// A key's bias, turned by its position, on average over a context of common length: all of it in
+// the dimensions that turn slowly, where Qwen's biases are hundreds of times larger than what
+// differs from key to key.
+void Transformer::State::find_key_centers() {
+  constexpr std::int32_t kPositions = 1024;
+  const Architecture& a = architecture;
+  const std::size_t half = frequencies.size();
+  std::vector<double> cosines(half);
+  std::vector<double> sines(half);
+  for (std::size_t i = 0; i < half; ++i) {
+    for (std::int32_t position = 0; position < kPositions; ++position) {
+      cosines[i] += std::cos(position * frequencies[i]) / kPositions;
+      sines[i] += std::sin(position * frequencies[i]) / kPositions;
+    }
+  }
+  const auto keys = static_cast<std::size_t>(a.kv_heads) * 2 * half;
+  centers = device.allocate(weights.layers.size() * keys * sizeof(float));
+  std::vector<float> bias(keys);
+  std::vector<float> center(keys);
+  for (std::size_t layer = 0; layer < weights.layers.size(); ++layer) {
+    device.copy_to_host(bias.data(), weights.layers[layer].key_bias, keys * sizeof(float));
+    for (std::size_t pair = 0; pair < keys / 2; ++pair) {
+      const std::size_t i = pair % half;
+      const std::size_t head = pair / half * 2 * half;
+      const std::size_t at = head + (a.rope_interleaved ? 2 * i : i);
+      const std::size_t partner = at + (a.rope_interleaved ? 1 : half);
+      const auto x = static_cast<double>(bias[at]);
+      const auto y = static_cast<double>(bias[partner]);
+      center[at] = static_cast<float>(x * cosines[i] - y * sines[i]);
+      center[partner] = static_cast<float>(y * cosines[i] + x * sines[i]);
+    }
+    float* to = reinterpret_cast<float*>(centers.data()) + layer * keys;
+    device.copy_to_device(to, center.data(), keys * sizeof(float));
   }
 }
 
@@ -164,6 +204,12 @@ void Transformer::State::load_tokens(std::span<const SequenceSlice> slices) {
                                 .k = table.columns});
 }
 
+const float* Transformer::State::key_center(std::int32_t layer) const {
+  if (centers.data() == nullptr) return nullptr;
+  const std::ptrdiff_t keys = std::ptrdiff_t{architecture.kv_heads} * architecture.head_dim;
+  return reinterpret_cast<const float*>(centers.data()) + layer * keys;
+}
+
 void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPool& pool) {
   const Architecture& a = architecture;
   layers->attention_inputs(layer, residual, tokens, inputs);
@@ -174,6 +220,7 @@ void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPo
                                  .v = inputs.v,
                                  .cos = cos,
                                  .sin = sin,
+                                 .key_center = key_center(layer),
                                  .sequences = sequences.data(),
                                  .count = count,
                                  .heads = a.heads,

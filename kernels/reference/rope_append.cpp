@@ -35,7 +35,11 @@ void spread(std::vector<float>& head, std::int32_t size) {
   for (float& value : head) value *= 1.0F / std::sqrt(static_cast<float>(size));
 }
 
-std::vector<float> rotated(const RopeAppend& op, const float* x, std::ptrdiff_t position) {
+// `center` may be null.
+std::vector<float> rotated(const RopeAppend& op,
+                           const float* x,
+                           std::ptrdiff_t position,
+                           const float* center) {
   const std::int32_t dims = op.pool.head_dim;
   std::vector<float> y(static_cast<std::size_t>(dims));
   for (std::int32_t i = 0; i < dims; ++i) {
@@ -43,6 +47,8 @@ std::vector<float> rotated(const RopeAppend& op, const float* x, std::ptrdiff_t 
     const std::ptrdiff_t at = position * dims + i;
     y[static_cast<std::size_t>(i)] = x[i] * op.cos[at] + x[partner] * op.sin[at];
   }
+  for (std::int32_t i = 0; center != nullptr && i < dims; ++i)
+    y[static_cast<std::size_t>(i)] -= center[i];
   spread(y, op.spread);
   return y;
 }
@@ -101,10 +107,11 @@ void append(const RopeAppend& op,
   if (slot == 0 && pool.type == KvType::kInt8)
     std::memset(scales + kKvBlockTokens, 0, kKvBlockTokens * sizeof(float));
   const float* v = op.v + row * dims;
-  store(
-      {pool.type, at, scales}, slot, rotated(op, op.k + row * dims, position), [&](std::int32_t d) {
-        return kv_key_index(pool.type, slot, d);
-      });
+  const float* center = op.key_center != nullptr ? op.key_center + head * dims : nullptr;
+  const std::vector<float> key = rotated(op, op.k + row * dims, position, center);
+  store({pool.type, at, scales}, slot, key, [&](std::int32_t d) {
+    return kv_key_index(pool.type, slot, d);
+  });
   store({pool.type, at + half, scales + kKvBlockTokens},
         slot,
         std::vector<float>(v, v + dims),
@@ -118,7 +125,7 @@ void rope_append(const RopeAppend& op, const RopeAppendTile& tile, float*) {
   for (std::int32_t token = tile.begin; token < tile.end; ++token) {
     for (std::int32_t head = 0; head < op.heads; ++head) {
       float* q = op.q + (std::ptrdiff_t{s.row + token} * op.heads + head) * op.pool.head_dim;
-      const std::vector<float> turned = rotated(op, q, s.position + token);
+      const std::vector<float> turned = rotated(op, q, s.position + token, nullptr);
       std::copy(turned.begin(), turned.end(), q);
     }
     for (std::int32_t head = 0; head < op.pool.kv_heads; ++head) append(op, s, token, head);

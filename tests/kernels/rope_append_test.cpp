@@ -15,6 +15,7 @@ struct Prompt {
   std::int32_t heads, kv_heads, head_dim, tokens, position;
   KvType type;
   bool interleaved;
+  bool centered;
 
   std::size_t floats(std::int32_t count, std::int32_t of_heads) const {
     return static_cast<std::size_t>(count * of_heads * head_dim);
@@ -34,6 +35,7 @@ struct Prompt {
     auto k = random_floats(floats(tokens, kv_heads), 2);
     const auto v = random_floats(floats(tokens, kv_heads), 3);
     k[3] = std::numeric_limits<float>::infinity();
+    const auto center = random_floats(floats(1, kv_heads), 6);
     const auto cos = random_floats(floats(position + tokens, 1), 4);
     const auto sin = random_floats(floats(position + tokens, 1), 5);
     device.run(RopeAppend{.pool = {result.storage.data(), 3, kv_heads, head_dim, type},
@@ -42,6 +44,7 @@ struct Prompt {
                           .v = v.data(),
                           .cos = cos.data(),
                           .sin = sin.data(),
+                          .key_center = centered ? center.data() : nullptr,
                           .sequences = &sequence,
                           .count = 1,
                           .heads = heads,
@@ -95,7 +98,7 @@ BOOST_AUTO_TEST_CASE(every_backend_leaves_the_references_bytes_in_the_cache) {
   for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8}) {
     for (const bool interleaved : {false, true}) {
       for (const std::int32_t head_dim : {8, 24, 64, 80}) {
-        const Prompt prompt{4, 2, head_dim, 50, 29, type, interleaved};
+        const Prompt prompt{4, 2, head_dim, 50, 29, type, interleaved, head_dim != 64};
         const Prompt::Result expected = prompt.run(*scalar);
         for (const auto& device : all_cpu_devices(2)) {
           const Prompt::Result found = prompt.run(*device);

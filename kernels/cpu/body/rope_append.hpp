@@ -164,6 +164,10 @@ inline void store_value(const HeadBlock& b,
   for (std::int32_t d = 0; d < b.padded; ++d) to[d / 16 * 512 + d % 16 * 2] = bytes[d];
 }
 
+inline void subtract(const float* center, std::int32_t dims, float* x) {
+  for (std::int32_t d = 0; d < dims; ++d) x[d] -= center[d];
+}
+
 // Keys and values of one token; `scratch` holds rope_append_scratch_floats(head_dim).
 inline void append_token(const RopeAppend& op,
                          const AttentionSequence& s,
@@ -181,6 +185,7 @@ inline void append_token(const RopeAppend& op,
     const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(s.row + token) * pool.kv_heads + head;
     if (slot == 0) forget_values(b);
     rotate_head(op, op.k + row * dims, position, scratch);
+    if (op.key_center != nullptr) subtract(op.key_center + head * dims, dims, scratch);
     spread(scratch, dims, op.spread);
     store_key(b, slot, scratch, buffer);
     __builtin_memcpy(scratch, op.v + row * dims, static_cast<std::size_t>(dims) * sizeof(float));
