@@ -15,7 +15,6 @@ namespace {
 
 using std::string_view;
 
-// precision: exact and fp32 are one arithmetic so far.
 constexpr std::array<string_view, 4> kPrecisions{"default", "q4", "exact", "fp32"};
 constexpr std::array<string_view, 0> kPrecisionsPlanned{};
 constexpr std::array<string_view, 2> kKvTypes{"bf16", "int8"};

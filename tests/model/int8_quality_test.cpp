@@ -156,6 +156,18 @@ BOOST_AUTO_TEST_CASE(qwen_coder_in_4_bits_answers_nearly_as_in_fp32) {
       tests::kQwenCoder, Precision::kQ4, kBf16, {.divergence_max = 0.002, .same_top_min = 0.965});
 }
 
+BOOST_AUTO_TEST_CASE(smollm2_in_bf16_answers_as_in_fp32) {
+  check_model(
+      tests::kSmolLm2, Precision::kExact, kBf16, {.divergence_max = 0.0005, .same_top_min = 0.985});
+}
+
+BOOST_AUTO_TEST_CASE(qwen_coder_in_bf16_answers_as_in_fp32) {
+  check_model(tests::kQwenCoder,
+              Precision::kExact,
+              kBf16,
+              {.divergence_max = 0.0005, .same_top_min = 0.985});
+}
+
 // The bound is that of above and the 0.002 that int8 keys and values may add.
 BOOST_AUTO_TEST_CASE(smollm2_with_int8_keys_and_values_answers_nearly_as_in_fp32) {
   check_model(tests::kSmolLm2,

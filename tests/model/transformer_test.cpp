@@ -28,7 +28,9 @@ struct Mode {
 constexpr Mode kPlain{};
 constexpr Mode kInt8{Precision::kDefault, kernels::KvType::kBf16};
 constexpr Mode kQ4{Precision::kQ4, kernels::KvType::kBf16};
-constexpr Mode kModes[] = {kPlain, kInt8, {Precision::kDefault, kernels::KvType::kInt8}, kQ4};
+constexpr Mode kExact{Precision::kExact, kernels::KvType::kBf16};
+constexpr Mode kModes[] = {
+    kPlain, kInt8, {Precision::kDefault, kernels::KvType::kInt8}, kQ4, kExact};
 
 // A model with its file's bytes and a cache.
 struct Engine {
@@ -163,9 +165,11 @@ BOOST_AUTO_TEST_CASE(any_schedule_of_any_company_gives_each_sequence_its_own_bit
     const std::size_t length_max = device->backend() == "scalar" ? 30 : 280;
     Engine plain(kFamilies[0], *device);
     Engine int8(kFamilies[0], *device, kInt8);
+    Engine exact(kFamilies[0], *device, kExact);
     Engine grouped(kFamilies[0], *device, kQ4);
-    for (std::uint32_t seed = 0; seed < 6; ++seed) {
-      Engine& engine = seed % 3 == 0 ? plain : seed % 3 == 1 ? int8 : grouped;
+    Engine* const engines[] = {&plain, &int8, &grouped, &exact};
+    for (std::uint32_t seed = 0; seed < 8; ++seed) {
+      Engine& engine = *engines[seed % 4];
       std::mt19937 bits(seed);
       std::vector<std::int32_t> free_blocks(kBlocks);
       for (std::int32_t i = 0; i < kBlocks; ++i) free_blocks[static_cast<std::size_t>(i)] = i;
@@ -290,6 +294,16 @@ BOOST_AUTO_TEST_CASE(q4_is_close_to_fp32_and_not_the_same) {
   }
 }
 
+// BF16 rounds to 2^-9 of each operand, a fifth of what int8 does to a row.
+BOOST_AUTO_TEST_CASE(exact_is_closer_to_fp32_than_int8_and_not_the_same) {
+  const auto device = kernels::make_cpu_device(2);
+  for (const tests::TinyModel& family : kFamilies) {
+    const double distance = distance_to_fp32(family, *device, kExact);
+    BOOST_TEST(distance < 0.03);
+    BOOST_TEST(distance > 0);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(numerics_id_names_the_precision) {
   const auto device = kernels::make_cpu_device(1);
   Engine plain(kFamilies[0], *device);
@@ -298,6 +312,9 @@ BOOST_AUTO_TEST_CASE(numerics_id_names_the_precision) {
   BOOST_TEST(int8.transformer.numerics_id().ends_with("-int8-kvbf16"));
   Engine grouped(kFamilies[0], *device, kQ4);
   BOOST_TEST(grouped.transformer.numerics_id().ends_with("-q4-kvbf16"));
+  Engine exact(kFamilies[0], *device, kExact);
+  const char* mode = device->prefers_bf16() ? "-exact-kvbf16" : "-fp32-kvbf16";
+  BOOST_TEST(exact.transformer.numerics_id().ends_with(mode));
 }
 
 BOOST_AUTO_TEST_CASE(numerics_id_names_weights_and_backend) {
