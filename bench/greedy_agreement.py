@@ -28,7 +28,9 @@ QUESTIONS = [
     "Write one sentence about the food of {}.",
     "What is a good month to visit {}?",
 ]
-COUNTRIES = ["France", "Japan", "Brazil", "Kenya", "Canada", "India", "Norway", "Egypt", "Peru", "Greece"]  # fmt: skip
+COUNTRIES = [
+    "France", "Japan", "Brazil", "Kenya", "Canada", "India", "Norway", "Egypt", "Peru", "Greece",
+]  # fmt: skip
 TASKS = [
     "Explain {} to a child.",
     "Write a Python function about {}.",

@@ -62,11 +62,12 @@ BOOST_AUTO_TEST_CASE(the_lowest_of_all_ancestors_holds_in_version_1) {
 }
 
 BOOST_AUTO_TEST_CASE(where_both_versions_are_mounted_the_lower_limit_holds) {
-  Files files{
-      {"/proc/self/cgroup", "4:cpu,memory:/a\n0::/b\n"},
-      {"/proc/self/mountinfo", std::string(kMountV1) + "32 24 0:28 / /u rw - cgroup2 cgroup2 rw\n"},
-      {"/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "5000\n"},
-      {"/u/b/memory.max", "4000\n"}};
+  Files files;
+  files["/proc/self/cgroup"] = "4:cpu,memory:/a\n0::/b\n";
+  files["/proc/self/mountinfo"] = kMountV1;
+  files["/proc/self/mountinfo"].append("32 24 0:28 / /u rw - cgroup2 cgroup2 rw\n");
+  files["/sys/fs/cgroup/memory/a/memory.limit_in_bytes"] = "5000\n";
+  files["/u/b/memory.max"] = "4000\n";
   BOOST_TEST(limit_in(files)->bytes == 4000U);
   files["/u/b/memory.max"] = "6000\n";
   BOOST_TEST(limit_in(files)->bytes == 5000U);
