@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(wrong_model_flags_are_named) {
       {{}, "give --model FILE"},
       {{"--model", ""}, "--model must not be empty"},
       {{"--model", "m", "--precision", "fp8"}, "--precision must be one of"},
-      {{"--model", "m", "--kv", "int8"}, "--kv \"int8\" is not available yet"},
+      {{"--model", "m", "--kv", "fp8"}, "--kv must be one of"},
       {{"--model", "m", "--device", "cuda:0"}, "--device \"cuda:0\" is not available yet"},
       {{"--model", "m", "--cpu-backend", "sse"}, "--cpu-backend must be one of"},
       {{"--model", "m", "--threads", "-1"}, "--threads is out of every range"},
