@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "apps/machine.hpp"
 #include "apps/model_facts.hpp"
 #include "config/user_error.hpp"
+#include "model/grouped_packer.hpp"
 #include "model/kv_cache.hpp"
 #include "model/packed_layout.hpp"
 
@@ -22,26 +21,40 @@ constexpr std::uint64_t kProcessBytes = std::uint64_t{24} << 20;
 // A token in the tokenizer's tables: its text twice, a hash entry, its merge.
 constexpr std::uint64_t kVocabularyEntryBytes = 256;
 
+// What q4 packs of a tensor: matrices, of which the embedding is one where it is the head too.
+std::uint64_t grouped_tensor_bytes(const model::TensorInfo& tensor) {
+  if (tensor.shape.size() != 2) return 0;
+  return kernels::grouped_bytes(model::grouped_bits(tensor.type),
+                                static_cast<std::int32_t>(tensor.shape[1]),
+                                static_cast<std::int32_t>(tensor.shape[0]));
+}
+
 // What is read of the weights in a step. Packed ones are a file beside the model's, which then
-// gives the embedding's rows alone; before it is made, its size is known or about that of the
-// tensors.
+// gives the embedding's rows alone. Sizes follow from the shapes: a file that lies there may be
+// stale or damaged, and is then made again.
 std::uint64_t weights_bytes(const model::GgufFile& file,
                             const model::Architecture& architecture,
                             const config::NodeConfig& config) {
   std::uint64_t all = 0;
+  std::uint64_t grouped = 0;
   std::uint64_t embedding = 0;
+  const bool has_head = file.find_tensor("output.weight") != nullptr;
   for (const model::TensorInfo& tensor : file.tensors()) {
+    const bool is_embedding = tensor.name == "token_embd.weight";
     all += tensor.data.size();
-    if (tensor.name == "token_embd.weight") embedding = tensor.data.size();
+    if (is_embedding) embedding = tensor.data.size();
+    if (!is_embedding || !has_head) grouped += grouped_tensor_bytes(tensor);
   }
-  const model::Precision precision = model::parse_precision(config.model.precision);
-  const std::filesystem::path packed = model::packed_file_of(config.model.file, precision);
-  if (packed.empty()) return all;
-  std::error_code missing;
-  const std::uint64_t bytes = std::filesystem::file_size(packed, missing);
-  if (!missing) return embedding + bytes;
-  const bool int8 = precision == model::Precision::kDefault;
-  return embedding + (int8 ? model::packed_layout(architecture).bytes : all);
+  switch (model::parse_precision(config.model.precision)) {
+    case model::Precision::kDefault:
+      return embedding + model::packed_layout(architecture).bytes;
+    case model::Precision::kQ4:
+      return embedding + grouped;
+    case model::Precision::kExact:
+    case model::Precision::kFp32:
+      break;
+  }
+  return all;
 }
 
 // FNV-1a with 64 bits (isthe.com/chongo/tech/comp/fnv): not against forgery, only against mixing up

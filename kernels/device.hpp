@@ -83,7 +83,7 @@ class Device {
   virtual void release(std::byte* data, std::size_t bytes) = 0;
 };
 
-// `amx` is `avx512` with int8 layers on the tile unit.
+// `amx` is `avx512` with int8 and BF16 layers and attention on the tile unit.
 enum class CpuBackend { kAuto, kAmx, kAvx512, kAvx2, kScalar };
 
 // Throws config::UserError naming the choices.

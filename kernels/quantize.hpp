@@ -20,8 +20,9 @@ namespace troupe::kernels {
 // scale = max|x| / 127 and q = x · (127 / max|x|), rounded to nearest, ties to even.
 //
 // Every step is one rounded FP32 operation in a stated order, so that all backends give the same
-// bits. A row that is not finite gets q = 0 and a scale that is not a number, which its outputs
-// inherit; a row below kQuantizeLeast gets zeros.
+// bits (but for the sum of the norm, whose order is that of the vector width). A row that is not
+// finite gets q = 0 and a scale that is not a number, which its outputs inherit; a row below
+// kQuantizeLeast gets zeros.
 //
 // Cost: 5 bytes and 8 operations a value; bound by cache bandwidth.
 struct Quantize {

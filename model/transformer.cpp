@@ -158,7 +158,9 @@ void Transformer::State::find_key_centers() {
   std::vector<float> bias(keys);
   std::vector<float> center(keys);
   for (std::size_t layer = 0; layer < weights.layers.size(); ++layer) {
-    device.copy_to_host(bias.data(), weights.layers[layer].key_bias, keys * sizeof(float));
+    const float* key_bias = weights.layers[layer].key_bias;
+    if (key_bias == nullptr) continue;  // biases are optional in each layer
+    device.copy_to_host(bias.data(), key_bias, keys * sizeof(float));
     for (std::size_t pair = 0; pair < keys / 2; ++pair) {
       const std::size_t i = pair % half;
       const std::size_t head = pair / half * 2 * half;

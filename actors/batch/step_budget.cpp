@@ -20,7 +20,9 @@ std::uint32_t StepBudget::prompt_tokens(std::uint32_t streams) const {
   if (streams == 0 || options_.step_us_target == 0) return room;
   if (prompt_token_us_ == 0) return std::min(room, options_.tokens_min);
   const double left_us = static_cast<double>(options_.step_us_target) - decode_us_;
-  const double tokens = std::clamp(left_us / prompt_token_us_, 0.0, static_cast<double>(room));
+  // At most twice the last piece: an estimate that is wrong by far costs one step little.
+  const auto most = static_cast<double>(std::min(room, 2 * last_piece_));
+  const double tokens = std::clamp(left_us / prompt_token_us_, 0.0, most);
   return std::min(room, std::max(static_cast<std::uint32_t>(tokens), options_.tokens_min));
 }
 
@@ -31,9 +33,14 @@ void StepBudget::observe(std::uint32_t streams,
   if (prompt_tokens == 0) return learn(decode_us_, us);
   // A few tokens say more about the step than about themselves.
   if (prompt_tokens < options_.tokens_min) return;
+  if (streams > 0) last_piece_ = prompt_tokens;
   const double own_us = us - (streams == 0 ? 0.0 : decode_us_);
-  // At least a hundredth of the whole: what is left after the streams' share may be noise.
-  learn(prompt_token_us_, std::max(own_us, us * 0.01) / static_cast<double>(prompt_tokens));
+  // The streams' share leaves next to nothing: it was learned when there were more of them.
+  if (own_us < us * 0.1) {
+    decode_us_ /= 2;
+    return;
+  }
+  learn(prompt_token_us_, own_us / static_cast<double>(prompt_tokens));
 }
 
 }  // namespace troupe::actors::batch

@@ -25,8 +25,9 @@ class StepBudget {
 
  private:
   StepBudgetOptions options_;
-  double decode_us_ = 0;        // of a step of streams alone; 0: not measured yet
-  double prompt_token_us_ = 0;  // that one prompt token adds; 0: not measured yet
+  double decode_us_ = 0;          // of a step of streams alone; 0: not measured yet
+  double prompt_token_us_ = 0;    // that one prompt token adds; 0: not measured yet
+  std::uint32_t last_piece_ = 0;  // prompt tokens of the last step that had streams too
 };
 
 }  // namespace troupe::actors::batch

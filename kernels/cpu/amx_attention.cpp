@@ -233,6 +233,7 @@ inline void attend_rows(const Work& w, const Part& part) {
       softmax_row<false>(w, row, part);
     }
   }
+  tiles_read_memory();
   weigh_values<kLower>(w, part.out);
 }
 
@@ -243,6 +244,7 @@ inline void attend_split(const TileRows& t, std::int32_t begin, const Part& part
     const Part rows{part.out + first * w.padded, part.maximum + first, part.sum + first};
     round_queries(w);
     if (w.is_int8()) expand_int8(w);
+    tiles_read_memory();
     if (w.lower() > 0) {
       attend_rows<true>(w, rows);
     } else {

@@ -317,7 +317,8 @@ class CpuDevice final : public Device {
     const std::int32_t floats =
         attention_part_floats(op.heads / op.pool.kv_heads, op.pool.head_dim);
     const auto all = static_cast<std::size_t>(tiles * splits) * static_cast<std::size_t>(floats);
-    if (parts_.bytes() < all * sizeof(float)) parts_ = allocate(all * sizeof(float));
+    // Twice what is needed: a growing sequence asks for more every 256 tokens.
+    if (parts_.bytes() < all * sizeof(float)) parts_ = allocate(2 * all * sizeof(float));
     auto* parts = reinterpret_cast<float*>(parts_.data());
     const auto part_of = [&](std::int32_t index) { return parts + std::ptrdiff_t{index} * floats; };
     pool_.parallel_for(static_cast<std::uint32_t>(tiles * splits),

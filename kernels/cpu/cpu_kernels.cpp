@@ -100,12 +100,17 @@ CpuKernels kernels_of(CpuBackend backend) {
     case CpuBackend::kAmx:
       return {"amx", kAvx512Ops, kAmxInt8Ops, kVnniGroupedOps, kAmxBf16Ops, kAmxAttention};
     case CpuBackend::kAvx512:
-      return {"avx512",
-              kAvx512Ops,
-              cpu_has_vnni() ? kVnniInt8Ops : kAvx2Int8Ops,
-              cpu_has_vnni() ? kVnniGroupedOps : kAvx2GroupedOps,
-              kPlainBf16Ops,
-              kAvx512Ops.attention};
+      // Norms before int8 layers add in another order with 256 bits: another name, other answers.
+      if (!cpu_has_vnni()) {
+        return {"avx512f",
+                kAvx512Ops,
+                kAvx2Int8Ops,
+                kAvx2GroupedOps,
+                kPlainBf16Ops,
+                kAvx512Ops.attention};
+      }
+      return {
+          "avx512", kAvx512Ops, kVnniInt8Ops, kVnniGroupedOps, kPlainBf16Ops, kAvx512Ops.attention};
     case CpuBackend::kAvx2:
       return {"avx2", kAvx2Ops, kAvx2Int8Ops, kAvx2GroupedOps, kPlainBf16Ops, kAvx2Ops.attention};
     case CpuBackend::kAuto:

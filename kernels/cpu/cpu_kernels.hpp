@@ -25,7 +25,7 @@ struct CpuOps {
   AttentionOps attention;
 };
 
-// The int8 kernels of one instruction set; they all give the same bits.
+// The int8 kernels of one instruction set; they all give the same bits, but for a norm on the way.
 struct Int8Ops {
   void (*quantize)(const Quantize&, std::int32_t, std::int32_t, float*);
   void (*linear)(const Int8Linear&, std::int32_t, std::int32_t, float*);

@@ -17,7 +17,8 @@ struct Shape {
   std::int32_t heads, kv_heads, head_dim;
 };
 
-constexpr Shape kShapes[] = {{9, 3, 64}, {14, 2, 64}, {2, 2, 8}, {5, 1, 24}, {4, 1, 128}};
+constexpr Shape kShapes[] = {
+    {9, 3, 64}, {14, 2, 64}, {2, 2, 8}, {5, 1, 24}, {4, 1, 128}, {40, 1, 64}, {2, 1, 256}};
 
 constexpr KvType kTypes[] = {KvType::kF32, KvType::kBf16, KvType::kInt8};
 
@@ -157,6 +158,43 @@ BOOST_AUTO_TEST_CASE(threads_that_share_a_long_sequence_give_the_bits_of_one) {
       BOOST_TEST(attend(*one[i], cache, blocks.data(), 1199, 1, q) ==
                      attend(*four[i], cache, blocks.data(), 1199, 1, q),
                  boost::test_tools::per_element());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(sequences_of_other_lengths_beside_it_change_no_bit_of_one) {
+  constexpr Shape kShape{4, 2, 32};
+  std::vector<std::int32_t> blocks[3];
+  for (std::int32_t i = 0; i < 60; ++i) blocks[i % 3].push_back(i);
+  const AttentionSequence sequences[] = {
+      {.blocks = blocks[0].data(), .row = 0, .tokens = 1, .position = 10},
+      {.blocks = blocks[1].data(), .row = 1, .tokens = 1, .position = 599},
+      {.blocks = blocks[2].data(), .row = 2, .tokens = 13, .position = 250}};
+  for (const int threads : {1, 4}) {
+    for (const auto& device : all_cpu_devices(threads)) {
+      for (const KvType type : kTypes) {
+        Cache cache{kShape, 60, type};
+        for (const auto& own : blocks)
+          append(*device, cache, {.blocks = own.data(), .tokens = 600}, 41);
+        const auto q = random_floats(values(15, 4, 32), 43);
+        std::vector<float> together(q.size());
+        Attention op{.pool = cache.pool(),
+                     .q = q.data(),
+                     .out = together.data(),
+                     .sequences = sequences,
+                     .count = 3,
+                     .heads = 4,
+                     .scale = 0.3F};
+        device->run(op);
+        std::vector<float> alone(q.size());
+        op.out = alone.data();
+        op.count = 1;
+        for (const AttentionSequence& sequence : sequences) {
+          op.sequences = &sequence;
+          device->run(op);
+        }
+        BOOST_TEST(together == alone, boost::test_tools::per_element());
+      }
     }
   }
 }

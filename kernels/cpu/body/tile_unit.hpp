@@ -15,6 +15,9 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {};
 };
 
+// g++ 12 does not know that loading a tile reads memory: what vectors stored must be there before.
+inline void tiles_read_memory() { asm volatile("" ::: "memory"); }
+
 // Released after the call: a thread that sleeps or is descheduled then carries no tile state.
 class TileUnit {
  public:

@@ -69,5 +69,20 @@ BOOST_AUTO_TEST_CASE(prompts_go_on_by_a_block_where_streams_alone_take_longer_th
   BOOST_TEST(b.prompt_tokens(64) == 32U);
 }
 
+BOOST_AUTO_TEST_CASE(what_was_learned_with_many_streams_makes_no_long_step_beside_one) {
+  StepBudget b = budget();
+  constexpr std::uint64_t kStreamUs = 5'000;
+  constexpr std::uint64_t kTokenUs = 1'000;
+  for (int step = 0; step < 10; ++step) b.observe(64, 0, 110'000);
+  for (int step = 0; step < 20; ++step) b.observe(1, 32, kStreamUs + 32 * kTokenUs);
+  for (int step = 0; step < 20; ++step) b.observe(1, 0, kStreamUs);
+  for (int step = 0; step < 20; ++step) {
+    const std::uint32_t tokens = b.prompt_tokens(1);
+    BOOST_TEST(kStreamUs + tokens * kTokenUs <= 2 * kTargetUs);
+    b.observe(1, tokens, kStreamUs + tokens * kTokenUs);
+  }
+  BOOST_TEST(b.prompt_tokens(1) >= 80U);
+}
+
 }  // namespace
 }  // namespace troupe::actors::batch
