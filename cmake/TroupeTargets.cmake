@@ -50,7 +50,7 @@ endfunction()
 function(troupe_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 600)  # a guard against hangs: under ThreadSanitizer some take a hundred times longer
+    set(ARG_TIMEOUT 1800)  # a guard against hangs: under ThreadSanitizer some take a hundred times longer
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE troupe_test_main ${ARG_LINK})
