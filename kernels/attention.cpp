@@ -18,15 +18,15 @@ std::int32_t attention_tile_count(const Attention& op) {
   return count * op.pool.kv_heads;
 }
 
-// The last queries of a sequence come first: they see the most keys, and the longest tiles should
-// not be left for the end of the loop.
+// In the order of tokens, as rows of other operations, so that threads keep theirs. The last queries
+// see the most keys: a thread that has done its share takes tiles from the end of another's.
 AttentionTile attention_tile(const Attention& op, std::int32_t index) {
   const std::int32_t tile_tokens = query_tile_tokens(op.heads / op.pool.kv_heads);
   for (std::int32_t i = 0; i < op.count; ++i) {
     const AttentionSequence& sequence = op.sequences[i];
     const std::int32_t tiles = query_tiles(sequence, tile_tokens);
     if (index < tiles * op.pool.kv_heads) {
-      const std::int32_t begin = (tiles - 1 - index / op.pool.kv_heads) * tile_tokens;
+      const std::int32_t begin = index / op.pool.kv_heads * tile_tokens;
       const std::int32_t end = begin + tile_tokens;
       return {&sequence,
               index % op.pool.kv_heads,

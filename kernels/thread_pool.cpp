@@ -2,6 +2,8 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
+
 #include "config/check.hpp"
 
 namespace troupe::kernels {
@@ -10,6 +12,12 @@ namespace {
 // A pause takes some 40 to 140 cycles: 20 to 50 microseconds in all, longer than the serial gaps of
 // a decode step.
 constexpr int kSpinPauses = 1000;
+
+constexpr std::uint32_t kTilesMax = 0xFFFF;
+
+constexpr std::uint64_t word_of(std::uint32_t loop, std::uint32_t begin, std::uint32_t end) {
+  return (std::uint64_t{loop} << 32) | (begin << 16) | end;
+}
 
 // Spins while the value is `old`, then gives up.
 bool changes_soon(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
@@ -39,6 +47,7 @@ class FlushDenormals {
 
 ThreadPool::ThreadPool(int threads) {
   CHECK(threads >= 1, "a pool includes its caller");
+  ranges_ = std::make_unique<Range[]>(static_cast<std::size_t>(threads));
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -55,15 +64,22 @@ void ThreadPool::run(std::uint32_t tiles, Task task, void* context) {
     for (std::uint32_t tile = 0; tile < tiles; ++tile) task(context, tile, 0);
     return;
   }
-  const std::uint64_t epoch = (claim_.load(std::memory_order_relaxed) >> 32) + 1;
+  CHECK(tiles <= kTilesMax, "bounds of a range fit 16 bits");
+  const std::uint32_t loop = loop_.load(std::memory_order_relaxed) + 1;
   task_.store(task, std::memory_order_relaxed);
   context_.store(context, std::memory_order_relaxed);
   tiles_.store(tiles, std::memory_order_relaxed);
   done_.store(0, std::memory_order_relaxed);
-  claim_.store((epoch << 32) | tiles, std::memory_order_release);
+  const auto count = static_cast<std::uint32_t>(threads());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t begin = tiles * i / count;
+    const std::uint32_t end = tiles * (i + 1) / count;
+    ranges_[i].unclaimed.store(word_of(loop, begin, end), std::memory_order_release);
+  }
+  loop_.store(loop, std::memory_order_release);
   wake_.fetch_add(1, std::memory_order_release);
   wake_.notify_all();  // a system call only when somebody sleeps
-  drain(epoch, 0);
+  drain(loop, 0);
   for (;;) {
     const std::uint32_t done = done_.load(std::memory_order_acquire);
     if (done == tiles) return;
@@ -78,24 +94,42 @@ void ThreadPool::work(int thread) {
     if (!changes_soon(wake_, seen)) wake_.wait(seen, std::memory_order_acquire);
     seen = wake_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return;
-    drain(claim_.load(std::memory_order_acquire) >> 32, thread);
+    drain(loop_.load(std::memory_order_acquire), thread);
   }
 }
 
-void ThreadPool::drain(std::uint64_t epoch, int thread) {
-  std::uint64_t claim = claim_.load(std::memory_order_acquire);
-  const Task task = task_.load(std::memory_order_relaxed);
-  void* const context = context_.load(std::memory_order_relaxed);
+// The thread's own range, then the others'.
+void ThreadPool::drain(std::uint32_t loop, int thread) {
+  const auto own = static_cast<std::size_t>(thread);
+  const auto count = static_cast<std::size_t>(threads());
+  std::uint32_t finished = drain_range(ranges_[own], loop, thread, false);
+  for (std::size_t i = 1; i < count; ++i)
+    finished += drain_range(ranges_[(own + i) % count], loop, thread, true);
+  if (finished == 0) return;
+  // A loop ends when all its tiles are counted here, so the number belongs to this loop.
   const std::uint32_t tiles = tiles_.load(std::memory_order_relaxed);
-  for (;;) {
-    const auto left = static_cast<std::uint32_t>(claim);
-    if (claim >> 32 != epoch || left == 0) return;
-    if (!claim_.compare_exchange_weak(claim, claim - 1, std::memory_order_acq_rel)) continue;
-    task(context, tiles - left, thread);
-    const std::uint32_t done = done_.fetch_add(1, std::memory_order_acq_rel) + 1;
-    if (done == tiles && thread != 0) done_.notify_one();
-    claim = claim_.load(std::memory_order_acquire);
+  const std::uint32_t done = done_.fetch_add(finished, std::memory_order_acq_rel) + finished;
+  if (done == tiles && thread != 0) done_.notify_one();
+}
+
+// Returns how many tiles of the range this thread took and finished.
+std::uint32_t ThreadPool::drain_range(Range& range, std::uint32_t loop, int thread, bool from_end) {
+  std::uint32_t finished = 0;
+  std::uint64_t word = range.unclaimed.load(std::memory_order_acquire);
+  while (word >> 32 == loop) {
+    const auto begin = static_cast<std::uint32_t>(word >> 16 & 0xFFFFU);
+    const auto end = static_cast<std::uint32_t>(word & 0xFFFFU);
+    if (begin == end) break;
+    const Task task = task_.load(std::memory_order_relaxed);
+    void* const context = context_.load(std::memory_order_relaxed);
+    const std::uint64_t rest =
+        from_end ? word_of(loop, begin, end - 1) : word_of(loop, begin + 1, end);
+    if (!range.unclaimed.compare_exchange_weak(word, rest, std::memory_order_acq_rel)) continue;
+    task(context, from_end ? end - 1 : begin, thread);
+    ++finished;
+    word = range.unclaimed.load(std::memory_order_acquire);
   }
+  return finished;
 }
 
 }  // namespace troupe::kernels

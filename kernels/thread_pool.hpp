@@ -1,17 +1,21 @@
-// A fixed set of threads that shares out the tiles of one loop at a time.
+// A fixed set of threads that shares out the tiles of one loop at a time, each thread its own
+// range.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
 namespace troupe::kernels {
 
-// Tiles are claimed one by one, so a thread that the system has descheduled costs the one tile it
-// holds, not a share of the loop. Between loops threads spin for some microseconds (decode has
-// hundreds of short loops a step), then sleep on a futex: other processes use these cores too.
+// A thread takes the tiles of its own range in order, so that what it wrote in one loop is still in
+// its caches in the next; with none left it takes tiles from the ends of the others' ranges. A
+// thread that the system has descheduled costs the one tile it holds, not its share of the loop.
+// Between loops threads spin for some microseconds (decode has hundreds of short loops a step),
+// then sleep on a futex: other processes use these cores too.
 class ThreadPool {
  public:
   // `threads` includes the calling one; at least 1.
@@ -22,8 +26,9 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(tile, thread) once for every tile in [0, tiles); returns when all are done. `thread`
-  // is in [0, threads()). One caller at a time; `body` must not throw.
+  // Calls body(tile, thread) once for every tile in [0, tiles), tiles < 65,536; returns when all
+  // are done. `thread` is in [0, threads()) and has the tiles from thread · tiles / threads on for
+  // its own. One caller at a time; `body` must not throw.
   template <typename Body>
   void parallel_for(std::uint32_t tiles, Body&& body) {
     const Task task = [](void* context, std::uint32_t tile, int thread) {
@@ -35,14 +40,20 @@ class ThreadPool {
  private:
   using Task = void (*)(void* context, std::uint32_t tile, int thread);
 
+  // Tiles of one thread's range that nobody has claimed yet, as (loop number << 32) | (begin << 16)
+  // | end. A claim is a compare-and-swap on all three. While one can succeed the loop is
+  // unfinished, so what a thread read of the task before its claim belongs to the same loop.
+  struct alignas(64) Range {
+    std::atomic<std::uint64_t> unclaimed{0};
+  };
+
   void run(std::uint32_t tiles, Task task, void* context);
   void work(int thread);
-  void drain(std::uint64_t epoch, int thread);
+  void drain(std::uint32_t loop, int thread);
+  std::uint32_t drain_range(Range& range, std::uint32_t loop, int thread, bool from_end);
 
-  // (loop number << 32) | tiles not yet claimed. A claim is a compare-and-swap on both. While it
-  // can succeed the loop is unfinished, so what a thread read of the task before its claim belongs
-  // to the same loop.
-  alignas(64) std::atomic<std::uint64_t> claim_{0};
+  std::unique_ptr<Range[]> ranges_;     // [threads]
+  std::atomic<std::uint32_t> loop_{0};  // the number of the loop at hand
   std::atomic<Task> task_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<std::uint32_t> tiles_{0};

@@ -10,6 +10,7 @@
 #include "config/check.hpp"
 #include "config/user_error.hpp"
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/tiling.hpp"
 #include "kernels/device.hpp"
 #include "kernels/thread_pool.hpp"
 
@@ -22,77 +23,7 @@ int usable_processors() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-// Columns of one tile: about 64 kB of weights, so that claiming a tile costs little and a thread
-// that is descheduled holds little; whole panels. A function of the shape alone.
-std::int32_t columns_per_tile(const Linear& op) {
-  constexpr std::size_t kTileBytes = 64 * 1024;
-  const std::size_t columns = kTileBytes / std::max<std::size_t>(row_bytes(op.type, op.k), 1);
-  const auto panels = static_cast<std::int32_t>(columns) / kLinearPanelRows;
-  return std::clamp(panels, 1, 64) * kLinearPanelRows;
-}
-
-std::int32_t tiles_of(const Linear& op) {
-  const std::int32_t columns = columns_per_tile(op);
-  return (op.n + columns - 1) / columns;
-}
-
-std::int32_t columns_per_tile(const Int8Linear& op) {
-  constexpr std::int32_t kTileBytes = 64 * 1024;
-  const std::int32_t panel_bytes = kInt8Columns * int8_padded_k(op.weights.k);
-  return std::clamp(kTileBytes / panel_bytes, 1, 64) * kInt8Columns;
-}
-
-// Rows of one tile: as many as stay in the second cache (2 MB on servers) beside a panel of
-// weights, while all columns pass by them.
-std::int32_t rows_per_tile(const Int8Linear& op) {
-  constexpr std::int32_t kRowBytes = 5 << 18;
-  const std::int32_t rows = kRowBytes / int8_padded_k(op.weights.k) / kInt8RowTile * kInt8RowTile;
-  return std::max(rows, kInt8RowTile);
-}
-
-std::int32_t row_tiles_of(const Int8Linear& op) {
-  return (op.rows + rows_per_tile(op) - 1) / rows_per_tile(op);
-}
-
-std::int32_t column_tiles_of(const Int8Linear& op) {
-  const std::int32_t columns = columns_per_tile(op);
-  return (op.weights.n + columns - 1) / columns;
-}
-
-std::int32_t tiles_of(const Int8Linear& op) { return column_tiles_of(op) * row_tiles_of(op); }
-
-// Rows [begin, end) of a layer.
-Int8Linear rows_of(const Int8Linear& op, std::int32_t begin, std::int32_t end) {
-  Int8Linear part = op;
-  part.x += std::ptrdiff_t{begin} * int8_padded_k(op.weights.k);
-  part.x_scale += begin;
-  part.y += std::ptrdiff_t{begin} * op.y_stride;
-  part.rows = end - begin;
-  return part;
-}
-
-std::int32_t columns_per_tile(const GroupedLinear& op) {
-  constexpr std::size_t kTileBytes = 48 * 1024;
-  const GroupedWeights& w = op.weights;
-  const std::size_t panels = kTileBytes / grouped_bytes(w.bits, kGroupedColumns, w.k);
-  return static_cast<std::int32_t>(std::clamp<std::size_t>(panels, 1, 64)) * kGroupedColumns;
-}
-
-std::int32_t tiles_of(const GroupedLinear& op) {
-  const std::int32_t columns = columns_per_tile(op);
-  return (op.weights.n + columns - 1) / columns;
-}
-
-// A few panels when all of x passes by them; for few rows of x about 64 kB of the file.
-std::int32_t columns_per_tile(const Bf16Linear& op) { return kBf16Panels * bf16_panel_columns(op); }
-
-std::int32_t tiles_of(const Bf16Linear& op) {
-  const std::int32_t columns = columns_per_tile(op);
-  return (op.n + columns - 1) / columns;
-}
-
 constexpr std::int64_t kSiluValuesPerTile = 4096;
-constexpr std::int32_t kNormValuesPerTile = 16384;
 // With fewer tiles of attention than this for each thread, one long tile could leave others
 // waiting.
 constexpr std::int32_t kTilesPerThread = 4;
@@ -157,90 +88,61 @@ class CpuDevice final : public Device {
   void synchronize() override {}
 
   void run(std::span<const Linear> ops) override {
-    std::int32_t k_max = 0;
-    for (const Linear& op : ops) k_max = std::max(k_max, op.k);
-    need_scratch(linear_scratch_floats(k_max));
-    run_columns(ops, ops_.linear, [](const Linear& op) { return op.n; });
+    need_scratch(linear_scratch_floats(deepest(ops)));
+    run_layers(ops, ops_.linear);
   }
 
   void run(std::span<const Int8Linear> ops) override {
-    std::int32_t k_max = 0;
-    for (const Int8Linear& op : ops) k_max = std::max(k_max, op.weights.k);
+    const std::int32_t k_max = deepest(ops);
     CHECK(k_max <= kInt8DepthMax, "sums fit int32");
     need_scratch(int8_scratch_floats(k_max));
-    std::uint32_t tiles = 0;
-    for (const Int8Linear& op : ops) tiles += static_cast<std::uint32_t>(tiles_of(op));
-    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
-      auto index = static_cast<std::int32_t>(tile);
-      std::size_t i = 0;
-      for (; index >= tiles_of(ops[i]); ++i) index -= tiles_of(ops[i]);
-      const Int8Linear& op = ops[i];
-      const std::int32_t row = index / column_tiles_of(op) * rows_per_tile(op);
-      const std::int32_t column = index % column_tiles_of(op) * columns_per_tile(op);
-      const Int8Linear part = rows_of(op, row, std::min(op.rows, row + rows_per_tile(op)));
-      const std::int32_t end = std::min(op.weights.n, column + columns_per_tile(op));
-      int8_.linear(part, column, end, scratch(thread));
-    });
+    run_layers(ops, int8_.linear);
   }
 
   void run(std::span<const GroupedLinear> ops) override {
     const GroupedInput x = round_in_groups(ops.front());
-    const auto columns = [&](const GroupedLinear& op, auto begin, auto end, float*) {
+    run_layers(ops, [&](const GroupedLinear& op, auto begin, auto end, float*) {
       grouped_.linear(op, x, begin, end);
-    };
-    run_columns(ops, columns, [](const GroupedLinear& op) { return op.weights.n; });
+    });
   }
 
   void run(std::span<const Bf16Linear> ops) override {
-    std::int32_t k_max = 0;
-    for (const Bf16Linear& op : ops) k_max = std::max(k_max, op.k);
-    need_scratch(bf16_scratch_floats(k_max));
-    run_columns(ops, bf16_.linear, [](const Bf16Linear& op) { return op.n; });
+    need_scratch(bf16_scratch_floats(deepest(ops)));
+    run_layers(ops, bf16_.linear);
   }
 
   void run(const PackBf16& op) override {
     need_scratch(bf16_scratch_floats(op.k));
-    const auto tiles = static_cast<std::uint32_t>((op.rows + kBf16Tokens - 1) / kBf16Tokens);
-    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
-      const std::int32_t begin = static_cast<std::int32_t>(tile) * kBf16Tokens;
-      bf16_.pack(op, begin, std::min(op.rows, begin + kBf16Tokens), scratch(thread));
+    run_rows(op.rows, kBf16Tokens, [&](std::int32_t begin, std::int32_t end, float* scratch) {
+      bf16_.pack(op, begin, end, scratch);
     });
   }
 
   void run(const Quantize& op) override {
     need_scratch(int8_scratch_floats(op.k));
-    const std::int32_t rows = std::max(1, kNormValuesPerTile / op.k);
-    pool_.parallel_for(static_cast<std::uint32_t>((op.rows + rows - 1) / rows),
-                       [&](std::uint32_t tile, int thread) {
-                         const std::int32_t begin = static_cast<std::int32_t>(tile) * rows;
-                         int8_.quantize(
-                             op, begin, std::min(op.rows, begin + rows), scratch(thread));
-                       });
+    run_rows(
+        op.rows, rows_per_tile(op.k), [&](std::int32_t begin, std::int32_t end, float* scratch) {
+          int8_.quantize(op, begin, end, scratch);
+        });
   }
 
   void run(const Embedding& op) override {
     const std::size_t bytes = row_bytes(op.type, op.k);
     need_scratch(kv_padded(op.k));
-    constexpr std::int32_t kRows = 16;
-    pool_.parallel_for(static_cast<std::uint32_t>((op.tokens + kRows - 1) / kRows),
-                       [&](std::uint32_t tile, int thread) {
-                         const std::int32_t begin = static_cast<std::int32_t>(tile) * kRows;
-                         for (std::int32_t i = begin; i < std::min(op.tokens, begin + kRows); ++i) {
-                           const std::byte* row =
-                               op.table + static_cast<std::size_t>(op.ids[i]) * bytes;
-                           ops_.expand_row(op.type, row, op.k, scratch(thread));
-                           std::copy_n(scratch(thread), op.k, op.out + std::ptrdiff_t{i} * op.k);
-                         }
-                       });
+    run_rows(
+        op.tokens, rows_per_tile(op.k), [&](std::int32_t begin, std::int32_t end, float* scratch) {
+          for (std::int32_t i = begin; i < end; ++i) {
+            const std::byte* row = op.table + static_cast<std::size_t>(op.ids[i]) * bytes;
+            ops_.expand_row(op.type, row, op.k, scratch);
+            std::copy_n(scratch, op.k, op.out + std::ptrdiff_t{i} * op.k);
+          }
+        });
   }
 
   void run(const RmsNorm& op) override {
-    const std::int32_t rows = std::max(1, kNormValuesPerTile / op.k);
-    pool_.parallel_for(static_cast<std::uint32_t>((op.rows + rows - 1) / rows),
-                       [&](std::uint32_t tile, int) {
-                         const std::int32_t begin = static_cast<std::int32_t>(tile) * rows;
-                         ops_.rms_norm(op, begin, std::min(op.rows, begin + rows));
-                       });
+    run_rows(op.rows, rows_per_tile(op.k), [&](std::int32_t begin, std::int32_t end, float*) {
+      ops_.rms_norm(op, begin, end);
+    });
   }
 
   void run(const RopeAppend& op) override {
@@ -276,18 +178,23 @@ class CpuDevice final : public Device {
  private:
   void release(std::byte* data, std::size_t bytes) override { munmap(data, bytes); }
 
-  // Shares out the columns of all layers, in one loop.
-  template <typename Layer, typename Kernel, typename Width>
-  void run_columns(std::span<const Layer> ops, Kernel kernel, Width width) {
-    std::uint32_t tiles = 0;
-    for (const Layer& op : ops) tiles += static_cast<std::uint32_t>(tiles_of(op));
+  // Shares out rows in tiles of so many.
+  template <typename Body>
+  void run_rows(std::int32_t rows, std::int32_t rows_of_tile, Body body) {
+    const auto tiles = static_cast<std::uint32_t>((rows + rows_of_tile - 1) / rows_of_tile);
     pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) {
-      auto index = static_cast<std::int32_t>(tile);
-      std::size_t i = 0;
-      for (; index >= tiles_of(ops[i]); ++i) index -= tiles_of(ops[i]);
-      const std::int32_t columns = columns_per_tile(ops[i]);
-      const std::int32_t end = std::min(width(ops[i]), (index + 1) * columns);
-      kernel(ops[i], index * columns, end, scratch(thread));
+      const std::int32_t begin = static_cast<std::int32_t>(tile) * rows_of_tile;
+      body(begin, std::min(rows, begin + rows_of_tile), scratch(thread));
+    });
+  }
+
+  // Shares out all layers in one loop.
+  template <typename Layer, typename Kernel>
+  void run_layers(std::span<const Layer> ops, Kernel kernel) {
+    const LayerTiles<Layer> tiles(ops, threads());
+    pool_.parallel_for(tiles.count(), [&](std::uint32_t index, int thread) {
+      const auto tile = tiles.at(index);
+      kernel(tile.layer, tile.begin, tile.end, scratch(thread));
     });
   }
 
@@ -300,12 +207,9 @@ class CpuDevice final : public Device {
     if (rounded_.bytes() < bytes) rounded_ = allocate(bytes);
     auto* scales = reinterpret_cast<float*>(rounded_.data() + values);
     const GroupedInput x{reinterpret_cast<std::int8_t*>(rounded_.data()), scales, scales + groups};
-    const std::int32_t rows = std::max(1, kNormValuesPerTile / k);
-    pool_.parallel_for(static_cast<std::uint32_t>((op.rows + rows - 1) / rows),
-                       [&](std::uint32_t tile, int) {
-                         const std::int32_t begin = static_cast<std::int32_t>(tile) * rows;
-                         grouped_.round(op.x, k, x, begin, std::min(op.rows, begin + rows));
-                       });
+    run_rows(op.rows, rows_per_tile(k), [&](std::int32_t begin, std::int32_t end, float*) {
+      grouped_.round(op.x, k, x, begin, end);
+    });
     return x;
   }
 

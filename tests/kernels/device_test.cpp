@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "config/user_error.hpp"
@@ -81,6 +82,19 @@ BOOST_AUTO_TEST_CASE(every_tile_runs_once_in_each_of_many_loops) {
     for (int loop = 0; loop < 2000; ++loop) expected += loop % 97 + 1;
     BOOST_TEST(total == expected);
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_thread_that_is_held_up_loses_the_rest_of_its_range) {
+  ThreadPool pool(2);
+  std::atomic<int> others{0};
+  std::vector<int> taken_by(100, -1);
+  // Whoever has the first tile waits until all the others are done: the other thread does them.
+  pool.parallel_for(100, [&](std::uint32_t tile, int thread) {
+    taken_by[tile] = thread;
+    if (tile != 0) ++others;
+    while (tile == 0 && others < 99) std::this_thread::yield();
+  });
+  for (std::size_t tile = 1; tile < 100; ++tile) BOOST_TEST(taken_by[tile] != taken_by[0]);
 }
 
 BOOST_AUTO_TEST_CASE(threads_have_their_own_numbers) {
