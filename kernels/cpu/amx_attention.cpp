@@ -16,10 +16,20 @@ namespace troupe::kernels::amx {
 
 namespace {
 
-constexpr std::int32_t kBlocksPerSplit = kKvSplitTokens / kKvBlockTokens;
 constexpr std::int32_t kTileValues = 16 * 32;  // of BF16
 // 16 floats more than a split: rows of scores a power of two apart would share cache sets.
 constexpr std::int32_t kScoreStride = kKvSplitTokens + 16;
+constexpr std::int32_t kScoreStrideBytes = kScoreStride * 4;
+
+// Rounded queries come first in the scratch: they serve all splits.
+inline std::uint16_t* queries_at(float* scratch) {
+  return reinterpret_cast<std::uint16_t*>(scratch);
+}
+
+// Floats that they take, in whole tiles of rows.
+inline std::int32_t query_floats(std::int32_t rows, std::int32_t padded) {
+  return (rows + kAttentionRows - 1) / kAttentionRows * kAttentionRows * padded / 2;
+}
 
 // Up to 32 rows against one split, and where its parts lie in the scratch.
 struct Work {
@@ -30,11 +40,10 @@ struct Work {
         padded((t.op.pool.head_dim + 31) / 32 * 32),
         begin(begin_of_split),
         blocks((t.keys(begin_of_split) + kKvBlockTokens - 1) / kKvBlockTokens),
-        scores(scratch),
+        q(queries_at(scratch) + at * padded),
+        scores(scratch + query_floats(rows_of_tile.rows, padded)),
         factors(scores + kAttentionRows * kScoreStride),
-        q(reinterpret_cast<std::uint16_t*>(factors + 2 * kKvSplitTokens)),
-        numerators(q + kAttentionRows * padded),
-        expanded(numerators + kAttentionRows * kKvSplitTokens) {}
+        expanded(reinterpret_cast<std::uint16_t*>(factors + 2 * kKvSplitTokens)) {}
 
   std::int32_t upper() const { return count < kTileRows ? count : kTileRows; }
 
@@ -50,28 +59,37 @@ struct Work {
 
   const std::uint16_t* values(std::int32_t block) const { return keys(block) + 32 * padded; }
 
+  // A row's numerators of a block take the place of the first half of its scores.
+  std::uint16_t* numerators(std::int32_t row, std::int32_t block) const {
+    float* at = scores + row * kScoreStride + block * kKvBlockTokens;
+    return reinterpret_cast<std::uint16_t*>(at);
+  }
+
   const TileRows& t;
   std::int32_t first;         // row of the tile
   std::int32_t count;         // rows
   std::int32_t padded;        // head_dim in whole tiles of 32
   std::int32_t begin;         // position of the split's first key
   std::int32_t blocks;        // that the tile's last query sees
+  const std::uint16_t* q;     // BF16 [2 tiles of rows][padded / 32][16][32]
   float* scores;              // [32, kScoreStride]
   float* factors;             // [2, 256]: scales of int8 keys and values
-  std::uint16_t* q;           // BF16 [2 tiles of rows][padded / 32][16][32]
-  std::uint16_t* numerators;  // BF16 [2 tiles of rows][8 blocks][16][32]
   std::uint16_t* expanded;    // BF16 [8 blocks][2][32 · padded], for int8
 };
 
-inline void round_queries(const Work& w) {
-  const std::int32_t dims = w.t.op.pool.head_dim;
-  for (std::int32_t row = 0; row < w.count; ++row) {
-    const float* q = w.t.op.q + w.t.offset(w.first + row);
-    std::uint16_t* to = w.q + row / 16 * 16 * w.padded + row % 16 * 32;
-    for (std::int32_t d = 0; d < w.padded; d += 16) {
+// Once for all splits.
+inline void prepare_rows(const TileRows& t, float* scratch) {
+  const std::int32_t dims = t.op.pool.head_dim;
+  const std::int32_t padded = (dims + 31) / 32 * 32;
+  for (std::int32_t row = 0; row < t.rows; ++row) {
+    const float* q = t.op.q + t.offset(row);
+    std::uint16_t* to = queries_at(scratch) + row / 16 * 16 * padded + row % 16 * 32;
+    for (std::int32_t d = 0; d < padded; d += 16) {
       const std::int32_t left = dims - d;
       const Vec x = left >= 16 ? load(q + d) : left > 0 ? load_first(q + d, left) : zero();
-      store_bf16(to + d / 32 * kTileValues + d % 32, x);
+      const auto rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
+      auto* at = reinterpret_cast<__m256i*>(to + d / 32 * kTileValues + d % 32);
+      _mm256_storeu_si256(at, rounded);
     }
   }
 }
@@ -98,11 +116,11 @@ inline void expand_int8(const Work& w) {
   }
 }
 
-// Keys come from memory in decode: a block is asked for before it is needed, the values with it.
-inline void fetch_block(const Work& w, std::int32_t block) {
-  if (block >= w.blocks || w.is_int8()) return;
-  const auto* bytes = reinterpret_cast<const char*>(w.keys(block));
-  for (std::int32_t i = 0; i < 4 * 32 * w.padded; i += 64) __builtin_prefetch(bytes + i, 0, 3);
+// A tile load that misses the first cache holds up the products behind it: what comes next is asked
+// for before it is needed.
+inline void fetch(const std::uint16_t* from, std::int32_t values) {
+  const auto* bytes = reinterpret_cast<const char*>(from);
+  for (std::int32_t i = 0; i < 2 * values; i += 64) __builtin_prefetch(bytes + i, 0, 3);
 }
 
 template <bool kLower>
@@ -124,13 +142,12 @@ inline void score_block(const Work& w, std::int32_t block) {
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
-  constexpr std::int32_t kStrideBytes = kScoreStride * 4;
   float* to = w.scores + block * kKvBlockTokens;
-  _tile_stored(0, to, kStrideBytes);
-  _tile_stored(1, to + 16, kStrideBytes);
+  _tile_stored(0, to, kScoreStrideBytes);
+  _tile_stored(1, to + 16, kScoreStrideBytes);
   if (!kLower) return;
-  _tile_stored(2, to + 16 * kScoreStride, kStrideBytes);
-  _tile_stored(3, to + 16 * kScoreStride + 16, kStrideBytes);
+  _tile_stored(2, to + 16 * kScoreStride, kScoreStrideBytes);
+  _tile_stored(3, to + 16 * kScoreStride + 16, kScoreStrideBytes);
 }
 
 template <bool kLower>
@@ -141,15 +158,15 @@ inline void weigh_values(const Work& w, float* out) {
     if (kLower) _tile_zero(2);
     if (kLower) _tile_zero(3);
     for (std::int32_t block = 0; block < w.blocks; ++block) {
-      const std::uint16_t* p = w.numerators + block * kTileValues;
       const std::uint16_t* values = w.values(block) + d * 32;
-      _tile_loadd(4, p, 64);
+      if (kLower && block + 1 < w.blocks) fetch(w.values(block + 1) + d * 32, 2 * kTileValues);
+      _tile_loadd(4, w.numerators(0, block), kScoreStrideBytes);
       _tile_loadd(6, values, 64);
       _tile_dpbf16ps(0, 4, 6);
       _tile_loadd(7, values + kTileValues, 64);
       _tile_dpbf16ps(1, 4, 7);
       if (!kLower) continue;
-      _tile_loadd(5, p + kBlocksPerSplit * kTileValues, 64);
+      _tile_loadd(5, w.numerators(16, block), kScoreStrideBytes);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
@@ -161,22 +178,25 @@ inline void weigh_values(const Work& w, float* out) {
   }
 }
 
-// 2^x for x ≤ 0 to 7e-6 of its value (it is rounded to BF16 next): x = n + f with |f| ≤ 1/2, and a
-// polynomial for 2^f fitted at Chebyshev's points with p(0) = 1.
+// 2^x for x ≤ 0 to 3e-6 of its value (it is rounded to BF16 next): x = n + f with 0 ≤ f < 1, and the
+// polynomial for 2^f that has the least relative error with p(0) = 1 (found by reweighted least
+// squares). Scaling by x takes its floor, which is n.
 inline Vec power_of_two_fraction(Vec x) {
-  const Vec n = round_to_int(x);
-  const Vec f = sub(x, n);
-  Vec p = broadcast(0.00966637369F);
-  p = fma(p, f, broadcast(0.0558383427F));
-  p = fma(p, f, broadcast(0.240223489F));
-  p = fma(p, f, broadcast(0.693136726F));
+  constexpr int kAboveFloor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  const Vec f = _mm512_reduce_ps(x, kAboveFloor);
+  Vec p = broadcast(0.0134266847F);
+  p = fma(p, f, broadcast(0.0522424728F));
+  p = fma(p, f, broadcast(0.241280198F));
+  p = fma(p, f, broadcast(0.693044841F));
   p = fma(p, f, broadcast(1.0F));
-  return _mm512_scalef_ps(p, n);
+  return _mm512_scalef_ps(p, x);
 }
 
+// The largest score in each lane; scores of int8 keys are multiplied by the keys' scales first.
 template <bool kInt8>
-inline Vec largest_score(const Work& w, float* scores, std::int32_t visible) {
+inline Vec largest_scores(const Work& w, std::int32_t row, std::int32_t visible) {
   const Vec lowest = broadcast(-__builtin_huge_valf());
+  float* scores = w.scores + row * kScoreStride;
   Vec highest = lowest;
   for (std::int32_t i = 0; i < visible; i += 16) {
     Vec s = load(scores + i);
@@ -188,49 +208,80 @@ inline Vec largest_score(const Work& w, float* scores, std::int32_t visible) {
   return highest;
 }
 
-// The numerators of 16 keys; zeros from `visible` on.
-inline Vec numerators16(const float* scores, std::int32_t visible, Vec scale, Vec offset) {
-  if (visible <= 0) return zero();
-  const Vec p = power_of_two_fraction(fma(load(scores), scale, offset));
-  return visible >= 16 ? p : keep_first(p, visible, zero());
-}
+// A score becomes 2^(score · scale + offset).
+struct Exponent {
+  Vec scale;
+  Vec offset;
 
-// Turns one row's scores into numerators, and keeps their maximum and sum.
+  Vec of(const float* scores) const {
+    return power_of_two_fraction(fma(load(scores), scale, offset));
+  }
+};
+
+// The numerators of one row's `visible` scores, and zeros after them; returns their sum by lanes.
 template <bool kInt8>
-inline void softmax_row(const Work& w, std::int32_t row, const Part& part) {
-  constexpr float kLog2OfE = 1.44269504F;
-  const std::int32_t visible = w.t.visible(w.first + row, w.begin);
-  float* scores = w.scores + row * kScoreStride;
-  std::uint16_t* to = w.numerators + row / 16 * kBlocksPerSplit * kTileValues + row % 16 * 32;
-  const float highest = max_lanes(largest_score<kInt8>(w, scores, visible)) * w.t.op.scale;
-  const Vec scale = broadcast(w.t.op.scale * kLog2OfE);
-  const Vec offset = broadcast(visible > 0 ? -highest * kLog2OfE : 0.0F);
-  Vec sums[2] = {zero(), zero()};
+inline Vec write_numerators(const Work& w,
+                            std::int32_t row,
+                            std::int32_t visible,
+                            const Exponent& exponent) {
+  const float* scores = w.scores + row * kScoreStride;
+  Vec sum = zero();
   for (std::int32_t block = 0; block < w.blocks; ++block) {
     const std::int32_t at = block * kKvBlockTokens;
-    Vec low = numerators16(scores + at, visible - at, scale, offset);
-    Vec high = numerators16(scores + at + 16, visible - at - 16, scale, offset);
-    sums[0] = add(sums[0], low);
-    sums[1] = add(sums[1], high);
+    const std::int32_t left = visible - at;
+    Vec low = zero();
+    Vec high = zero();
+    if (left > 0) low = exponent.of(scores + at);
+    if (left > 16) high = exponent.of(scores + at + 16);
+    if (left > 0 && left < 16) low = keep_first(low, left, zero());
+    if (left > 16 && left < 32) high = keep_first(high, left - 16, zero());
+    sum = add(sum, add(low, high));
     if (kInt8) low = mul(low, load(w.factors + kKvSplitTokens + at));
     if (kInt8) high = mul(high, load(w.factors + kKvSplitTokens + at + 16));
-    _mm512_storeu_si512(to + block * kTileValues, __m512i(_mm512_cvtne2ps_pbh(high, low)));
+    _mm512_storeu_si512(w.numerators(row, block), __m512i(_mm512_cvtne2ps_pbh(high, low)));
   }
-  part.sum[row] = sum_lanes(add(sums[0], sums[1]));
-  part.maximum[row] = highest;
+  return sum;
+}
+
+// Turns the scores of up to four rows into numerators, and keeps their maxima and sums: four at a
+// time, for maxima and sums over lanes are long chains.
+template <bool kInt8>
+inline void softmax_rows(const Work& w, std::int32_t row, std::int32_t rows, const Part& part) {
+  constexpr float kLog2OfE = 1.44269504F;
+  const Vec scale = broadcast(w.t.op.scale * kLog2OfE);
+  std::int32_t visible[4] = {};
+  Vec highest[4] = {};
+  for (std::int32_t r = 0; r < rows; ++r) {
+    visible[r] = w.t.visible(w.first + row + r, w.begin);
+    highest[r] = largest_scores<kInt8>(w, row + r, visible[r]);
+  }
+  float maxima[4];
+  _mm_storeu_ps(maxima, max_lanes4(highest[0], highest[1], highest[2], highest[3]));
+  Vec sums[4] = {};
+  for (std::int32_t r = 0; r < rows; ++r) {
+    const float maximum = maxima[r] * w.t.op.scale;
+    const Vec offset = broadcast(visible[r] > 0 ? -maximum * kLog2OfE : 0.0F);
+    sums[r] = write_numerators<kInt8>(w, row + r, visible[r], Exponent{scale, offset});
+    part.maximum[row + r] = maximum;
+  }
+  const __mmask8 mask = static_cast<__mmask8>((1U << rows) - 1U);
+  _mm_mask_storeu_ps(part.sum + row, mask, sum_lanes4(sums[0], sums[1], sums[2], sums[3]));
 }
 
 template <bool kLower>
 inline void attend_rows(const Work& w, const Part& part) {
+  const std::int32_t keys = 32 * w.padded;
   for (std::int32_t block = 0; block < w.blocks; ++block) {
-    if (!kLower) fetch_block(w, block + 1);  // many rows mean prefill, whose keys are still warm
+    // In decode values come from memory, too.
+    if (block + 1 < w.blocks) fetch(w.keys(block + 1), kLower ? keys : 2 * keys);
     score_block<kLower>(w, block);
   }
-  for (std::int32_t row = 0; row < w.count; ++row) {
+  for (std::int32_t row = 0; row < w.count; row += 4) {
+    const std::int32_t rows = w.count - row < 4 ? w.count - row : 4;
     if (w.is_int8()) {
-      softmax_row<true>(w, row, part);
+      softmax_rows<true>(w, row, rows, part);
     } else {
-      softmax_row<false>(w, row, part);
+      softmax_rows<false>(w, row, rows, part);
     }
   }
   tiles_read_memory();
@@ -242,7 +293,6 @@ inline void attend_split(const TileRows& t, std::int32_t begin, const Part& part
     const Work w(t, first, begin, scratch);
     const TileUnit unit(w.upper(), w.lower() > 0 ? w.lower() : kTileRows);
     const Part rows{part.out + first * w.padded, part.maximum + first, part.sum + first};
-    round_queries(w);
     if (w.is_int8()) expand_int8(w);
     tiles_read_memory();
     if (w.lower() > 0) {

@@ -136,6 +136,17 @@ inline __m128 sum_lanes4(Vec a, Vec b, Vec c, Vec d) {
   return _mm512_castps512_ps128(_mm512_permutexvar_ps(every_fourth, v));
 }
 
+// The largest lane of each of four vectors.
+inline __m128 max_lanes4(Vec a, Vec b, Vec c, Vec d) {
+  const Vec ab = max(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+  const Vec cd = max(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+  Vec v = max(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+  v = max(v, _mm512_permute_ps(v, 0x4E));
+  v = max(v, _mm512_permute_ps(v, 0xB1));
+  const __m512i every_fourth = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  return _mm512_castps512_ps128(_mm512_permutexvar_ps(every_fourth, v));
+}
+
 inline float sum_lanes(Vec v) { return _mm_cvtss_f32(sum_lanes4(v, v, v, v)); }
 
 inline float max_lanes(Vec v) {

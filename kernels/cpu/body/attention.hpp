@@ -179,6 +179,9 @@ inline void weigh_row_group(const Split& s, std::int32_t row) {
   for (std::int32_t d = 0; d < s.padded; d += 2 * kLanes) weigh_values<Rows, 2>(s, row, d);
 }
 
+// Queries are read as they are.
+inline void prepare_rows(const TileRows&, float*) {}
+
 // What one split adds to every row of the tile.
 inline void attend_split(const TileRows& t, std::int32_t begin, const Part& part, float* scratch) {
   const std::int32_t padded = (t.op.pool.head_dim + 31) / 32 * 32;

@@ -1,5 +1,6 @@
 // What isa_kernels.hpp declares of attention, over the file's attend_split(rows, begin, part,
-// scratch). Included by ISA files only, last.
+// scratch), before which it calls prepare_rows(rows, scratch) once. Included by ISA files only,
+// last.
 #pragma once
 
 void attention_part(const Attention& op,
@@ -9,6 +10,7 @@ void attention_part(const Attention& op,
                     float* scratch) {
   const TileRows t = rows_of(op, tile);
   const std::int32_t padded = (op.pool.head_dim + 31) / 32 * 32;
+  prepare_rows(t, scratch);
   attend_split(t, split * kKvSplitTokens, part_at(part, t.rows, padded), scratch);
 }
 
@@ -33,6 +35,7 @@ void attention(const Attention& op, const AttentionTile& tile, float* scratch) {
   const Part all = part_at(scratch, t.rows, padded);
   const Part next = part_at(scratch + floats, t.rows, padded);
   float* rest = scratch + (2 * floats + 15) / 16 * 16;
+  prepare_rows(t, rest);
   attend_split(t, 0, all, rest);
   for (std::int32_t begin = kKvSplitTokens; begin < t.end(); begin += kKvSplitTokens) {
     attend_split(t, begin, next, rest);

@@ -59,30 +59,40 @@ inline TileRows rows_of(const Attention& op, const AttentionTile& at) {
   return {op, at, group, group * (at.query_end - at.query_begin)};
 }
 
-// Joins a row of a later split to what came before: both are rescaled to the larger maximum.
-inline void join_row(const Part& to, const Part& from, std::int32_t row, std::int32_t padded) {
-  if (from.sum[row] == 0.0F) return;
-  float* out = to.out + row * padded;
-  const float* later = from.out + row * padded;
-  if (to.sum[row] == 0.0F) {
-    for (std::int32_t d = 0; d < padded; d += kLanes) store(out + d, load(later + d));
-    to.maximum[row] = from.maximum[row];
-    to.sum[row] = from.sum[row];
-    return;
-  }
-  const float maximum = from.maximum[row] > to.maximum[row] ? from.maximum[row] : to.maximum[row];
-  const Vec before = exponential(broadcast(to.maximum[row] - maximum));
-  const Vec now = exponential(broadcast(from.maximum[row] - maximum));
-  for (std::int32_t d = 0; d < padded; d += kLanes)
-    store(out + d, fma(load(out + d), before, mul(load(later + d), now)));
-  float lanes[kLanes];
-  store(lanes, fma(broadcast(to.sum[row]), before, mul(broadcast(from.sum[row]), now)));
-  to.sum[row] = lanes[0];
-  to.maximum[row] = maximum;
-}
-
+// Joins rows of a later split to what came before: both are rescaled to the larger maximum. A row
+// that saw no key has values of zero, which any factor leaves so.
 inline void join_parts(const Part& to, const Part& from, std::int32_t rows, std::int32_t padded) {
-  for (std::int32_t row = 0; row < rows; ++row) join_row(to, from, row, padded);
+  constexpr std::int32_t kRows = 16;
+  const float lowest = -__builtin_huge_valf();
+  float before[kRows] = {};
+  float now[kRows] = {};
+  for (std::int32_t first = 0; first < rows; first += kRows) {
+    const std::int32_t count = rows - first < kRows ? rows - first : kRows;
+    for (std::int32_t i = 0; i < count; ++i) {
+      const std::int32_t row = first + i;
+      const bool is_new = to.sum[row] == 0.0F;
+      const bool is_seen = from.sum[row] != 0.0F;
+      const bool is_larger = is_new || (is_seen && from.maximum[row] > to.maximum[row]);
+      const float maximum = is_larger ? from.maximum[row] : to.maximum[row];
+      before[i] = is_new ? lowest : to.maximum[row] - maximum;
+      now[i] = is_seen ? from.maximum[row] - maximum : lowest;
+      to.maximum[row] = maximum;
+    }
+    for (std::int32_t i = 0; i < kRows; i += kLanes) {
+      store(before + i, exponential(load(before + i)));
+      store(now + i, exponential(load(now + i)));
+    }
+    for (std::int32_t i = 0; i < count; ++i) {
+      const std::int32_t row = first + i;
+      to.sum[row] = to.sum[row] * before[i] + from.sum[row] * now[i];
+      float* out = to.out + row * padded;
+      const float* later = from.out + row * padded;
+      const Vec old_share = broadcast(before[i]);
+      const Vec new_share = broadcast(now[i]);
+      for (std::int32_t d = 0; d < padded; d += kLanes)
+        store(out + d, fma(load(out + d), old_share, mul(load(later + d), new_share)));
+    }
+  }
 }
 
 inline void write_rows(const TileRows& t, const Part& part, std::int32_t padded) {
@@ -90,10 +100,10 @@ inline void write_rows(const TileRows& t, const Part& part, std::int32_t padded)
   for (std::int32_t row = 0; row < t.rows; ++row) {
     float* y = t.op.out + t.offset(row);
     const float* out = part.out + row * padded;
-    const Vec sum = broadcast(part.sum[row]);
+    const Vec share = broadcast(1.0F / part.sum[row]);
     std::int32_t d = 0;
-    for (; d + kLanes <= dims; d += kLanes) store(y + d, div(load(out + d), sum));
-    if (d < dims) store_first(y + d, div(load(out + d), sum), dims - d);
+    for (; d + kLanes <= dims; d += kLanes) store(y + d, mul(load(out + d), share));
+    if (d < dims) store_first(y + d, mul(load(out + d), share), dims - d);
   }
 }
 
