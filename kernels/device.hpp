@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "kernels/attention.hpp"
 #include "kernels/bf16_linear.hpp"
@@ -65,6 +67,17 @@ class Device {
   virtual void move(void* to, const void* from, std::size_t bytes) = 0;  // may overlap
   virtual void synchronize() = 0;
 
+  // Calls body(tile, thread) once for every tile in [0, tiles), tiles < 65,536, on the host's
+  // threads
+  // (`thread` is in [0, threads())): for what follows on data that is back from the device.
+  template <typename Body>
+  void parallel_for(std::uint32_t tiles, Body&& body) {
+    const HostTask task = [](void* context, std::uint32_t tile, int thread) {
+      (*static_cast<std::remove_reference_t<Body>*>(context))(tile, thread);
+    };
+    run_on_host(tiles, task, const_cast<void*>(static_cast<const void*>(&body)));
+  }
+
   // Independent of one another, so that they may share a launch (queries, keys and values, say).
   virtual void run(std::span<const Linear> ops) = 0;
   virtual void run(std::span<const Int8Linear> ops) = 0;
@@ -78,8 +91,13 @@ class Device {
   virtual void run(const Attention& op) = 0;
   virtual void run(const SiluMul& op) = 0;
 
+ protected:
+  using HostTask = void (*)(void* context, std::uint32_t tile, int thread);
+
  private:
   friend class DeviceBuffer;
+  friend class ProfilingDevice;  // passes all on to another
+  virtual void run_on_host(std::uint32_t tiles, HostTask task, void* context) = 0;
   virtual void release(std::byte* data, std::size_t bytes) = 0;
 };
 

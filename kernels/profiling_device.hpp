@@ -71,6 +71,10 @@ class ProfilingDevice final : public Device {
   void add(const OpCost& cost, double seconds);
   void release(std::byte* data, std::size_t bytes) override;
 
+  void run_on_host(std::uint32_t tiles, HostTask task, void* context) override {
+    device_->run_on_host(tiles, task, context);
+  }
+
   std::unique_ptr<Device> device_;
   bool profiling_ = false;
   std::vector<OpProfile> profiles_;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "config/limits.hpp"
 #include "model/philox.hpp"
 
 namespace troupe::model {
@@ -81,20 +82,23 @@ double total_weight(std::span<const float> logits, float maximum, float inverse_
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
+// Candidates that are kept while the `count` most likely are looked for.
+constexpr std::size_t kept_max(std::size_t count) { return 2 * count + 64; }
+
 // The `count` most likely, in order. One pass: what beats the worst of the best so far is kept, and
 // the kept are cut back to `count` whenever they have doubled.
 void most_likely(std::span<const float> logits, std::size_t count, std::vector<Candidate>& kept) {
   count = std::min(count, logits.size());
   kept.clear();
   if (count == 0) return;
-  const std::size_t kept_max = 2 * count + 64;
-  kept.reserve(kept_max);
+  const std::size_t most = kept_max(count);
+  kept.reserve(most);
   const auto nth = [&] { return kept.begin() + static_cast<std::ptrdiff_t>(count - 1); };
   float worst = -std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (logits[i] < worst || (logits[i] == worst && kept.size() >= count)) continue;
     kept.push_back({logits[i], static_cast<std::int32_t>(i)});
-    if (kept.size() < kept_max) continue;
+    if (kept.size() < most) continue;
     std::nth_element(kept.begin(), nth(), kept.end(), before);
     kept.resize(count);
     worst = kept.back().logit;
@@ -295,8 +299,14 @@ struct Sampler::Scratch {
   std::vector<Candidate> top;
 };
 
-Sampler::Sampler(std::size_t tokens_max) : scratch_(std::make_unique<Scratch>()) {
+Sampler::Sampler(std::size_t tokens_max, std::size_t vocab)
+    : scratch_(std::make_unique<Scratch>()) {
+  constexpr auto kTop = static_cast<std::size_t>(config::kTopLogprobsMax);
   scratch_->ids.reserve(tokens_max);
+  scratch_->kept.candidates.reserve(kept_max(vocab));
+  scratch_->kept.weights.reserve(vocab);
+  scratch_->top.reserve(kept_max(kTop));
+  scratch_->token.top_logprobs.reserve(kTop);
 }
 
 Sampler::~Sampler() = default;

@@ -38,9 +38,12 @@ Engine::Engine(const model::GgufFile& file,
       transformer_(
           file, *device_, static_cast<std::int32_t>(options_.step_tokens_max), options_.weights),
       cache_(*device_, transformer_.architecture(), options_.kv_blocks, options_.weights.kv),
-      logits_(at(transformer_.architecture().vocab) * options_.sequences_max),
-      sampler_(at(transformer_.architecture().context_max)) {
+      logits_(at(transformer_.architecture().vocab) * options_.sequences_max) {
   slices_.reserve(options_.sequences_max);
+  sampled_.reserve(options_.sequences_max);
+  for (int i = 0; i < device_->threads(); ++i)
+    samplers_.emplace_back(at(transformer_.architecture().context_max),
+                           at(transformer_.architecture().vocab));
 }
 
 StepOutput& Engine::run(const messages::Batch& batch) {
@@ -71,23 +74,34 @@ StepOutput& Engine::run(const messages::Batch& batch) {
   return output_;
 }
 
-// One event and one outcome for each row of logits, in the order of the slices.
+// One event and one outcome for each row of logits, in the order of the slices; rows are shared out
+// over threads, for a row of 100,000 logits takes a while.
 void Engine::sample_all(const messages::Batch& batch) {
-  const std::size_t vocab = at(transformer_.architecture().vocab);
-  std::size_t row = 0;
-  output_.result.nonfinite = 0;
+  sampled_.clear();
   for (const messages::BatchSlice& slice : batch.slices) {
-    if (!slice.sample) continue;
-    messages::TokenEvent& event = output_.frame.events[row];
-    event.request_id = slice.request_id;
-    event.cached_tokens = slice.cached_tokens;
-    sample_next(
-        sequences_.at(slice.request_id), std::span(logits_).subspan(row * vocab, vocab), event);
-    if (event.token < 0) ++output_.result.nonfinite;
-    output_.result.outcomes[row++] = {.request_id = slice.request_id,
-                                      .token = event.token,
-                                      .finished = event.finish != FinishReason::kNone};
+    if (slice.sample) sampled_.push_back(&slice);
   }
+  device_->parallel_for(
+      static_cast<std::uint32_t>(sampled_.size()), [&](std::uint32_t row, int thread) {
+        sample_row(row, *sampled_[row], samplers_[static_cast<std::size_t>(thread)]);
+      });
+  const auto is_lost = [](const messages::TokenEvent& event) { return event.token < 0; };
+  output_.result.nonfinite =
+      static_cast<std::uint32_t>(std::ranges::count_if(output_.frame.events, is_lost));
+}
+
+void Engine::sample_row(std::size_t row,
+                        const messages::BatchSlice& slice,
+                        model::Sampler& sampler) {
+  const std::size_t vocab = at(transformer_.architecture().vocab);
+  messages::TokenEvent& event = output_.frame.events[row];
+  event.request_id = slice.request_id;
+  event.cached_tokens = slice.cached_tokens;
+  const std::span<float> logits = std::span(logits_).subspan(row * vocab, vocab);
+  sample_next(sequences_.at(slice.request_id), logits, sampler, event);
+  output_.result.outcomes[row] = {.request_id = slice.request_id,
+                                  .token = event.token,
+                                  .finished = event.finish != FinishReason::kNone};
 }
 
 void Engine::update_sequences(const messages::Batch& batch) {
@@ -108,17 +122,20 @@ void Engine::update_sequences(const messages::Batch& batch) {
   }
 }
 
-void Engine::sample_next(Sequence& sequence, std::span<float> logits, messages::TokenEvent& event) {
+void Engine::sample_next(Sequence& sequence,
+                         std::span<float> logits,
+                         model::Sampler& sampler,
+                         messages::TokenEvent& event) {
   const std::span<const std::int32_t> known = sequence.tokens;
   const std::span<const std::int32_t> produced = known.subspan(at(sequence.prompt_length));
   const bool too_early = produced.size() < sequence.sampling.min_tokens;
   const model::SampledToken& sampled =
-      sampler_.sample(logits,
-                      sequence.params,
-                      known.first(at(sequence.prompt_length)),
-                      produced,
-                      too_early ? std::span<const std::int32_t>(options_.end_tokens)
-                                : std::span<const std::int32_t>{});
+      sampler.sample(logits,
+                     sequence.params,
+                     known.first(at(sequence.prompt_length)),
+                     produced,
+                     too_early ? std::span<const std::int32_t>(options_.end_tokens)
+                               : std::span<const std::int32_t>{});
   event.attempt = sequence.attempt;
   event.position = static_cast<std::uint32_t>(produced.size());
   event.token = sampled.id;

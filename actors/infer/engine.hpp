@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -59,7 +60,11 @@ class Engine {
 
   void update_sequences(const messages::Batch& batch);
   void sample_all(const messages::Batch& batch);
-  void sample_next(Sequence& sequence, std::span<float> logits, messages::TokenEvent& event);
+  void sample_row(std::size_t row, const messages::BatchSlice& slice, model::Sampler& sampler);
+  void sample_next(Sequence& sequence,
+                   std::span<float> logits,
+                   model::Sampler& sampler,
+                   messages::TokenEvent& event);
   messages::FinishReason finish_reason(const Sequence& sequence) const;
 
   EngineOptions options_;
@@ -67,9 +72,10 @@ class Engine {
   model::Transformer transformer_;
   model::KvCache cache_;
   std::unordered_map<std::uint64_t, Sequence> sequences_;
-  std::vector<model::SequenceSlice> slices_;  // scratch of a step
-  std::vector<float> logits_;                 // [sequences_max, vocab]
-  model::Sampler sampler_;
+  std::vector<model::SequenceSlice> slices_;          // scratch of a step
+  std::vector<float> logits_;                         // [sequences_max, vocab]
+  std::vector<const messages::BatchSlice*> sampled_;  // [rows of logits], scratch of a step
+  std::deque<model::Sampler> samplers_;               // one a thread
   StepOutput output_;
 };
 

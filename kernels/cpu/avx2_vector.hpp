@@ -124,6 +124,20 @@ inline void store_bf16(std::uint16_t* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
 }
 
+// Pairs of lanes as BF16, the first of a pair lower: one pair every 64 bytes.
+inline void store_bf16_pairs(std::byte* to, Vec v) {
+  std::uint16_t lanes[kLanes];
+  store_bf16(lanes, v);
+  for (int i = 0; i < kLanes / 2; ++i) __builtin_memcpy(to + i * 64, lanes + 2 * i, 4);
+}
+
+// Lanes as BF16 in the low (0) or high (1) halves of 32-bit words, whose other halves stay.
+inline void store_bf16_halves(std::byte* words, int half, Vec v) {
+  std::uint16_t lanes[kLanes];
+  store_bf16(lanes, v);
+  for (int i = 0; i < kLanes; ++i) __builtin_memcpy(words + i * 4 + half * 2, lanes + i, 2);
+}
+
 // Rounded to nearest, ties to even; |v| ≤ 127.
 inline void store_int8(std::int8_t* p, Vec v) {
   const __m256i words = _mm256_cvtps_epi32(v);

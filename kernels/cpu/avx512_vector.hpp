@@ -109,15 +109,31 @@ inline Vec int8_high(const std::byte* pairs) {
   return _mm512_cvtepi32_ps(_mm512_srai_epi32(int8_pairs(pairs), 8));
 }
 
-// Rounded to BF16: nearest, ties to even; what is not a number stays so.
-inline void store_bf16(std::uint16_t* p, Vec v) {
+// Each lane as BF16 in the low half: rounded to nearest, ties to even; what is not a number stays so.
+inline __m512i round_bf16(Vec v) {
   const __m512i bits = _mm512_castps_si512(v);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
   __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7FFF));
   const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
   up = _mm512_mask_or_epi32(up, nan, bits, _mm512_set1_epi32(0x400000));
-  const __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+  return _mm512_srli_epi32(up, 16);
+}
+
+// Pairs of lanes as BF16, the first of a pair lower: one pair every 64 bytes.
+inline void store_bf16_pairs(std::byte* to, Vec v) {
+  const __m256i pairs = _mm512_cvtepi32_epi16(round_bf16(v));
+  const __m256i rows = _mm256_setr_epi32(0, 64, 128, 192, 256, 320, 384, 448);
+  _mm256_i32scatter_epi32(to, rows, pairs, 1);
+}
+
+// Lanes as BF16 in the low (0) or high (1) halves of 32-bit words, whose other halves stay.
+inline void store_bf16_halves(std::byte* words, int half, Vec v) {
+  const __m512i low = round_bf16(v);
+  if (half == 0) {
+    _mm512_mask_storeu_epi16(words, 0x55555555U, low);
+  } else {
+    _mm512_mask_storeu_epi16(words, 0xAAAAAAAAU, _mm512_slli_epi32(low, 16));
+  }
 }
 
 // Rounded to nearest, ties to even; |v| ≤ 127.

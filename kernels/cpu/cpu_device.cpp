@@ -178,6 +178,10 @@ class CpuDevice final : public Device {
  private:
   void release(std::byte* data, std::size_t bytes) override { munmap(data, bytes); }
 
+  void run_on_host(std::uint32_t tiles, HostTask task, void* context) override {
+    pool_.parallel_for(tiles, [&](std::uint32_t tile, int thread) { task(context, tile, thread); });
+  }
+
   // Shares out rows in tiles of so many.
   template <typename Body>
   void run_rows(std::int32_t rows, std::int32_t rows_of_tile, Body body) {

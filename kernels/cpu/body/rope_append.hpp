@@ -117,10 +117,7 @@ inline float round_to_int8(const float* x, std::int32_t padded, std::int8_t* to)
   return largest / 127.0F;
 }
 
-inline void store_key(const HeadBlock& b,
-                      std::int32_t slot,
-                      const float* x,
-                      std::uint16_t* buffer) {
+inline void store_key(const HeadBlock& b, std::int32_t slot, const float* x, std::int8_t* bytes) {
   if (b.type == KvType::kF32) {
     auto* keys = reinterpret_cast<float*>(b.keys);
     for (std::int32_t d = 0; d < b.padded; ++d) keys[d * 32 + slot] = x[d];
@@ -129,38 +126,31 @@ inline void store_key(const HeadBlock& b,
   // Pairs of dimensions stay together; pair p of tile t lies in row p, at the key's column.
   const std::int32_t column = slot / 16 * 16 * 16 + slot % 16;
   if (b.type == KvType::kBf16) {
-    for (std::int32_t i = 0; i < b.padded; i += kLanes) store_bf16(buffer + i, load(x + i));
     std::byte* to = b.keys + column * 4;
-    for (std::int32_t p = 0; p < b.padded / 2; ++p)
-      __builtin_memcpy(to + (p / 16 * 32 + p % 16) * 64, buffer + 2 * p, 4);
+    for (std::int32_t i = 0; i < b.padded; i += kLanes)
+      store_bf16_pairs(to + (i / 32 * 32 + i % 32 / 2) * 64, load(x + i));
     return;
   }
-  auto* bytes = reinterpret_cast<std::int8_t*>(buffer);
   b.scales()[slot] = round_to_int8(x, b.padded, bytes);
   std::byte* to = b.keys + column * 2;
   for (std::int32_t p = 0; p < b.padded / 2; ++p)
     __builtin_memcpy(to + (p / 16 * 32 + p % 16) * 32, bytes + 2 * p, 2);
 }
 
-inline void store_value(const HeadBlock& b,
-                        std::int32_t slot,
-                        const float* x,
-                        std::uint16_t* buffer) {
+inline void store_value(const HeadBlock& b, std::int32_t slot, const float* x, std::int8_t* bytes) {
   if (b.type == KvType::kF32) {
     float* to = reinterpret_cast<float*>(b.values()) + slot * b.padded;
     for (std::int32_t d = 0; d < b.padded; ++d) to[d] = x[d];
     return;
   }
-  const std::int32_t at = slot / 2 * 32 + slot % 2;
   if (b.type == KvType::kBf16) {
-    for (std::int32_t i = 0; i < b.padded; i += kLanes) store_bf16(buffer + i, load(x + i));
-    auto* to = reinterpret_cast<std::uint16_t*>(b.values()) + at;
-    for (std::int32_t d = 0; d < b.padded; ++d) to[d / 16 * 512 + d % 16 * 2] = buffer[d];
+    std::byte* to = b.values() + slot / 2 * 64;
+    for (std::int32_t i = 0; i < b.padded; i += kLanes)
+      store_bf16_halves(to + i / 16 * 1024 + i % 16 * 4, slot % 2, load(x + i));
     return;
   }
-  auto* bytes = reinterpret_cast<std::int8_t*>(buffer);
   b.scales()[32 + slot] = round_to_int8(x, b.padded, bytes);
-  auto* to = reinterpret_cast<std::int8_t*>(b.values()) + at;
+  auto* to = reinterpret_cast<std::int8_t*>(b.values()) + slot / 2 * 32 + slot % 2;
   for (std::int32_t d = 0; d < b.padded; ++d) to[d / 16 * 512 + d % 16 * 2] = bytes[d];
 }
 
@@ -178,7 +168,7 @@ inline void append_token(const RopeAppend& op,
   const std::int32_t padded = (dims + 31) / 32 * 32;
   const std::int32_t position = s.position + token;
   const std::int32_t slot = position % 32;
-  auto* buffer = reinterpret_cast<std::uint16_t*>(scratch + padded);
+  auto* bytes = reinterpret_cast<std::int8_t*>(scratch + padded);
   for (std::int32_t d = dims; d < padded; ++d) scratch[d] = 0.0F;
   for (std::int32_t head = 0; head < pool.kv_heads; ++head) {
     const HeadBlock b = head_block(pool, s.blocks[position / 32], head);
@@ -187,9 +177,9 @@ inline void append_token(const RopeAppend& op,
     rotate_head(op, op.k + row * dims, position, scratch);
     if (op.key_center != nullptr) subtract(op.key_center + head * dims, dims, scratch);
     spread(scratch, dims, op.spread);
-    store_key(b, slot, scratch, buffer);
+    store_key(b, slot, scratch, bytes);
     __builtin_memcpy(scratch, op.v + row * dims, static_cast<std::size_t>(dims) * sizeof(float));
-    store_value(b, slot, scratch, buffer);
+    store_value(b, slot, scratch, bytes);
   }
 }
 
