@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/bf16_layout.hpp"
 #include "kernels/int8_layout.hpp"
 
 namespace troupe::kernels {
@@ -27,12 +28,13 @@ namespace troupe::kernels {
 // Cost: 5 bytes and 8 operations a value; bound by cache bandwidth.
 struct Quantize {
   const float* x = nullptr;     // [rows, x_stride], the first k of each row
+  const Bf16* gated = nullptr;  // the same in BF16, instead of x; without a norm
   const float* norm = nullptr;  // [k], or null
   std::int8_t* q = nullptr;     // [rows, int8_padded_k(k)]
   float* scale = nullptr;       // [rows]
   std::int32_t rows = 0;
   std::int32_t k = 0;
-  std::int32_t x_stride = 0;  // floats from row to row, at least k
+  std::int32_t x_stride = 0;  // values from row to row, at least k
   float epsilon = 1e-5F;
 };
 

@@ -12,8 +12,8 @@ namespace {
 
 using Output = kernels::Int8Output;
 
-// Floats from row to row of the gate: not a multiple of 1 kB, at which 32 rows would fall into few
-// sets of the first cache.
+// Values from row to row of the gate: not a multiple of 512 bytes, at which 32 rows would fall into
+// few sets of the first cache.
 std::int32_t gate_stride(std::int32_t feed_forward) {
   const std::int32_t columns = gate_up_columns(feed_forward) / 2;
   return columns % 256 == 0 ? columns + 16 : columns;
@@ -32,7 +32,7 @@ class PackedLayers final : public LinearLayers {
     const std::int32_t widest = std::max({a_.hidden, a_.heads * a_.head_dim, a_.feed_forward});
     rounded_ = device_.allocate(rows * static_cast<std::size_t>(kernels::int8_padded_k(widest)));
     scales_ = device_.allocate(rows * sizeof(float));
-    gate_ = device_.allocate(rows * static_cast<std::size_t>(gate_stride_) * sizeof(float));
+    gate_ = device_.allocate(rows * static_cast<std::size_t>(gate_stride_) * sizeof(kernels::Bf16));
   }
 
   void attention_inputs(std::int32_t layer,
@@ -41,7 +41,7 @@ class PackedLayers final : public LinearLayers {
                         const AttentionInputs& to) override {
     const PackedLayer& p = packed_.layout().layers[static_cast<std::size_t>(layer)];
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
-    round(residual, rows, a_.hidden, a_.hidden, packed_.floats(p.attention_norm));
+    round(residual, rows, a_.hidden, packed_.floats(p.attention_norm));
     const float* value_bias = w.value_bias != nullptr ? packed_.floats(p.value_bias) : nullptr;
     const kernels::Int8Linear ops[] = {linear(p.query, rows, to.q, w.query_bias),
                                        linear(p.key, rows, to.k, w.key_bias),
@@ -56,23 +56,27 @@ class PackedLayers final : public LinearLayers {
     const PackedLayer& p = packed_.layout().layers[static_cast<std::size_t>(layer)];
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
     const std::int32_t width = a_.heads * a_.head_dim;
-    round(attended, rows, width, width, nullptr);
+    round(attended, rows, width, nullptr);
     run(linear(p.attention_output, rows, residual, w.attention_output_bias, Output::kAdd));
   }
 
   void feed_forward(std::int32_t layer, std::int32_t rows, float* residual) override {
     const PackedLayer& p = packed_.layout().layers[static_cast<std::size_t>(layer)];
-    round(residual, rows, a_.hidden, a_.hidden, packed_.floats(p.feed_forward_norm));
-    auto* gate = reinterpret_cast<float*>(gate_.data());
-    kernels::Int8Linear gate_up = linear(p.gate_up, rows, gate, nullptr, Output::kSiluMul);
+    round(residual, rows, a_.hidden, packed_.floats(p.feed_forward_norm));
+    auto* gated = reinterpret_cast<kernels::Bf16*>(gate_.data());
+    kernels::Int8Linear gate_up = linear(p.gate_up, rows, nullptr, nullptr, Output::kSiluMul);
+    gate_up.gated = gated;
     gate_up.y_stride = gate_stride_;
     run(gate_up);
-    round(gate, rows, a_.feed_forward, gate_stride_, nullptr);
+    kernels::Quantize input = input_of(rows, a_.feed_forward);
+    input.gated = gated;
+    input.x_stride = gate_stride_;
+    device_.run(input);
     run(linear(p.down, rows, residual, nullptr, Output::kAdd));
   }
 
   void head(const float* residual, std::int32_t rows, float* logits) override {
-    round(residual, rows, a_.hidden, a_.hidden, packed_.floats(packed_.layout().output_norm));
+    round(residual, rows, a_.hidden, packed_.floats(packed_.layout().output_norm));
     run(linear(packed_.layout().head, rows, logits, nullptr));
   }
 
@@ -81,20 +85,22 @@ class PackedLayers final : public LinearLayers {
   std::string_view mode() const override { return "int8"; }
 
  private:
-  // Into rounded_ and scales_: `width` values of each row of x, normed where `norm` is given.
-  void round(const float* x,
-             std::int32_t rows,
-             std::int32_t width,
-             std::int32_t stride,
-             const float* norm) {
-    device_.run(kernels::Quantize{.x = x,
-                                  .norm = norm,
-                                  .q = reinterpret_cast<std::int8_t*>(rounded_.data()),
-                                  .scale = reinterpret_cast<float*>(scales_.data()),
-                                  .rows = rows,
-                                  .k = width,
-                                  .x_stride = stride,
-                                  .epsilon = a_.norm_epsilon});
+  // Of `rows` rows of `width` values, into rounded_ and scales_.
+  kernels::Quantize input_of(std::int32_t rows, std::int32_t width) const {
+    return {.q = reinterpret_cast<std::int8_t*>(rounded_.data()),
+            .scale = reinterpret_cast<float*>(scales_.data()),
+            .rows = rows,
+            .k = width,
+            .x_stride = width,
+            .epsilon = a_.norm_epsilon};
+  }
+
+  // x is [rows, width], and normed where `norm` is given.
+  void round(const float* x, std::int32_t rows, std::int32_t width, const float* norm) {
+    kernels::Quantize input = input_of(rows, width);
+    input.x = x;
+    input.norm = norm;
+    device_.run(input);
   }
 
   // A layer over what was rounded last.
@@ -122,7 +128,7 @@ class PackedLayers final : public LinearLayers {
   std::int32_t gate_stride_;
   kernels::DeviceBuffer rounded_;  // int8 [padded rows, padded k] of the input at hand
   kernels::DeviceBuffer scales_;   // float [rows]
-  kernels::DeviceBuffer gate_;     // float [rows, gate_stride_]
+  kernels::DeviceBuffer gate_;     // Bf16 [rows, gate_stride_]
 };
 
 }  // namespace

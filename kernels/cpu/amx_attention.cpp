@@ -66,15 +66,15 @@ struct Work {
   }
 
   const TileRows& t;
-  std::int32_t first;         // row of the tile
-  std::int32_t count;         // rows
-  std::int32_t padded;        // head_dim in whole tiles of 32
-  std::int32_t begin;         // position of the split's first key
-  std::int32_t blocks;        // that the tile's last query sees
-  const std::uint16_t* q;     // BF16 [2 tiles of rows][padded / 32][16][32]
-  float* scores;              // [32, kScoreStride]
-  float* factors;             // [2, 256]: scales of int8 keys and values
-  std::uint16_t* expanded;    // BF16 [8 blocks][2][32 · padded], for int8
+  std::int32_t first;       // row of the tile
+  std::int32_t count;       // rows
+  std::int32_t padded;      // head_dim in whole tiles of 32
+  std::int32_t begin;       // position of the split's first key
+  std::int32_t blocks;      // that the tile's last query sees
+  const std::uint16_t* q;   // BF16 [2 tiles of rows][padded / 32][16][32]
+  float* scores;            // [32, kScoreStride]
+  float* factors;           // [2, 256]: scales of int8 keys and values
+  std::uint16_t* expanded;  // BF16 [8 blocks][2][32 · padded], for int8
 };
 
 // Once for all splits.
@@ -178,20 +178,6 @@ inline void weigh_values(const Work& w, float* out) {
   }
 }
 
-// 2^x for x ≤ 0 to 3e-6 of its value (it is rounded to BF16 next): x = n + f with 0 ≤ f < 1, and the
-// polynomial for 2^f that has the least relative error with p(0) = 1 (found by reweighted least
-// squares). Scaling by x takes its floor, which is n.
-inline Vec power_of_two_fraction(Vec x) {
-  constexpr int kAboveFloor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-  const Vec f = _mm512_reduce_ps(x, kAboveFloor);
-  Vec p = broadcast(0.0134266847F);
-  p = fma(p, f, broadcast(0.0522424728F));
-  p = fma(p, f, broadcast(0.241280198F));
-  p = fma(p, f, broadcast(0.693044841F));
-  p = fma(p, f, broadcast(1.0F));
-  return _mm512_scalef_ps(p, x);
-}
-
 // The largest score in each lane; scores of int8 keys are multiplied by the keys' scales first.
 template <bool kInt8>
 inline Vec largest_scores(const Work& w, std::int32_t row, std::int32_t visible) {
@@ -214,7 +200,7 @@ struct Exponent {
   Vec offset;
 
   Vec of(const float* scores) const {
-    return power_of_two_fraction(fma(load(scores), scale, offset));
+    return short_power_of_two(fma(load(scores), scale, offset));
   }
 };
 

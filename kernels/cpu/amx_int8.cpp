@@ -13,23 +13,15 @@ namespace troupe::kernels::amx {
 
 namespace {
 
-// Exact sums of up to 32 rows and a panel of columns, not yet written to y.
-struct Sums {
-  std::int32_t row = 0;
-  std::int32_t rows = 0;
-  std::int32_t column = 0;
-  const std::int32_t* sums = nullptr;  // [32, 32]
-};
-
-// Rows [begin, end) of them. Called between the products of the next block, a few rows at a time:
-// the tile unit works on while vectors scale and store.
+// Rows [begin, end) of a block whose sums are there but not in y. Called between the products of
+// the next block, a few rows at a time: the tile unit works on while vectors scale and store.
 inline void finish_some(const Int8Linear& op,
-                        const Sums& done,
+                        const PanelRows& done,
                         std::int32_t begin,
                         std::int32_t end) {
   if (end > done.rows) end = done.rows;
   if (begin >= end) return;
-  finish_panel(op, done.row + begin, end - begin, done.column, done.sums + begin * kInt8Columns);
+  finish_panel(op, {done.row + begin, end - begin, done.column, done.sums + begin * kInt8Columns});
 }
 
 // One block of rows against a panel, what came before it, and the bytes of weights to ask for
@@ -40,7 +32,7 @@ struct Block {
   std::int32_t row;
   std::int32_t rows;
   std::int32_t column;
-  const Sums& before;
+  const PanelRows& before;
   const std::int8_t* fetch;
   std::ptrdiff_t fetch_bytes;  // for each 64 values of k
 };
@@ -85,7 +77,7 @@ void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, flo
   const TileUnit unit;
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   alignas(64) std::int32_t sums[2][kInt8RowTile * kInt8Columns];
-  Sums before;
+  PanelRows before{};
   int flip = 0;
   const std::int32_t blocks = (op.rows + kInt8RowTile - 1) / kInt8RowTile;
   constexpr std::ptrdiff_t kAhead = 8192;

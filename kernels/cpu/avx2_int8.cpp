@@ -7,6 +7,15 @@
 
 namespace troupe::kernels::avx2 {
 
+#include "kernels/cpu/body/elementwise.hpp"
+
+namespace {
+
+// Nothing shorter pays here.
+inline Vec short_gated(Vec gate, Vec up) { return gated(gate, up); }
+
+}  // namespace
+
 #include "kernels/cpu/body/int8_finish.hpp"
 #include "kernels/cpu/body/mix_blocks.hpp"
 
@@ -23,22 +32,29 @@ inline void across(__m256& a, __m256& b) {
 // A row of the input: normalised where the operation says so.
 struct Input {
   const float* x;
-  const float* norm;  // or null
+  const std::uint16_t* gated;  // BF16, instead of x, or null
+  const float* norm;           // or null
   std::int32_t k;
-  __m256 factor;
+  Vec factor;
 
-  __m256 load8(std::int32_t at) const {
+  Vec load8(std::int32_t at) const {
     const std::int32_t left = k - at;
-    if (left <= 0) return _mm256_setzero_ps();
-    const __m256 v = left >= 8 ? load(x + at) : load_first(x + at, left);
+    if (left <= 0) return zero();
+    const bool is_whole = left >= kLanes;
+    if (gated != nullptr)
+      return is_whole ? load_bf16(gated + at) : load_bf16_first(gated + at, left);
+    const Vec v = is_whole ? load(x + at) : load_first(x + at, left);
     if (norm == nullptr) return v;
-    return mul(mul(v, factor), left >= 8 ? load(norm + at) : load_first(norm + at, left));
+    return mul(mul(v, factor), is_whole ? load(norm + at) : load_first(norm + at, left));
   }
 };
 
 inline Input input_row(const Quantize& op, std::int32_t row) {
-  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.x_stride;
-  return {x, op.norm, op.k, op.norm == nullptr ? zero() : norm_factor(x, op.k, op.epsilon)};
+  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * op.x_stride;
+  if (op.gated != nullptr) return {nullptr, op.gated + at, nullptr, op.k, zero()};
+  const float* x = op.x + at;
+  return {
+      x, nullptr, op.norm, op.k, op.norm == nullptr ? zero() : norm_factor(x, op.k, op.epsilon)};
 }
 
 inline std::int32_t largest_lane(__m256i v) {
@@ -153,7 +169,7 @@ inline void dot_panel(const Int8Linear& op, std::int32_t row, std::int32_t colum
   std::int32_t sums[Rows * kInt8Columns];
   dot_tile<Rows>(op, row, column, 0, sums);
   dot_tile<Rows>(op, row, column, 1, sums);
-  finish_panel(op, row, Rows, column, sums);
+  finish_panel(op, {row, Rows, column, sums});
 }
 
 }  // namespace

@@ -124,6 +124,19 @@ inline void store_bf16(std::uint16_t* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
 }
 
+// BF16 as floats.
+inline Vec load_bf16(const std::uint16_t* p) {
+  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+// `count` < kLanes of them, zeros above.
+inline Vec load_bf16_first(const std::uint16_t* p, int count) {
+  std::uint16_t lanes[kLanes] = {};
+  __builtin_memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
+  return load_bf16(lanes);
+}
+
 // Pairs of lanes as BF16, the first of a pair lower: one pair every 64 bytes.
 inline void store_bf16_pairs(std::byte* to, Vec v) {
   std::uint16_t lanes[kLanes];

@@ -63,6 +63,30 @@ inline Vec power_of_two(Vec n) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
 }
 
+// 2^x to 3e-6 of its value, for what is rounded to BF16 next. x = n + f with 0 ≤ f < 1, and the
+// polynomial for 2^f that has the least relative error with p(0) = 1 (found by reweighted least
+// squares). Scaling by x takes its floor, which is n.
+inline Vec short_power_of_two(Vec x) {
+  constexpr int kAboveFloor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  const Vec f = _mm512_reduce_ps(x, kAboveFloor);
+  Vec p = broadcast(0.0134266847F);
+  p = fma(p, f, broadcast(0.0522424728F));
+  p = fma(p, f, broadcast(0.241280198F));
+  p = fma(p, f, broadcast(0.693044841F));
+  p = fma(p, f, broadcast(1.0F));
+  return _mm512_scalef_ps(p, x);
+}
+
+// gate · sigmoid(gate) · up to 4e-6 of its value, for what is rounded to BF16 next. The exponent's
+// bound keeps the sum finite; one step of Newton's makes 14 bits of the reciprocal 28.
+inline Vec short_gated(Vec gate, Vec up) {
+  const Vec exponent = min(broadcast(125.0F), mul(gate, broadcast(-1.44269504F)));
+  const Vec sum = add(broadcast(1.0F), short_power_of_two(exponent));
+  const Vec first = _mm512_rcp14_ps(sum);
+  const Vec reciprocal = mul(first, _mm512_fnmadd_ps(sum, first, broadcast(2.0F)));
+  return mul(mul(gate, reciprocal), up);
+}
+
 // (0, 1), (2, 3), … change places.
 inline Vec swap_pairs(Vec v) { return _mm512_permute_ps(v, 0xB1); }
 
@@ -109,14 +133,39 @@ inline Vec int8_high(const std::byte* pairs) {
   return _mm512_cvtepi32_ps(_mm512_srai_epi32(int8_pairs(pairs), 8));
 }
 
-// Each lane as BF16 in the low half: rounded to nearest, ties to even; what is not a number stays so.
+// Each lane as BF16 in the low half: rounded to nearest, ties to even; what is not a number stays
+// so.
 inline __m512i round_bf16(Vec v) {
+#ifdef __AVX512BF16__
+  return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
+#endif
   const __m512i bits = _mm512_castps_si512(v);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
   __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7FFF));
   const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
   up = _mm512_mask_or_epi32(up, nan, bits, _mm512_set1_epi32(0x400000));
   return _mm512_srli_epi32(up, 16);
+}
+
+inline void store_bf16(std::uint16_t* p, Vec v) {
+#ifdef __AVX512BF16__
+  const auto halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v));
+#else
+  const __m256i halves = _mm512_cvtepi32_epi16(round_bf16(v));
+#endif
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+}
+
+// BF16 as floats.
+inline Vec load_bf16(const std::uint16_t* p) {
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+// `count` < kLanes of them, zeros above.
+inline Vec load_bf16_first(const std::uint16_t* p, int count) {
+  const __m256i halves = _mm256_maskz_loadu_epi16(first_lanes(count), p);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
 // Pairs of lanes as BF16, the first of a pair lower: one pair every 64 bytes.

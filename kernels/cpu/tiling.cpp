@@ -57,7 +57,12 @@ Int8Linear part_of(const Int8Linear& op, std::int32_t begin, std::int32_t end) {
   Int8Linear part = op;
   part.x += std::ptrdiff_t{begin} * int8_padded_k(op.weights.k);
   part.x_scale += begin;
-  part.y += std::ptrdiff_t{begin} * op.y_stride;
+  const std::ptrdiff_t outputs = std::ptrdiff_t{begin} * op.y_stride;
+  if (op.output == Int8Output::kSiluMul) {
+    part.gated += outputs;
+  } else {
+    part.y += outputs;
+  }
   part.rows = end - begin;
   return part;
 }

@@ -14,23 +14,29 @@ namespace {
 // A row of the input: normalised where the operation says so.
 struct Input {
   const float* x;
-  const float* norm;  // or null
+  const std::uint16_t* gated;  // BF16, instead of x, or null
+  const float* norm;           // or null
   std::int32_t k;
-  __m512 factor;
+  Vec factor;
 
-  __m512 load16(std::int32_t at) const {
+  Vec load16(std::int32_t at) const {
     const std::int32_t left = k - at;
-    if (left <= 0) return _mm512_setzero_ps();
-    const __mmask16 mask = left >= 16 ? __mmask16{0xFFFF} : first_lanes(left);
-    const __m512 v = _mm512_maskz_loadu_ps(mask, x + at);
+    if (left <= 0) return zero();
+    const bool is_whole = left >= kLanes;
+    if (gated != nullptr)
+      return is_whole ? load_bf16(gated + at) : load_bf16_first(gated + at, left);
+    const Vec v = is_whole ? load(x + at) : load_first(x + at, left);
     if (norm == nullptr) return v;
-    return _mm512_mul_ps(_mm512_mul_ps(v, factor), _mm512_maskz_loadu_ps(mask, norm + at));
+    return mul(mul(v, factor), is_whole ? load(norm + at) : load_first(norm + at, left));
   }
 };
 
 inline Input input_row(const Quantize& op, std::int32_t row) {
-  const float* x = op.x + static_cast<std::ptrdiff_t>(row) * op.x_stride;
-  return {x, op.norm, op.k, op.norm == nullptr ? zero() : norm_factor(x, op.k, op.epsilon)};
+  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * op.x_stride;
+  if (op.gated != nullptr) return {nullptr, op.gated + at, nullptr, op.k, zero()};
+  const float* x = op.x + at;
+  return {
+      x, nullptr, op.norm, op.k, op.norm == nullptr ? zero() : norm_factor(x, op.k, op.epsilon)};
 }
 
 // Mixing of whole blocks; see quantize.hpp. Several stages in one pass: `Count` vectors that lie
@@ -202,7 +208,7 @@ inline void dot_panel(const Int8Linear& op,
       _mm512_store_si512(totals[r] + 16 * half, _mm512_sub_epi32(total, extra));
     }
   }
-  finish_panel(op, row, Rows, column, totals[0]);
+  finish_panel(op, {row, Rows, column, totals[0]});
 }
 
 inline void dot_rows(const Int8Linear& op,

@@ -74,8 +74,12 @@ float quantize_row(const float* x, std::int32_t count, std::int8_t* q) {
 void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* scratch) {
   const std::int32_t padded = int8_padded_k(op.k);
   for (std::int32_t r = begin; r < end; ++r) {
-    const float* x = op.x + std::ptrdiff_t{r} * op.x_stride;
-    if (op.norm != nullptr) {
+    const std::ptrdiff_t row = std::ptrdiff_t{r} * op.x_stride;
+    const float* x = op.x + row;
+    if (op.gated != nullptr) {
+      for (std::int32_t i = 0; i < op.k; ++i)
+        scratch[i] = std::bit_cast<float>(std::uint32_t{op.gated[row + i]} << 16);
+    } else if (op.norm != nullptr) {
       const RmsNorm norm{
           .x = x, .weight = op.norm, .y = scratch, .rows = 1, .k = op.k, .epsilon = op.epsilon};
       rms_norm(norm, 0, 1);
@@ -104,7 +108,8 @@ float column_value(const Int8Linear& op, std::int32_t row, std::int32_t column) 
 
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
   for (std::int32_t r = 0; r < op.rows; ++r) {
-    float* y = op.y + std::ptrdiff_t{r} * op.y_stride;
+    const std::ptrdiff_t row = std::ptrdiff_t{r} * op.y_stride;
+    float* y = op.y + row;
     for (std::int32_t j = begin; j < end; ++j) {
       const float value = column_value(op, r, j);
       if (op.output != Int8Output::kSiluMul) {
@@ -112,7 +117,8 @@ void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, flo
       } else if (j % kInt8Columns < 16) {
         const auto gate = static_cast<double>(value);
         const auto up = static_cast<double>(column_value(op, r, j + 16));
-        y[j / kInt8Columns * 16 + j % 16] = static_cast<float>(gate / (1 + std::exp(-gate)) * up);
+        op.gated[row + j / kInt8Columns * 16 + j % 16] =
+            to_bf16(static_cast<float>(gate / (1 + std::exp(-gate)) * up));
       }
     }
   }

@@ -7,90 +7,100 @@ namespace {
 
 inline std::int32_t padded_k(std::int32_t k) { return (k + 63) / 64 * 64; }
 
-// What belongs to kLanes columns: their scales and biases, loaded once for all rows.
-struct Columns {
-  Vec scales;
-  Vec biases;
+constexpr std::int32_t kPanelVectors = 32 / kLanes;
+
+// What belongs to the columns of a panel: their scales and biases, loaded once for some rows.
+template <bool kBias>
+struct PanelColumns {
+  Vec scales[kPanelVectors];
+  Vec biases[kBias ? kPanelVectors : 1];
+
+  // What vector v of a row's sums becomes; the operations are those of the contract.
+  Vec value(std::int32_t v, Vec x_scale, const std::int32_t* sums) const {
+    const Vec sum = mul(from_int32(sums + v * kLanes), mul(x_scale, scales[v]));
+    return kBias ? add(sum, biases[kBias ? v : 0]) : sum;
+  }
 };
 
-inline Columns columns_at(const Int8Linear& op, std::int32_t column, std::int32_t left) {
-  const Vec scales = load(op.weights.scales + column);
-  if (op.bias == nullptr) return {scales, zero()};
-  const float* bias = op.bias + column;
-  return {scales, left >= kLanes ? load(bias) : load_first(bias, left)};
-}
-
-// What a sum becomes; the operations are those of the contract.
+// `left` columns are there, of those the panel begins with.
 template <bool kBias>
-inline Vec finished(const Columns& columns, Vec x_scale, const std::int32_t* sums) {
-  const Vec value = mul(from_int32(sums), mul(x_scale, columns.scales));
-  return kBias ? add(value, columns.biases) : value;
+inline PanelColumns<kBias> columns_at(const Int8Linear& op,
+                                      std::int32_t column,
+                                      std::int32_t left) {
+  PanelColumns<kBias> columns;
+#pragma GCC unroll 4
+  for (std::int32_t v = 0; v < kPanelVectors; ++v) {
+    columns.scales[v] = load(op.weights.scales + column + v * kLanes);
+    if (!kBias) continue;
+    const float* bias = op.bias + column + v * kLanes;
+    const std::int32_t rest = left - v * kLanes;
+    columns.biases[kBias ? v : 0] = rest >= kLanes ? load(bias)
+                                    : rest > 0     ? load_first(bias, rest)
+                                                   : zero();
+  }
+  return columns;
 }
 
-// Rows of kLanes columns of a panel, `left` of which are there. Sums: [rows, 32].
+// Rows of a panel's sums: [rows, 32].
+struct PanelRows {
+  std::int32_t row;
+  std::int32_t rows;
+  std::int32_t column;
+  const std::int32_t* sums;
+};
+
 template <bool kBias, bool kAdd>
-inline void finish_columns(const Int8Linear& op,
-                           std::int32_t row,
-                           std::int32_t rows,
-                           std::int32_t column,
-                           const std::int32_t* sums) {
-  const std::int32_t left = op.weights.n - column;
-  const Columns columns = columns_at(op, column, left);
-  float* y = op.y + static_cast<std::ptrdiff_t>(row) * op.y_stride + column;
-  for (std::int32_t r = 0; r < rows; ++r, y += op.y_stride, sums += kInt8Columns) {
-    const Vec value = finished<kBias>(columns, broadcast(op.x_scale[row + r]), sums);
-    if (left >= kLanes) {
-      store(y, kAdd ? add(load(y), value) : value);
-    } else {
-      store_first(y, kAdd ? add(load_first(y, left), value) : value, left);
+inline void finish_panel(const Int8Linear& op, const PanelRows& at) {
+  const std::int32_t left = op.weights.n - at.column;
+  const PanelColumns<kBias> columns = columns_at<kBias>(op, at.column, left);
+  const std::int32_t* sums = at.sums;
+  float* y = op.y + static_cast<std::ptrdiff_t>(at.row) * op.y_stride + at.column;
+  for (std::int32_t r = 0; r < at.rows; ++r, y += op.y_stride, sums += kInt8Columns) {
+    const Vec x_scale = broadcast(op.x_scale[at.row + r]);
+#pragma GCC unroll 4
+    for (std::int32_t v = 0; v < kPanelVectors; ++v) {
+      float* to = y + v * kLanes;
+      const Vec value = columns.value(v, x_scale, sums);
+      const std::int32_t rest = left - v * kLanes;
+      if (rest >= kLanes) {
+        store(to, kAdd ? add(load(to), value) : value);
+      } else if (rest > 0) {
+        store_first(to, kAdd ? add(load_first(to, rest), value) : value, rest);
+      }
+    }
+  }
+}
+
+// The first half of a panel's columns is a gate, the second what it gates.
+template <bool kBias>
+inline void finish_gated_panel(const Int8Linear& op, const PanelRows& at) {
+  const PanelColumns<kBias> columns = columns_at<kBias>(op, at.column, 32);
+  const std::int32_t* sums = at.sums;
+  std::uint16_t* y = op.gated + static_cast<std::ptrdiff_t>(at.row) * op.y_stride + at.column / 2;
+  for (std::int32_t r = 0; r < at.rows; ++r, y += op.y_stride, sums += kInt8Columns) {
+    const Vec x_scale = broadcast(op.x_scale[at.row + r]);
+#pragma GCC unroll 2
+    for (std::int32_t v = 0; v < kPanelVectors / 2; ++v) {
+      const Vec gate = columns.value(v, x_scale, sums);
+      const Vec up = columns.value(v + kPanelVectors / 2, x_scale, sums);
+      store_bf16(y + v * kLanes, short_gated(gate, up));
     }
   }
 }
 
 template <bool kBias>
-inline void finish_gated(const Int8Linear& op,
-                         std::int32_t row,
-                         std::int32_t rows,
-                         std::int32_t column,
-                         const std::int32_t* sums) {
-  for (std::int32_t i = 0; i < 16; i += kLanes) {
-    const Columns gates = columns_at(op, column + i, kLanes);
-    const Columns ups = columns_at(op, column + 16 + i, kLanes);
-    float* y = op.y + static_cast<std::ptrdiff_t>(row) * op.y_stride + column / 2 + i;
-    for (std::int32_t r = 0; r < rows; ++r, y += op.y_stride) {
-      const Vec x_scale = broadcast(op.x_scale[row + r]);
-      const std::int32_t* at = sums + r * kInt8Columns + i;
-      store(y, gated(finished<kBias>(gates, x_scale, at), finished<kBias>(ups, x_scale, at + 16)));
-    }
-  }
+inline void finish_rows(const Int8Linear& op, const PanelRows& at) {
+  if (op.output == Int8Output::kSiluMul) return finish_gated_panel<kBias>(op, at);
+  if (op.output == Int8Output::kAdd) return finish_panel<kBias, true>(op, at);
+  finish_panel<kBias, false>(op, at);
 }
 
-template <bool kBias>
-inline void finish_rows(const Int8Linear& op,
-                        std::int32_t row,
-                        std::int32_t rows,
-                        std::int32_t column,
-                        const std::int32_t* sums) {
-  if (op.output == Int8Output::kSiluMul) return finish_gated<kBias>(op, row, rows, column, sums);
-  for (std::int32_t i = 0; i < 32 && column + i < op.weights.n; i += kLanes) {
-    if (op.output == Int8Output::kAdd) {
-      finish_columns<kBias, true>(op, row, rows, column + i, sums + i);
-    } else {
-      finish_columns<kBias, false>(op, row, rows, column + i, sums + i);
-    }
-  }
-}
-
-// Writes rows of a panel from their exact sums: [rows, 32].
-inline void finish_panel(const Int8Linear& op,
-                         std::int32_t row,
-                         std::int32_t rows,
-                         std::int32_t column,
-                         const std::int32_t* sums) {
+// Writes rows of a panel from their exact sums.
+inline void finish_panel(const Int8Linear& op, const PanelRows& at) {
   if (op.bias != nullptr) {
-    finish_rows<true>(op, row, rows, column, sums);
+    finish_rows<true>(op, at);
   } else {
-    finish_rows<false>(op, row, rows, column, sums);
+    finish_rows<false>(op, at);
   }
 }
 
