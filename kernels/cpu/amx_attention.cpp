@@ -99,6 +99,10 @@ inline void expand_int8(const Work& w) {
   for (std::int32_t block = 0; block < w.blocks; ++block) {
     const std::byte* from = w.t.block(w.begin + block * kKvBlockTokens);
     const std::int32_t values = 2 * 32 * w.padded;
+    if (block + 1 < w.blocks) {
+      const std::byte* next = w.t.block(w.begin + (block + 1) * kKvBlockTokens);
+      for (std::int32_t i = 0; i < values + 256; i += 64) __builtin_prefetch(next + i, 0, 3);
+    }
     std::uint16_t* to = w.expanded + block * values;
     for (std::int32_t i = 0; i < values; i += 32) {
       const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
@@ -199,9 +203,7 @@ struct Exponent {
   Vec scale;
   Vec offset;
 
-  Vec of(const float* scores) const {
-    return short_power_of_two(fma(load(scores), scale, offset));
-  }
+  Vec of(const float* scores) const { return short_power_of_two(fma(load(scores), scale, offset)); }
 };
 
 // The numerators of one row's `visible` scores, and zeros after them; returns their sum by lanes.
@@ -259,7 +261,7 @@ inline void attend_rows(const Work& w, const Part& part) {
   const std::int32_t keys = 32 * w.padded;
   for (std::int32_t block = 0; block < w.blocks; ++block) {
     // In decode values come from memory, too.
-    if (block + 1 < w.blocks) fetch(w.keys(block + 1), kLower ? keys : 2 * keys);
+    if (block + 1 < w.blocks && !w.is_int8()) fetch(w.keys(block + 1), kLower ? keys : 2 * keys);
     score_block<kLower>(w, block);
   }
   for (std::int32_t row = 0; row < w.count; row += 4) {

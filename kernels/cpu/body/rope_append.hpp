@@ -158,6 +158,17 @@ inline void subtract(const float* center, std::int32_t dims, float* x) {
   for (std::int32_t d = 0; d < dims; ++d) x[d] -= center[d];
 }
 
+// Asks for the lines of a token's keys and values. A key of BF16 or int8 lies in a line for each
+// pair of dimensions, and in decode all of them come from memory: one after the other takes long.
+inline void fetch_slot(const HeadBlock& b, std::int32_t slot) {
+  const std::ptrdiff_t line = 32 * b.value_bytes();  // of a row of a tile
+  const std::byte* key = b.keys + slot / 16 * 16 * line + slot % 16 * 2 * b.value_bytes();
+  for (std::int32_t p = 0; p < b.padded / 2; ++p)
+    __builtin_prefetch(key + (p / 16 * 32 + p % 16) * line, 1, 3);
+  const std::byte* value = b.values() + slot / 2 * line;
+  for (std::int32_t d = 0; d < b.padded; d += 16) __builtin_prefetch(value + d * line, 1, 3);
+}
+
 // Keys and values of one token; `scratch` holds rope_append_scratch_floats(head_dim).
 inline void append_token(const RopeAppend& op,
                          const AttentionSequence& s,
@@ -185,6 +196,11 @@ inline void append_token(const RopeAppend& op,
 
 inline void rope_append_tile(const RopeAppend& op, const RopeAppendTile& tile, float* scratch) {
   const AttentionSequence& s = *tile.sequence;
+  if (tile.end - tile.begin == 1) {
+    const std::int32_t position = s.position + tile.begin;
+    for (std::int32_t head = 0; head < op.pool.kv_heads; ++head)
+      fetch_slot(head_block(op.pool, s.blocks[position / 32], head), position % 32);
+  }
   for (std::int32_t token = tile.begin; token < tile.end; ++token) {
     const std::ptrdiff_t row = s.row + token;
     for (std::int32_t head = 0; head < op.heads; ++head) {
