@@ -18,8 +18,9 @@ std::int32_t attention_tile_count(const Attention& op) {
   return count * op.pool.kv_heads;
 }
 
-// In the order of tokens, as rows of other operations, so that threads keep theirs. The last queries
-// see the most keys: a thread that has done its share takes tiles from the end of another's.
+// In the order of tokens, as rows of other operations, so that threads keep theirs. The last
+// queries see the most keys: a thread that has done its share takes tiles from the end of
+// another's.
 AttentionTile attention_tile(const Attention& op, std::int32_t index) {
   const std::int32_t tile_tokens = query_tile_tokens(op.heads / op.pool.kv_heads);
   for (std::int32_t i = 0; i < op.count; ++i) {

@@ -34,8 +34,9 @@ struct SampledToken {
   bool finite() const { return id >= 0; }
 };
 
-// Keeps its scratch from one draw to the next, and has room for any draw from the start (which takes
-// no memory before it is used). Nothing else is kept: a draw is a pure function of its arguments.
+// Keeps its scratch from one draw to the next, and has room for any draw from the start (which
+// takes no memory before it is used). Nothing else is kept: a draw is a pure function of its
+// arguments.
 class Sampler {
  public:
   // `tokens_max`: of the longest prompt + answer. Beyond these two it allocates when it must.
