@@ -67,6 +67,18 @@ Int8Linear part_of(const Int8Linear& op, std::int32_t begin, std::int32_t end) {
   return part;
 }
 
+Bf16Linear part_of(const Bf16Linear& op, std::int32_t begin, std::int32_t end) {
+  Bf16Linear part = op;
+  part.x += std::ptrdiff_t{begin} * bf16_padded_k(op.k);
+  if (op.up != nullptr) {
+    part.packed_y += std::ptrdiff_t{begin} * bf16_padded_k(op.n);
+  } else {
+    part.y += std::ptrdiff_t{begin} * op.n;
+  }
+  part.rows = end - begin;
+  return part;
+}
+
 // The others have one tile of rows.
 template <typename Layer>
 Layer part_of(const Layer& op, std::int32_t begin, std::int32_t end) {
@@ -101,10 +113,14 @@ TileShape tile_shape(const GroupedLinear& op, int) {
   return {op.rows, panels_of(grouped_bytes(w.bits, kGroupedColumns, w.k)) * kGroupedColumns};
 }
 
-// A few panels when all of x passes by them; for few rows of x about 64 kB of the file. Rows are
-// not shared out: each thread would have to expand all weights.
-TileShape tile_shape(const Bf16Linear& op, int) {
-  return {op.rows, kBf16Panels * bf16_panel_columns(op)};
+// A few panels when all of x passes by them; for few rows of x about 64 kB of the file. Each thread
+// that has rows of its own expands all weights, which takes many rows to pay.
+TileShape tile_shape(const Bf16Linear& op, int threads) {
+  constexpr std::int32_t kRowsOfThread = 128;
+  std::int32_t rows = op.rows;
+  if (rows >= kRowsOfThread * threads)
+    rows = divide_up(divide_up(rows, threads), 2 * kBf16Tokens) * 2 * kBf16Tokens;
+  return {rows, kBf16Panels * bf16_panel_columns(op)};
 }
 
 std::int32_t rows_per_tile(std::int32_t k) {

@@ -211,6 +211,16 @@ BOOST_AUTO_TEST_CASE(neighbours_do_not_change_a_rows_bits) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(threads_that_have_rows_of_their_own_do_not_change_a_bit) {
+  const auto one = all_cpu_devices(1);
+  const auto three = all_cpu_devices(3);
+  const Layer layer(TensorType::kQ4_1, 401, 64, 50);  // 384 rows and more are shared out by rows
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    BOOST_TEST(same_bits(result(*three[i], layer, true, true), result(*one[i], layer, true, true)));
+    BOOST_TEST(same_bits(gated_result(*three[i], layer), gated_result(*one[i], layer)));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(threads_and_a_split_of_the_columns_do_not_change_a_bit) {
   const auto one = all_cpu_devices(1);
   const auto three = all_cpu_devices(3);
