@@ -147,9 +147,30 @@ def test_a_malformed_frame_fails_the_request_and_the_next_one_works(server, junk
         assert result().text == "Tokyo."
 
 
-def test_a_server_that_dies_fails_open_requests_and_its_successor_serves():
+def test_a_stream_goes_on_at_the_successor_of_a_server_that_dies():
     first = FakeServer()
     with Client(first.endpoint) as client:
+        stream = client.stream("Hi", id="a")
+        first.greet()
+        first.receive("generate")
+        first.send("accepted", id="a")
+        first.send_chunk("a", "To", 0, [1])
+        assert next(stream).text == "To"
+        first.close()
+        with FakeServer(first.endpoint, epoch=2) as second:
+            second.greet()
+            again = second.receive("generate")
+            assert again["id"] == "a" and again["resume_from"] == 2
+            second.send("accepted", id="a")
+            second.send_chunk("a", "kyo", 2, [2], token_begin=1)
+            second.send_final("a")
+            assert [chunk.text for chunk in stream] == ["kyo"]
+            assert stream.result.text == "Tokyo" and stream.result.tokens == (1, 2)
+
+
+def test_a_server_that_dies_and_stays_away_fails_open_requests_and_its_successor_serves():
+    first = FakeServer()
+    with Client(first.endpoint, connect_timeout_s=1) as client:
         stream = client.stream("Hi")
         first.greet()
         first.receive("generate")
@@ -160,6 +181,7 @@ def test_a_server_that_dies_fails_open_requests_and_its_successor_serves():
         with FakeServer(first.endpoint, epoch=2) as second:
             result = in_thread(lambda: client.generate("Hi"))
             second.greet()
+            second.receive("cancel")  # what was given up, should the server still be at it
             second.answer()
             assert result().text == "Tokyo."
             assert client.welcome().epoch == 2

@@ -54,15 +54,17 @@ class FakeServer:
     def send_raw(self, data: bytes) -> None:
         self._router.send_multipart([self.client, data])
 
-    def send_chunk(self, request_id: str, text: str, offset: int, tokens: list[int]) -> None:
+    def send_chunk(
+        self, request_id: str, text: str, offset: int, tokens: list[int], token_begin: int = 0
+    ) -> None:
         self.send(
             "chunk",
             id=request_id,
             choice=0,
             text_offset=offset,
             text=text,
-            token_begin=0,
-            token_end=len(tokens),
+            token_begin=token_begin,
+            token_end=token_begin + len(tokens),
             tokens=protocol.pack_tokens(tokens),
         )
 

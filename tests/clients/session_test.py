@@ -81,25 +81,58 @@ def test_an_unreadable_frame_ends_what_is_open():
     assert request_id == "a" and error.code == "malformed"
 
 
-def test_a_restarted_server_ends_what_was_open():
-    session = welcomed(epoch=1)
-    session.start(body("a"))
-    session.receive(protocol.encode("welcome", WELCOME, epoch=2))
-    [(_, error)] = events(session)
-    assert error.code == "unavailable"
+def chunk_frame(
+    request_id: str, text: str, offset: int, tokens: list[int], token_begin: int = 0
+) -> bytes:
+    chunk = {"id": request_id, "text": text, "text_offset": offset, "token_begin": token_begin}
+    chunk |= {"token_end": token_begin + len(tokens), "tokens": protocol.pack_tokens(tokens)}
+    return protocol.encode("chunk", chunk)
 
 
-def test_a_lost_connection_ends_what_was_open_and_keeps_what_was_not_sent():
-    session = welcomed(credit=1)
+def test_what_was_open_goes_on_at_a_restarted_server():
+    session = welcomed(credit=2, epoch=1)
     session.start(body("a"))
     session.start(body("b"))
+    session.start(body("c"))
+    session.receive(protocol.encode("accepted", {"id": "a"}))
+    session.receive(chunk_frame("a", "Hé", 0, [5, 6]))
     sent(session)
-    session.disconnected("gone")
-    assert [(key, error.code) for key, error in events(session)] == [("a", "unavailable")]
+    session.disconnected()
     assert sent(session) == []
     session.connected()
+    session.receive(protocol.encode("welcome", {**WELCOME, "credit": 2}, epoch=2))
+    frames = [protocol.decode(frame) for frame in session.outbox]
+    assert [(frame.kind, frame.body.get("id")) for frame in frames] == [
+        ("hello", None),
+        ("generate", "a"),
+        ("generate", "b"),
+    ]
+    assert [frame.body["resume_from"] for frame in frames[1:]] == [3, 0]
+    events(session)
+    session.receive(protocol.encode("accepted", {"id": "a"}))
+    session.receive(chunk_frame("a", "y", 3, [6, 7], token_begin=1))  # token 6 is known
+    session.receive(protocol.encode("final", {"id": "a", "reason": "stop", "usage": {}}))
+    [(_, chunk), (_, result)] = events(session)
+    assert chunk.tokens == (7,) and chunk.token_begin == 2
+    assert result.text == "Héy" and result.tokens == (5, 6, 7)
+
+
+def test_a_request_that_the_restarted_server_has_forgotten_is_unavailable():
+    session = welcomed(epoch=1)
+    session.start(body("a"))
+    session.disconnected()
     session.receive(protocol.encode("welcome", WELCOME, epoch=2))
-    assert sent(session) == ["hello", "generate"]
+    session.receive(protocol.encode("error", {"id": "a", "code": "invalid", "message": "?"}))
+    assert [(key, error.code) for key, error in events(session)] == [("a", "unavailable")]
+
+
+def test_a_cancel_that_a_lost_connection_took_along_is_sent_again():
+    session = welcomed(epoch=1)
+    session.start(body("a"))
+    session.cancel("a")
+    session.disconnected()
+    session.receive(protocol.encode("welcome", WELCOME, epoch=2))
+    assert sent(session) == ["generate", "cancel"]
 
 
 def test_a_request_that_was_not_sent_is_cancelled_here():

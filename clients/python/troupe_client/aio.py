@@ -85,7 +85,7 @@ class AsyncClient:
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = timeout_s
-        self._connection = Connection(endpoint, name)
+        self._connection = Connection(endpoint, name, connect_timeout_s)
 
     async def welcome(self) -> Welcome:
         """The server's limits; waits for the connection. Raises TroupeError("unavailable", …)."""

@@ -64,7 +64,8 @@ class Client:
     `endpoint` is a ZeroMQ endpoint, `name` appears in the server's logs. `connect_timeout_s`
     (seconds) bounds the wait for the server's welcome, `timeout_s` (seconds, None: no bound) the
     wait for the next piece of an answer. The connection is made in the background and made again
-    when it is lost; requests that were open then fail with TroupeError("unavailable", …).
+    when it is lost; requests that were open then go on where they stopped. When no server is there
+    for `connect_timeout_s`, or it has forgotten them, they fail with TroupeError("unavailable", …).
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Client:
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = timeout_s
-        self._connection = Connection(endpoint, name)
+        self._connection = Connection(endpoint, name, connect_timeout_s)
 
     def welcome(self) -> Welcome:
         """The server's limits; waits for the connection. Raises TroupeError("unavailable", …)."""

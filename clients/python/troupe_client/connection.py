@@ -10,6 +10,7 @@ import os
 import queue
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Union
@@ -55,8 +56,10 @@ class Connection:
     TroupeError("unavailable", …) for an endpoint that ZeroMQ does not understand; a server that is
     not there yet is no error."""
 
-    def __init__(self, endpoint: str, name: str) -> None:
+    def __init__(self, endpoint: str, name: str, connect_timeout_s: float) -> None:
         self.endpoint = endpoint
+        self._connect_timeout_s = connect_timeout_s
+        self._lost_at: float | None = None  # monotonic; since then no server has welcomed us
         self.welcomed = threading.Event()  # set while a server's welcome holds
         self._session = Session(name or f"pid-{os.getpid()}", CLIENT_VERSION)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -94,7 +97,7 @@ class Connection:
 
         def forget() -> None:
             self._sinks.pop(request_id, None)
-            self._session.cancel(request_id)
+            self._session.abandon(request_id)
 
         self._post(forget, silent=True)
 
@@ -166,10 +169,21 @@ class Connection:
             self._deliver()
             out = zmq.POLLOUT if self._session.outbox else 0
             poller.register(self._dealer, zmq.POLLIN | out)
-            poller.poll()
+            poller.poll(self._patience_ms())
             self._take_commands()
             self._receive()
             self._take_monitor()
+            if self._patience_ms() == 0:
+                why = f"the connection to {self.endpoint} was lost and no server came back"
+                self._session.give_up(why)
+                self._lost_at = None
+
+    def _patience_ms(self) -> float | None:
+        """How long what is open still waits for a server; None while one is there."""
+        if self._lost_at is None:
+            return None
+        left_s = self._lost_at + self._connect_timeout_s - time.monotonic()
+        return max(0.0, left_s * 1000)
 
     def _take_commands(self) -> None:
         try:
@@ -193,8 +207,9 @@ class Connection:
                 self._session.connected()
             elif event == zmq.EVENT_DISCONNECTED:
                 self._receive()  # what arrived before the end still counts
-                self._session.disconnected(f"the connection to {self.endpoint} was lost")
+                self._session.disconnected()
                 self.welcomed.clear()
+                self._lost_at = self._lost_at or time.monotonic()
 
     def _send(self) -> None:
         while self._session.outbox:
@@ -213,6 +228,7 @@ class Connection:
                 sink(event)
         welcome = self._session.welcome
         if welcome is not None:
+            self._lost_at = None
             self.welcomed.set()
             while self._welcome_sinks:
                 self._welcome_sinks.pop()(welcome)

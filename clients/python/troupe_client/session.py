@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
 from troupe_client import protocol
@@ -23,6 +23,9 @@ Event = Union[Chunk, Result, TroupeError]
 class Open:
     """A request that was sent and has not ended."""
 
+    body: Mapping[str, Any]  # of its `generate`, to be sent again to the server's next incarnation
+    cancelled: bool = False
+    resumed: bool = False
     text_bytes: int = 0  # UTF-8 bytes that have arrived
     text: list[str] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
@@ -42,8 +45,10 @@ class Session:
         self.welcome: Welcome | None = None
         self._client = client
         self._version = version
-        self._waiting: dict[str, bytes] = {}  # not sent yet, in order: no welcome or no credit
+        # Not sent yet, in order: no welcome or no credit.
+        self._waiting: dict[str, Mapping[str, Any]] = {}
         self._open: dict[str, Open] = {}
+        self._abandoned: list[str] = []  # to be cancelled when a server is there again
 
     def connected(self) -> None:
         """A connection stands, perhaps to another incarnation of the server: introduce
@@ -51,12 +56,11 @@ class Session:
         hello = {"version": self._version, "client": self._client}
         self.outbox.append(protocol.encode("hello", hello))
 
-    def disconnected(self, why: str) -> None:
-        """The connection is gone. The server cannot route answers to the next one, so what was open
-        ends here; what was never sent waits for the next welcome."""
+    def disconnected(self) -> None:
+        """The connection is gone: what is open is asked for again with the next welcome, from where
+        it stopped. Whoever waits for it decides how long."""
         self.welcome = None
         self.outbox.clear()
-        self._fail(list(self._open), "unavailable", why)
 
     def start(self, body: Mapping[str, Any]) -> None:
         """Sends a `generate` as soon as the server's credit allows. Raises ValueError for an id
@@ -64,7 +68,7 @@ class Session:
         request_id = body["id"]
         if request_id in self._waiting or request_id in self._open:
             raise ValueError(f"request id {request_id!r} is in use")
-        self._waiting[request_id] = protocol.encode("generate", body)
+        self._waiting[request_id] = body
         self._send_waiting()
 
     def cancel_all(self) -> None:
@@ -77,7 +81,20 @@ class Session:
         if self._waiting.pop(request_id, None) is not None:
             self.events.append((request_id, Result(finish_reason="cancelled")))
         elif request_id in self._open:
-            self.outbox.append(protocol.encode("cancel", {"id": request_id}))
+            self._open[request_id].cancelled = True
+            if self.welcome is not None:
+                self.outbox.append(protocol.encode("cancel", {"id": request_id}))
+
+    def abandon(self, request_id: str) -> None:
+        """As cancel, of a request whose end nobody waits for."""
+        if self.welcome is None and self._open.pop(request_id, None) is not None:
+            self._abandoned.append(request_id)
+        self.cancel(request_id)
+
+    def give_up(self, why: str) -> None:
+        """No server came back: what was open ends here; what was never sent still waits."""
+        self._abandoned += self._open
+        self._fail(list(self._open), "unavailable", why)
 
     def fail_all(self, code: str, why: str) -> None:
         """Ends every request, sent or not."""
@@ -112,9 +129,18 @@ class Session:
         # Other kinds belong to later minor versions and are ignored.
 
     def _take_welcome(self, welcome: Welcome) -> None:
-        if self.welcome is not None and self.welcome.epoch != welcome.epoch:
-            self._fail(list(self._open), "unavailable", "the server was restarted")
+        """After each connection. Requests that are open go on: their server may be a new
+        incarnation, which knows them from its ledger and never runs one twice."""
         self.welcome = welcome
+        for request_id in self._abandoned:
+            self.outbox.append(protocol.encode("cancel", {"id": request_id}))
+        self._abandoned.clear()
+        for request_id, request in self._open.items():
+            request.resumed = True
+            body = {**request.body, "resume_from": request.text_bytes}
+            self.outbox.append(protocol.encode("generate", body))
+            if request.cancelled:
+                self.outbox.append(protocol.encode("cancel", {"id": request_id}))
         self._send_waiting()
 
     def _take_error(self, request_id: str, error: TroupeError) -> None:
@@ -122,6 +148,8 @@ class Session:
         not accepted."""
         if request_id:
             ended = [request_id] if request_id in self._open else []
+            if ended and self._open[request_id].resumed and error.code == "invalid":
+                error = TroupeError("unavailable", f"the server has forgotten it: {error.message}")
         else:
             ended = [key for key, request in self._open.items() if not request.accepted]
         for key in ended:
@@ -131,6 +159,12 @@ class Session:
         request.accepted = True
         if frame.kind == "chunk":
             chunk = protocol.read_chunk(frame)
+            # A chunk that goes on begins at a piece's border: some of its tokens may be known.
+            known = max(0, len(request.tokens) - chunk.token_begin) if request.resumed else 0
+            if known:
+                chunk = replace(
+                    chunk, tokens=chunk.tokens[known:], token_begin=chunk.token_begin + known
+                )
             if chunk.text_offset != request.text_bytes:
                 self.outbox.append(protocol.encode("cancel", {"id": request_id}))
                 why = f"the answer jumps from byte {request.text_bytes} to {chunk.text_offset}"
@@ -159,12 +193,13 @@ class Session:
         credit = self.welcome.credit or 1
         bytes_max = self.welcome.frame_bytes_max
         while self._waiting and len(self._open) < credit:
-            request_id, frame = next(iter(self._waiting.items()))
+            request_id, body = next(iter(self._waiting.items()))
             del self._waiting[request_id]
+            frame = protocol.encode("generate", body)
             if bytes_max and len(frame) > bytes_max:
                 why = f"the request has {len(frame)} bytes, the server takes {bytes_max}"
                 self.events.append((request_id, TroupeError("too_large", why)))
                 continue
-            self._open[request_id] = Open()
+            self._open[request_id] = Open(body)
             self.outbox.append(frame)
 
