@@ -7,6 +7,7 @@
 #include "config/check.hpp"
 #include "model/gguf.hpp"
 #include "model/grouped_file.hpp"
+#include "model/key_centers.hpp"
 #include "model/kv_cache.hpp"
 #include "model/weights.hpp"
 
@@ -144,16 +145,10 @@ void Transformer::State::fill_angles(std::int32_t end) {
 void Transformer::State::find_key_centers() {
   constexpr std::int32_t kPositions = 1024;
   const Architecture& a = architecture;
-  const std::size_t half = frequencies.size();
-  std::vector<double> cosines(half);
-  std::vector<double> sines(half);
-  for (std::size_t i = 0; i < half; ++i) {
-    for (std::int32_t position = 0; position < kPositions; ++position) {
-      cosines[i] += std::cos(position * frequencies[i]) / kPositions;
-      sines[i] += std::sin(position * frequencies[i]) / kPositions;
-    }
-  }
-  const auto keys = static_cast<std::size_t>(a.kv_heads) * 2 * half;
+  std::vector<Turn> turns;
+  for (const double frequency : frequencies) turns.push_back(mean_turn(frequency, kPositions));
+  const auto dims = static_cast<std::size_t>(a.head_dim);
+  const std::size_t keys = static_cast<std::size_t>(a.kv_heads) * dims;
   centers = device.allocate(weights.layers.size() * keys * sizeof(float));
   std::vector<float> bias(keys);
   std::vector<float> center(keys);
@@ -161,15 +156,11 @@ void Transformer::State::find_key_centers() {
     const float* key_bias = weights.layers[layer].key_bias;
     if (key_bias == nullptr) continue;  // biases are optional in each layer
     device.copy_to_host(bias.data(), key_bias, keys * sizeof(float));
-    for (std::size_t pair = 0; pair < keys / 2; ++pair) {
-      const std::size_t i = pair % half;
-      const std::size_t head = pair / half * 2 * half;
-      const std::size_t at = head + (a.rope_interleaved ? 2 * i : i);
-      const std::size_t partner = at + (a.rope_interleaved ? 1 : half);
-      const auto x = static_cast<double>(bias[at]);
-      const auto y = static_cast<double>(bias[partner]);
-      center[at] = static_cast<float>(x * cosines[i] - y * sines[i]);
-      center[partner] = static_cast<float>(y * cosines[i] + x * sines[i]);
+    for (std::size_t at = 0; at < keys; at += dims) {
+      find_key_center(std::span<const float>(bias).subspan(at, dims),
+                      turns,
+                      a.rope_interleaved,
+                      std::span(center).subspan(at, dims));
     }
     float* to = reinterpret_cast<float*>(centers.data()) + layer * keys;
     device.copy_to_device(to, center.data(), keys * sizeof(float));
