@@ -112,14 +112,18 @@ inline Vec int8_high(const std::byte* pairs) {
   return _mm256_cvtepi32_ps(_mm256_srai_epi32(int8_pairs(pairs), 8));
 }
 
-// Rounded to BF16: nearest, ties to even; what is not a number stays so.
+// Rounded to BF16: nearest, ties to even; denormals become zero, what is not a number stays so.
 inline void store_bf16(std::uint16_t* p, Vec v) {
   const __m256i bits = _mm256_castps_si256(v);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   const __m256i up = _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7FFF));
   const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
   const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-  const __m256i halves = _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, nan), 16);
+  const __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi32(static_cast<int>(0x80000000U)));
+  const Vec least = _mm256_set1_ps(1.17549435e-38F);  // of what is not denormal
+  const __m256i small = _mm256_castps_si256(_mm256_cmp_ps(absolute(v), least, _CMP_LT_OQ));
+  const __m256i rounded = _mm256_blendv_epi8(_mm256_blendv_epi8(up, quiet, nan), sign, small);
+  const __m256i halves = _mm256_srli_epi32(rounded, 16);
   const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(halves, halves), 0xD8);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
 }

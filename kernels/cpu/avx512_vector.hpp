@@ -133,8 +133,8 @@ inline Vec int8_high(const std::byte* pairs) {
   return _mm512_cvtepi32_ps(_mm512_srai_epi32(int8_pairs(pairs), 8));
 }
 
-// Each lane as BF16 in the low half: rounded to nearest, ties to even; what is not a number stays
-// so.
+// Each lane as BF16 in the low half: rounded to nearest, ties to even; denormals become zero, what
+// is not a number stays so.
 inline __m512i round_bf16(Vec v) {
 #ifdef __AVX512BF16__
   return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
@@ -144,6 +144,10 @@ inline __m512i round_bf16(Vec v) {
   __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7FFF));
   const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
   up = _mm512_mask_or_epi32(up, nan, bits, _mm512_set1_epi32(0x400000));
+  const Vec least = _mm512_set1_ps(1.17549435e-38F);  // of what is not denormal
+  const __mmask16 small = _mm512_cmp_ps_mask(absolute(v), least, _CMP_LT_OQ);
+  const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000U));
+  up = _mm512_mask_and_epi32(up, small, bits, sign);
   return _mm512_srli_epi32(up, 16);
 }
 

@@ -2,7 +2,6 @@
 #include "kernels/rope_append.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,12 +12,6 @@
 
 namespace troupe::kernels::reference {
 namespace {
-
-std::uint16_t to_bf16(float x) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  if (std::isnan(x)) return static_cast<std::uint16_t>(bits >> 16 | 0x40);
-  return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
 
 void spread(std::vector<float>& head, std::int32_t size) {
   if (size < 16) return;

@@ -33,7 +33,8 @@ struct Prompt {
     Result result{random_floats(floats(tokens, heads), 1),
                   std::vector<std::byte>(3 * kv_block_bytes(type, kv_heads, head_dim))};
     auto k = random_floats(floats(tokens, kv_heads), 2);
-    const auto v = random_floats(floats(tokens, kv_heads), 3);
+    auto v = random_floats(floats(tokens, kv_heads), 3);
+    v[5] = -std::numeric_limits<float>::denorm_min() * 1e6F;
     k[3] = std::numeric_limits<float>::infinity();
     const auto center = random_floats(floats(1, kv_heads), 6);
     const auto cos = random_floats(floats(position + tokens, 1), 4);
