@@ -15,7 +15,7 @@ namespace troupe::model {
 namespace {
 
 // Goes up with any change of the kernels or of this file that changes bits.
-constexpr int kKernelRevision = 5;
+constexpr int kKernelRevision = 6;
 
 std::unique_ptr<LinearLayers> make_layers(const LayersSource& source,
                                           const WeightsOptions& options,
