@@ -78,6 +78,8 @@ def own_standard_output():
     """What libraries print goes to standard error; the returned stream is the harness's alone."""
     stream = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    # Line by line, so that what is printed stands before an error that ends the process.
+    sys.stdout.reconfigure(line_buffering=True)
     return stream
 
 
