@@ -42,7 +42,7 @@ inline constexpr std::uint32_t kClientCreditDefault = 64;
 // Sequences in one forward pass: beyond it a CPU gains nothing per token.
 inline constexpr std::uint32_t kSequencesMaxDefault = 64;
 // Tokens in one forward pass: weights are read once for all of them, and what several hundred
-// tokens leave between two layers still fits second caches of 2 MB.
+// tokens of a small model leave between two layers still fits second caches of 2 MB.
 inline constexpr std::uint32_t kStepTokensMaxDefault = 512;
 // A step with running streams and prompts should end by then: at ten tokens a second an answer
 // still comes faster than people read, and prompts are computed in pieces that are large enough for

@@ -67,9 +67,9 @@ class Device {
   virtual void move(void* to, const void* from, std::size_t bytes) = 0;  // may overlap
   virtual void synchronize() = 0;
 
-  // Calls body(tile, thread) once for every tile in [0, tiles), tiles < 65,536, on the host's
-  // threads
-  // (`thread` is in [0, threads())): for what follows on data that is back from the device.
+  // Calls body(tile, thread) once for every tile in [0, tiles) on the host's threads (`thread` is
+  // in [0, threads())): for what follows on data that is back from the device. A `body` that throws
+  // ends the process.
   template <typename Body>
   void parallel_for(std::uint32_t tiles, Body&& body) {
     const HostTask task = [](void* context, std::uint32_t tile, int thread) {

@@ -51,11 +51,13 @@ OpCost cost_of(const Int8Linear& op) {
   const std::int32_t padded_n = int8_padded_n(op.weights.n);
   const std::int32_t padded_k = int8_padded_k(op.weights.k);
   const auto weights = bytes_at(op.weights.tiles, product(padded_n, padded_k));
+  // A gate and its `up` become one BF16: two columns, two bytes.
+  const std::int64_t output_bytes = op.output == Int8Output::kSiluMul ? 1 : sizeof(float);
   return {.name = "int8_linear",
           .k = op.weights.k,
           .n = op.weights.n,
           .memory_bytes = weights.size() + product(padded_n, 8),
-          .cache_bytes = product(op.rows, padded_k) + product(op.rows, op.weights.n, sizeof(float)),
+          .cache_bytes = product(op.rows, padded_k) + product(op.rows, op.weights.n, output_bytes),
           .operations = 2 * product(op.rows, op.weights.n, op.weights.k),
           .arithmetic = Arithmetic::kInt8,
           .weights = {weights}};
@@ -90,7 +92,10 @@ OpCost cost_of(const Bf16Linear& op) {
           .weights = {weights, up}};
 }
 
-OpCost cost_of(const Quantize& op) { return elementwise("quantize", product(op.rows, op.k), 5, 8); }
+OpCost cost_of(const Quantize& op) {
+  const int bytes = op.gated != nullptr ? 3 : 5;
+  return elementwise("quantize", product(op.rows, op.k), bytes, 8);
+}
 
 OpCost cost_of(const PackBf16& op) {
   return elementwise("pack_bf16", product(op.rows, op.k), 6, 5);

@@ -13,8 +13,6 @@ namespace {
 // a decode step.
 constexpr int kSpinPauses = 1000;
 
-constexpr std::uint32_t kTilesMax = 0xFFFF;
-
 constexpr std::uint64_t word_of(std::uint32_t loop, std::uint32_t begin, std::uint32_t end) {
   return (std::uint64_t{loop} << 32) | (begin << 16) | end;
 }
@@ -58,16 +56,16 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run(std::uint32_t tiles, Task task, void* context) {
+void ThreadPool::run(std::uint32_t first, std::uint32_t tiles, Task task, void* context) noexcept {
   const FlushDenormals flush;
   if (workers_.empty() || tiles <= 1) {
-    for (std::uint32_t tile = 0; tile < tiles; ++tile) task(context, tile, 0);
+    for (std::uint32_t tile = 0; tile < tiles; ++tile) task(context, first + tile, 0);
     return;
   }
-  CHECK(tiles <= kTilesMax, "bounds of a range fit 16 bits");
   const std::uint32_t loop = loop_.load(std::memory_order_relaxed) + 1;
   task_.store(task, std::memory_order_relaxed);
   context_.store(context, std::memory_order_relaxed);
+  first_.store(first, std::memory_order_relaxed);
   tiles_.store(tiles, std::memory_order_relaxed);
   done_.store(0, std::memory_order_relaxed);
   const auto count = static_cast<std::uint32_t>(threads());
@@ -102,14 +100,21 @@ void ThreadPool::work(int thread) {
 void ThreadPool::drain(std::uint32_t loop, int thread) {
   const auto own = static_cast<std::size_t>(thread);
   const auto count = static_cast<std::size_t>(threads());
-  std::uint32_t finished = drain_range(ranges_[own], loop, thread, false);
+  if (finish(drain_range(ranges_[own], loop, thread, false), thread)) return;
+  std::uint32_t taken = 0;
   for (std::size_t i = 1; i < count; ++i)
-    finished += drain_range(ranges_[(own + i) % count], loop, thread, true);
-  if (finished == 0) return;
-  // A loop ends when all its tiles are counted here, so the number belongs to this loop.
+    taken += drain_range(ranges_[(own + i) % count], loop, thread, true);
+  finish(taken, thread);
+}
+
+// Counts tiles that this thread finished; true when they were the last ones. A loop ends when all
+// its tiles are counted here, so a number above zero belongs to this loop.
+bool ThreadPool::finish(std::uint32_t count, int thread) {
+  if (count == 0) return false;
   const std::uint32_t tiles = tiles_.load(std::memory_order_relaxed);
-  const std::uint32_t done = done_.fetch_add(finished, std::memory_order_acq_rel) + finished;
+  const std::uint32_t done = done_.fetch_add(count, std::memory_order_acq_rel) + count;
   if (done == tiles && thread != 0) done_.notify_one();
+  return done == tiles;
 }
 
 // Returns how many tiles of the range this thread took and finished.
@@ -122,10 +127,11 @@ std::uint32_t ThreadPool::drain_range(Range& range, std::uint32_t loop, int thre
     if (begin == end) break;
     const Task task = task_.load(std::memory_order_relaxed);
     void* const context = context_.load(std::memory_order_relaxed);
+    const std::uint32_t first = first_.load(std::memory_order_relaxed);
     const std::uint64_t rest =
         from_end ? word_of(loop, begin, end - 1) : word_of(loop, begin + 1, end);
     if (!range.unclaimed.compare_exchange_weak(word, rest, std::memory_order_acq_rel)) continue;
-    task(context, from_end ? end - 1 : begin, thread);
+    task(context, first + (from_end ? end - 1 : begin), thread);
     ++finished;
     word = range.unclaimed.load(std::memory_order_acquire);
   }

@@ -236,8 +236,10 @@ class CpuDevice final : public Device {
                          if (index % splits >= splits_of(tile)) return;
                          ops.part(op, tile, index % splits, part_of(index), scratch(thread));
                        });
-    for (std::int32_t i = 0; i < tiles; ++i)
-      ops.join(op, attention_tile(op, i), part_of(i * splits), floats);
+    pool_.parallel_for(static_cast<std::uint32_t>(tiles), [&](std::uint32_t tile, int) {
+      const auto index = static_cast<std::int32_t>(tile);
+      ops.join(op, attention_tile(op, index), part_of(index * splits), floats);
+    });
   }
 
   float* scratch(int thread) {

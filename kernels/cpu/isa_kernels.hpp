@@ -39,12 +39,12 @@ constexpr std::int32_t attention_part_floats(std::int32_t group, std::int32_t he
   return attention_rows(group) * (kv_padded(head_dim) + 2);
 }
 
-// Two parts; scores of a split (16 more a row, see amx_attention.cpp), rounded queries and
-// numerators, scales, and a split's keys and values expanded to FP32.
+// Two parts; scores of a split (16 more a row, see amx_attention.cpp), rounded queries, scales, and
+// a split's keys and values expanded to FP32.
 constexpr std::int32_t attention_scratch_floats(std::int32_t group, std::int32_t head_dim) {
   const std::int32_t rows = attention_rows(group);
   return 2 * attention_part_floats(group, head_dim) +
-         rows * (kKvSplitTokens + 16 + kv_padded(head_dim) + kKvSplitTokens) +
+         rows * (kKvSplitTokens + 16 + kv_padded(head_dim)) +
          2 * kKvSplitTokens * (1 + kv_padded(head_dim)) + 16;
 }
 

@@ -100,10 +100,13 @@ TileShape tile_shape(const Int8Linear& op, int threads) {
   // columns pass by them.
   constexpr std::int32_t kCachedBytes = 5 << 18;
   const std::int32_t cached = std::max(kCachedBytes / k / kInt8RowTile, 1) * kInt8RowTile;
-  // With fewer, every thread would read all weights for few products.
+  // With fewer, every thread would read all weights for few products; and a head that no cache
+  // holds is better read by one thread each part.
   constexpr std::int32_t kRowsOfThread = 64;
+  constexpr std::int64_t kSharedBytes = 16 << 20;
+  const bool is_shared = std::int64_t{op.weights.n} * k <= kSharedBytes;
   std::int32_t rows = op.rows;
-  if (rows >= kRowsOfThread * threads)
+  if (is_shared && rows >= kRowsOfThread * threads)
     rows = divide_up(divide_up(rows, threads), kInt8RowTile) * kInt8RowTile;
   return {std::min(rows, cached), columns};
 }

@@ -25,7 +25,7 @@ TileShape tile_shape(const GroupedLinear& op, int threads);
 TileShape tile_shape(const Bf16Linear& op, int threads);
 
 // Of an operation on each of its rows of k values: a power of two, at most 32, so that threads that
-// share out rows have the same ones as in tiles of a layer.
+// share out rows have nearly the same ones as in tiles of a layer.
 std::int32_t rows_per_tile(std::int32_t k);
 
 // A part of a layer's rows, and columns of it.

@@ -109,11 +109,11 @@ float column_value(const Int8Linear& op, std::int32_t row, std::int32_t column) 
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
   for (std::int32_t r = 0; r < op.rows; ++r) {
     const std::ptrdiff_t row = std::ptrdiff_t{r} * op.y_stride;
-    float* y = op.y + row;
     for (std::int32_t j = begin; j < end; ++j) {
       const float value = column_value(op, r, j);
       if (op.output != Int8Output::kSiluMul) {
-        y[j] = op.output == Int8Output::kAdd ? y[j] + value : value;
+        float& y = op.y[row + j];
+        y = op.output == Int8Output::kAdd ? y + value : value;
       } else if (j % kInt8Columns < 16) {
         const auto gate = static_cast<double>(value);
         const auto up = static_cast<double>(column_value(op, r, j + 16));

@@ -111,6 +111,15 @@ BOOST_AUTO_TEST_CASE(threads_have_their_own_numbers) {
   BOOST_TEST(busy[0] + busy[1] + busy[2] + busy[3] == 500 * 16);
 }
 
+BOOST_AUTO_TEST_CASE(loops_may_have_more_tiles_than_fit_16_bits) {
+  for (const std::uint32_t tiles : {65'535U, 65'536U, 200'000U}) {
+    ThreadPool pool(2);
+    std::vector<int> counts(tiles);
+    pool.parallel_for(tiles, [&](std::uint32_t tile, int) { ++counts[tile]; });
+    BOOST_TEST(std::ranges::count(counts, 1) == tiles);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_loop_without_tiles_returns) {
   ThreadPool pool(2);
   int calls = 0;

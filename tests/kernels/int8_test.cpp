@@ -283,6 +283,38 @@ BOOST_AUTO_TEST_CASE(a_gate_and_its_up_become_one_column) {
   }
 }
 
+// From 64 rows a thread on rows are shared out, so that every pointer of a layer has an offset.
+BOOST_AUTO_TEST_CASE(threads_that_have_rows_of_their_own_do_not_change_a_bit) {
+  constexpr std::int32_t rows = 401;
+  constexpr std::int32_t n = 96;
+  constexpr std::int32_t stride = n + 16;
+  Layer layer(rows, 128, n);
+  for (float& scale : layer.x_scale) scale = std::abs(scale) * 1e-3F;
+  const auto one = all_cpu_devices(1);
+  const auto three = all_cpu_devices(3);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    for (const Int8Output output : {Int8Output::kStore, Int8Output::kAdd, Int8Output::kSiluMul}) {
+      std::vector<float> y[2];
+      std::vector<Bf16> gated[2];
+      for (const std::size_t which : {0U, 1U}) {
+        y[which].assign(size(rows, stride), 0.5F);
+        gated[which].assign(size(rows, stride), Bf16{0x1234});
+        Int8Linear op = layer.op(true, output, y[which]);
+        op.gated = gated[which].data();
+        op.y_stride = stride;
+        (which == 0 ? one : three)[i]->run(std::span<const Int8Linear>(&op, 1));
+      }
+      BOOST_TEST(same_bits(y[0], y[1]));
+      BOOST_TEST((gated[0] == gated[1]));
+      const bool is_gated = output == Int8Output::kSiluMul;
+      const auto untouched =
+          is_gated ? std::ranges::count(gated[1], Bf16{0x1234}) : std::ranges::count(y[1], 0.5F);
+      // What is beyond the columns, and a value that happens to be the same.
+      BOOST_TEST(untouched <= rows * (stride - (is_gated ? n / 2 : n)) + 20);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(an_input_of_bf16_is_quantised_as_its_floats) {
   for (const std::int32_t k : {24, 200, 1536}) {
     constexpr std::int32_t rows = 9;

@@ -60,7 +60,8 @@ inline TileRows rows_of(const Attention& op, const AttentionTile& at) {
 }
 
 // Joins rows of a later split to what came before: both are rescaled to the larger maximum. A row
-// that saw no key has values of zero, which any factor leaves so.
+// that saw no key has values of zero, which any factor leaves so (but where a key that it does not
+// see has a value that is not a number: that sequence ends with an error anyway).
 inline void join_parts(const Part& to, const Part& from, std::int32_t rows, std::int32_t padded) {
   constexpr std::int32_t kRows = 16;
   const float lowest = -__builtin_huge_valf();

@@ -196,7 +196,7 @@ inline void append_token(const RopeAppend& op,
 
 inline void rope_append_tile(const RopeAppend& op, const RopeAppendTile& tile, float* scratch) {
   const AttentionSequence& s = *tile.sequence;
-  if (tile.end - tile.begin == 1) {
+  if (tile.end - tile.begin == 1 && op.pool.type != KvType::kF32) {
     const std::int32_t position = s.position + tile.begin;
     for (std::int32_t head = 0; head < op.pool.kv_heads; ++head)
       fetch_slot(head_block(op.pool, s.blocks[position / 32], head), position % 32);
