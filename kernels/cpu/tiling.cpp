@@ -105,9 +105,12 @@ TileShape tile_shape(const Int8Linear& op, int threads) {
   constexpr std::int32_t kRowsOfThread = 64;
   constexpr std::int64_t kSharedBytes = 16 << 20;
   const bool is_shared = std::int64_t{op.weights.n} * k <= kSharedBytes;
-  std::int32_t rows = op.rows;
-  if (is_shared && rows >= kRowsOfThread * threads)
-    rows = divide_up(divide_up(rows, threads), kInt8RowTile) * kInt8RowTile;
+  // Fewer tiles than that for each thread would leave some without work.
+  constexpr std::int32_t kTilesOfThread = 2;
+  const std::int32_t column_tiles = divide_up(op.weights.n, columns);
+  std::int32_t parts = divide_up(kTilesOfThread * threads, column_tiles);
+  if (is_shared && op.rows >= kRowsOfThread * threads) parts = threads;
+  const std::int32_t rows = divide_up(divide_up(op.rows, parts), kInt8RowTile) * kInt8RowTile;
   return {std::min(rows, cached), columns};
 }
 

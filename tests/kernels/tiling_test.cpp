@@ -83,6 +83,14 @@ BOOST_AUTO_TEST_CASE(few_rows_are_in_one_tile_so_that_weights_are_read_once) {
   for (std::uint32_t i = 0; i < tiles.count(); ++i) BOOST_TEST(tiles.at(i).layer.rows == 100);
 }
 
+BOOST_AUTO_TEST_CASE(many_threads_find_a_tile_each_in_a_narrow_layer) {
+  const Layers layers(200, {576});
+  for (const int threads : {4, 8, 16, 32}) {
+    const LayerTiles<Int8Linear> tiles(layers.ops, threads);
+    BOOST_TEST(tiles.count() >= static_cast<std::uint32_t>(threads));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(tiles_of_rows_are_powers_of_two_and_never_empty) {
   BOOST_TEST(rows_per_tile(64) == 32);
   BOOST_TEST(rows_per_tile(576) == 16);
