@@ -11,7 +11,8 @@ namespace {
 // A batch whose sequences have less than this many tokens each would only preempt itself: a short
 // question and its answer take that much.
 constexpr std::uint64_t kSequenceTokensMin = 128;
-// For page tables, sockets, the allocator's slack: a sixteenth is left alone.
+// For page tables, sockets, the allocator's slack, and parts of attention that threads share (below
+// a hundredth of the keys and values they are made of): a sixteenth is left alone.
 constexpr std::uint64_t kHeadroomShare = 16;
 // Of a machine that others use too, the cache takes a quarter at most unless it must have more.
 constexpr std::uint64_t kKvMachineShare = 4;

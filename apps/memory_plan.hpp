@@ -8,13 +8,13 @@ namespace troupe::apps {
 
 // What a node would need, and what it may use. Sizes in bytes.
 struct MemoryNeeds {
-  std::string model;                 // file, for messages
-  std::uint64_t limit = 0;           // that all processes of the node may use together
-  std::string limit_source;          // "the cgroup …", "this machine's memory"
-  bool limit_is_ours = false;        // a cgroup's: nobody else lives off it
-  std::uint64_t weights = 0;         // mapped: once, however many workers there are
-  std::uint64_t processes = 0;       // code, heaps, tokenizers of all processes
-  std::uint64_t scratch = 0;         // of each worker: activations of the largest step
+  std::string model;            // file, for messages
+  std::uint64_t limit = 0;      // that all processes of the node may use together
+  std::string limit_source;     // "the cgroup …", "this machine's memory"
+  bool limit_is_ours = false;   // a cgroup's: nobody else lives off it
+  std::uint64_t weights = 0;    // mapped: once, however many workers there are
+  std::uint64_t processes = 0;  // code, heaps, tokenizers of all processes
+  std::uint64_t scratch = 0;    // of each worker: activations of the largest step, and its threads'
   std::uint64_t sequence_bytes = 0;  // of each worker and sequence: a row of logits
   std::uint64_t block_bytes = 0;     // one KV block over all layers
   std::int32_t block_tokens = 0;

@@ -27,7 +27,10 @@ struct ModelFacts {
 
 ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture);
 
-// Bytes of activations that a step of so many tokens takes, without logits: an estimate from above.
-std::uint64_t scratch_bytes(const model::Architecture& architecture, std::uint32_t step_tokens);
+// Bytes of activations that a step of so many tokens takes, and of what each thread keeps to
+// itself, without logits: an estimate from above. `threads` 0: one a core.
+std::uint64_t scratch_bytes(const model::Architecture& architecture,
+                            std::uint32_t step_tokens,
+                            std::uint32_t threads);
 
 }  // namespace troupe::apps

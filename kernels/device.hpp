@@ -107,8 +107,10 @@ enum class CpuBackend { kAuto, kAmx, kAvx512, kAvx2, kScalar };
 // Throws config::UserError naming the choices.
 CpuBackend parse_cpu_backend(std::string_view text);
 
-// 0 threads: one for each processor this process may use. Throws config::UserError when the CPU
-// lacks the backend, naming what it has.
+int usable_processors();  // by this process
+
+// 0 threads: one for each of those. Throws config::UserError when the CPU lacks the backend, naming
+// what it has.
 std::unique_ptr<Device> make_cpu_device(int threads, CpuBackend backend = CpuBackend::kAuto);
 
 }  // namespace troupe::kernels

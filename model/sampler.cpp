@@ -311,6 +311,11 @@ Sampler::Sampler(std::size_t tokens_max, std::size_t vocab)
 
 Sampler::~Sampler() = default;
 
+std::size_t Sampler::bytes(std::size_t tokens_max, std::size_t vocab) {
+  return tokens_max * sizeof(std::int32_t) + kept_max(vocab) * sizeof(Candidate) +
+         vocab * sizeof(double);
+}
+
 const SampledToken& Sampler::sample(std::span<float> logits,
                                     const SamplingParams& params,
                                     std::span<const std::int32_t> prompt,

@@ -43,6 +43,9 @@ class Sampler {
   explicit Sampler(std::size_t tokens_max = 0, std::size_t vocab = 0);
   ~Sampler();
 
+  // Bytes that draws with every filter touch at most, of a sampler of this size.
+  static std::size_t bytes(std::size_t tokens_max, std::size_t vocab);
+
   // `logits` ([vocab], changed in place) belong to position prompt.size() + produced.size().
   // `banned` ids cannot be drawn (end tokens before min_tokens, say). The random number is a
   // function of (seed, choice, produced.size()) alone, so a resumed request draws what an

@@ -87,9 +87,7 @@ inline void prepare_rows(const TileRows& t, float* scratch) {
     for (std::int32_t d = 0; d < padded; d += 16) {
       const std::int32_t left = dims - d;
       const Vec x = left >= 16 ? load(q + d) : left > 0 ? load_first(q + d, left) : zero();
-      const auto rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
-      auto* at = reinterpret_cast<__m256i*>(to + d / 32 * kTileValues + d % 32);
-      _mm256_storeu_si256(at, rounded);
+      store_bf16(to + d / 32 * kTileValues + d % 32, x);
     }
   }
 }

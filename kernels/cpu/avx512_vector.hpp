@@ -194,36 +194,24 @@ inline void store_int8(std::int8_t* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 
-// The sums of the lanes of four vectors, each by halves: lane i with i + 8, then + 4, + 2, + 1.
-inline __m128 sum_lanes4(Vec a, Vec b, Vec c, Vec d) {
-  const Vec ab = add(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
-  const Vec cd = add(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
-  Vec v = add(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
-  v = add(v, _mm512_permute_ps(v, 0x4E));
-  v = add(v, _mm512_permute_ps(v, 0xB1));
+// One value of the lanes of each of four vectors, by halves: lane i with i + 8, then + 4, + 2, + 1.
+template <typename Join>
+inline __m128 join_lanes4(Vec a, Vec b, Vec c, Vec d, Join join) {
+  const Vec ab = join(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+  const Vec cd = join(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+  Vec v = join(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+  v = join(v, _mm512_permute_ps(v, 0x4E));
+  v = join(v, _mm512_permute_ps(v, 0xB1));
   const __m512i every_fourth = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   return _mm512_castps512_ps128(_mm512_permutexvar_ps(every_fourth, v));
 }
 
-// The largest lane of each of four vectors.
-inline __m128 max_lanes4(Vec a, Vec b, Vec c, Vec d) {
-  const Vec ab = max(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
-  const Vec cd = max(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
-  Vec v = max(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
-  v = max(v, _mm512_permute_ps(v, 0x4E));
-  v = max(v, _mm512_permute_ps(v, 0xB1));
-  const __m512i every_fourth = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-  return _mm512_castps512_ps128(_mm512_permutexvar_ps(every_fourth, v));
-}
+inline __m128 sum_lanes4(Vec a, Vec b, Vec c, Vec d) { return join_lanes4(a, b, c, d, add); }
+
+inline __m128 max_lanes4(Vec a, Vec b, Vec c, Vec d) { return join_lanes4(a, b, c, d, max); }
 
 inline float sum_lanes(Vec v) { return _mm_cvtss_f32(sum_lanes4(v, v, v, v)); }
 
-inline float max_lanes(Vec v) {
-  v = max(v, _mm512_shuffle_f32x4(v, v, 0x4E));
-  v = max(v, _mm512_shuffle_f32x4(v, v, 0xB1));
-  v = max(v, _mm512_permute_ps(v, 0x4E));
-  v = max(v, _mm512_permute_ps(v, 0xB1));
-  return _mm512_cvtss_f32(v);
-}
+inline float max_lanes(Vec v) { return _mm_cvtss_f32(max_lanes4(v, v, v, v)); }
 
 }  // namespace

@@ -17,12 +17,6 @@
 namespace troupe::kernels {
 namespace {
 
-int usable_processors() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
-
 constexpr std::int64_t kSiluValuesPerTile = 4096;
 // With fewer tiles of attention than this for each thread, one long tile could leave others
 // waiting.
@@ -267,6 +261,12 @@ class CpuDevice final : public Device {
 };
 
 }  // namespace
+
+int usable_processors() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
 
 std::unique_ptr<Device> make_cpu_device(int threads, CpuBackend backend) {
   constexpr int kThreadsMax =

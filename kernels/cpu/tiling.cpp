@@ -136,14 +136,15 @@ std::int32_t rows_per_tile(std::int32_t k) {
 }
 
 template <typename Layer>
-LayerTiles<Layer>::LayerTiles(std::span<const Layer> layers, int threads)
-    : layers_(layers), threads_(threads) {
+LayerTiles<Layer>::LayerTiles(std::span<const Layer> layers, int threads) : layers_(layers) {
+  CHECK(layers.size() <= kLayersMax, "layers over one x");
   rows_ = std::max(tile_shape(layers.front(), threads).rows, 1);
   row_tiles_ = divide_up(rows_of(layers.front()), rows_);
   column_tiles_ = 0;
-  for (const Layer& layer : layers) {
-    CHECK(rows_of(layer) == rows_of(layers.front()), "layers share x");
-    column_tiles_ += divide_up(columns_of(layer), tile_shape(layer, threads).columns);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    CHECK(rows_of(layers[i]) == rows_of(layers.front()), "layers share x");
+    columns_[i] = tile_shape(layers[i], threads).columns;
+    column_tiles_ += divide_up(columns_of(layers[i]), columns_[i]);
   }
 }
 
@@ -157,14 +158,14 @@ LayerTile<Layer> LayerTiles<Layer>::at(std::uint32_t index) const {
   const auto all = static_cast<std::int32_t>(index);
   const std::int32_t row = all / column_tiles_ * rows_;
   std::int32_t tile = all % column_tiles_;
-  for (const Layer& layer : layers_) {
-    const std::int32_t columns = tile_shape(layer, threads_).columns;
-    const std::int32_t tiles = divide_up(columns_of(layer), columns);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& layer = layers_[i];
+    const std::int32_t tiles = divide_up(columns_of(layer), columns_[i]);
     if (tile < tiles) {
-      const std::int32_t begin = tile * columns;
+      const std::int32_t begin = tile * columns_[i];
       return {part_of(layer, row, std::min(rows_of(layer), row + rows_)),
               begin,
-              std::min(columns_of(layer), begin + columns)};
+              std::min(columns_of(layer), begin + columns_[i])};
     }
     tile -= tiles;
   }

@@ -2,6 +2,8 @@
 // output has the same bits in any of them.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -40,6 +42,7 @@ struct LayerTile {
 template <typename Layer>
 class LayerTiles {
  public:
+  // At most kLayersMax, for q, k and v or gate and up.
   LayerTiles(std::span<const Layer> layers, int threads);
 
   std::uint32_t count() const;
@@ -47,11 +50,13 @@ class LayerTiles {
   LayerTile<Layer> at(std::uint32_t index) const;
 
  private:
+  static constexpr std::size_t kLayersMax = 4;
+
   std::span<const Layer> layers_;
-  int threads_;
-  std::int32_t rows_;          // of a tile
-  std::int32_t row_tiles_;     // that share columns
-  std::int32_t column_tiles_;  // of all layers
+  std::array<std::int32_t, kLayersMax> columns_{};  // of a tile of each layer
+  std::int32_t rows_;                               // of a tile
+  std::int32_t row_tiles_;                          // that share columns
+  std::int32_t column_tiles_;                       // of all layers
 };
 
 // The depth of the deepest.

@@ -107,17 +107,19 @@ struct Quantized {
   std::vector<float> scale;
 };
 
+// `op` as it is but for the outputs.
+Quantized quantized(Device& device, Quantize op) {
+  Quantized result{std::vector<std::int8_t>(size(op.rows, int8_padded_k(op.k)), std::int8_t{99}),
+                   std::vector<float>(size(op.rows))};
+  op.q = result.q.data();
+  op.scale = result.scale.data();
+  device.run(op);
+  return result;
+}
+
 Quantized quantized(Device& device, const std::vector<float>& x, std::int32_t k) {
   const auto rows = static_cast<std::int32_t>(x.size() / size(k));
-  Quantized result{std::vector<std::int8_t>(size(rows, int8_padded_k(k)), std::int8_t{99}),
-                   std::vector<float>(size(rows))};
-  device.run(Quantize{.x = x.data(),
-                      .q = result.q.data(),
-                      .scale = result.scale.data(),
-                      .rows = rows,
-                      .k = k,
-                      .x_stride = k});
-  return result;
+  return quantized(device, Quantize{.x = x.data(), .rows = rows, .k = k, .x_stride = k});
 }
 
 }  // namespace
@@ -327,14 +329,8 @@ BOOST_AUTO_TEST_CASE(an_input_of_bf16_is_quantised_as_its_floats) {
       x[i] = to_float(gated[i / size(k) * size(stride) + i % size(k)]);
     for (const auto& device : all_cpu_devices(2)) {
       const Quantized expected = quantized(*device, x, k);
-      Quantized found{std::vector<std::int8_t>(expected.q.size()),
-                      std::vector<float>(expected.scale.size())};
-      device->run(Quantize{.gated = gated.data(),
-                           .q = found.q.data(),
-                           .scale = found.scale.data(),
-                           .rows = rows,
-                           .k = k,
-                           .x_stride = stride});
+      const Quantized found = quantized(
+          *device, Quantize{.gated = gated.data(), .rows = rows, .k = k, .x_stride = stride});
       BOOST_TEST(found.q == expected.q, device->backend() << " k " << k);
       BOOST_TEST(found.scale == expected.scale);
     }
@@ -356,15 +352,9 @@ BOOST_AUTO_TEST_CASE(a_norm_on_the_way_changes_no_bit) {
                             .rows = 1,
                             .k = k});
       const Quantized expected = quantized(*device, normed, k);
-      Quantized found{std::vector<std::int8_t>(expected.q.size()),
-                      std::vector<float>(expected.scale.size())};
-      device->run(Quantize{.x = x.data(),
-                           .norm = weight.data(),
-                           .q = found.q.data(),
-                           .scale = found.scale.data(),
-                           .rows = rows,
-                           .k = k,
-                           .x_stride = stride});
+      const Quantized found = quantized(
+          *device,
+          Quantize{.x = x.data(), .norm = weight.data(), .rows = rows, .k = k, .x_stride = stride});
       BOOST_TEST(found.q == expected.q, device->backend() << " k " << k);
       BOOST_TEST(found.scale == expected.scale);
     }

@@ -15,6 +15,12 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {};
 };
 
+inline void load_configuration(const TileConfig& config) {
+  // Without this the compiler takes the configuration for a dead store.
+  asm volatile("" ::"r"(&config) : "memory");
+  _tile_loadconfig(&config);
+}
+
 // g++ 12 does not know that loading a tile reads memory: what vectors stored must be there before.
 inline void tiles_read_memory() { asm volatile("" ::: "memory"); }
 
@@ -29,9 +35,7 @@ class TileUnit {
     for (int tile : {0, 1, 4}) config.rows[tile] = static_cast<std::uint8_t>(upper);
     for (const int tile : {2, 3, 5}) config.rows[tile] = static_cast<std::uint8_t>(lower);
     for (const int tile : {6, 7}) config.rows[tile] = kTileRows;
-    // Without this the compiler takes the configuration for a dead store.
-    asm volatile("" ::"r"(&config) : "memory");
-    _tile_loadconfig(&config);
+    load_configuration(config);
   }
 
   TileUnit() : TileUnit(kTileRows, kTileRows) {}
