@@ -64,6 +64,11 @@ class Device {
   virtual DeviceBuffer allocate(std::size_t bytes) = 0;
   virtual void copy_to_device(void* device, const void* host, std::size_t bytes) = 0;
   virtual void copy_to_host(void* host, const void* device, std::size_t bytes) = 0;
+
+  // Has the pages of allocated memory made now, so that no operation waits for them; changes no
+  // byte. From any thread, beside any operation. Does nothing where memory is there from the start.
+  virtual void prefault(void*, std::size_t) {}
+
   virtual void move(void* to, const void* from, std::size_t bytes) = 0;  // may overlap
   virtual void synchronize() = 0;
 

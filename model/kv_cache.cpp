@@ -40,6 +40,14 @@ void KvCache::zero(std::int32_t block) {
   }
 }
 
+void KvCache::prefault(std::int32_t layer, std::int32_t first_block, std::int32_t count) {
+  CHECK(first_block >= 0 && count >= 0 && count <= blocks_ - first_block, "blocks of the cache");
+  const std::uint64_t bytes = layer_bytes_ / static_cast<std::uint64_t>(blocks_);
+  const std::uint64_t offset = static_cast<std::uint64_t>(layer) * layer_bytes_ +
+                               static_cast<std::uint64_t>(first_block) * bytes;
+  device_->prefault(storage_.data() + offset, static_cast<std::uint64_t>(count) * bytes);
+}
+
 kernels::KvPool KvCache::layer(std::int32_t index) {
   const std::uint64_t offset = static_cast<std::uint64_t>(index) * layer_bytes_;
   CHECK(offset + layer_bytes_ <= storage_.bytes(), "the cache was made for this model");

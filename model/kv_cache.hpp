@@ -36,6 +36,11 @@ class KvCache {
   // Makes every number of a block zero: what was not finite would survive a weight of zero.
   void zero(std::int32_t block);
 
+  // Has the memory of so many blocks of one layer made (Device::prefault).
+  void prefault(std::int32_t layer, std::int32_t first_block, std::int32_t count);
+
+  std::int32_t layers() const { return layers_; }
+
   // What the attention kernel reads and writes for one layer.
   kernels::KvPool layer(std::int32_t index);
 

@@ -38,6 +38,7 @@ Engine::Engine(const model::GgufFile& file,
       transformer_(
           file, *device_, static_cast<std::int32_t>(options_.step_tokens_max), options_.weights),
       cache_(*device_, transformer_.architecture(), options_.kv_blocks, options_.weights.kv),
+      warmer_(cache_),
       logits_(at(transformer_.architecture().vocab) * options_.sequences_max) {
   slices_.reserve(options_.sequences_max);
   sampled_.reserve(options_.sequences_max);
@@ -59,6 +60,7 @@ StepOutput& Engine::run(const messages::Batch& batch) {
                        .blocks = slice.blocks,
                        .logit_rows = slice.sample ? 1 : 0});
     rows += slice.sample ? 1 : 0;
+    warmer_.note(std::ranges::max(slice.blocks));
   }
   const std::size_t vocab = at(transformer_.architecture().vocab);
   CHECK(rows <= options_.sequences_max, "the batcher keeps to sequences_max");

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actors/infer/cache_warmer.hpp"
 #include "kernels/device.hpp"
 #include "messages/batch.hpp"
 #include "messages/batch_result.hpp"
@@ -71,6 +72,7 @@ class Engine {
   std::unique_ptr<kernels::Device> device_;
   model::Transformer transformer_;
   model::KvCache cache_;
+  CacheWarmer warmer_;
   std::unordered_map<std::uint64_t, Sequence> sequences_;
   std::vector<model::SequenceSlice> slices_;          // scratch of a step
   std::vector<float> logits_;                         // [sequences_max, vocab]

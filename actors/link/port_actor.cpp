@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <zmq.hpp>
 
 #include "config/check.hpp"
@@ -176,9 +177,11 @@ class PortActor : public caf::blocking_actor {
 
   const char* name() const override { return "port"; }
 
-  // A message must also wake the poller, which waits on sockets.
+  // A message must also wake the poller, which waits on sockets: once for all that come before it
+  // looks.
   void enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) override {
     caf::blocking_actor::enqueue(std::move(element), unit);
+    if (is_woken_.exchange(true)) return;
     const std::uint64_t one = 1;
     (void)!::write(wake_fd_, &one, sizeof one);
   }
@@ -191,6 +194,7 @@ class PortActor : public caf::blocking_actor {
       if (items[0].revents != 0) {
         std::uint64_t wakes = 0;
         (void)!::read(wake_fd_, &wakes, sizeof wakes);
+        is_woken_ = false;  // before the mailbox is read: what comes after it wakes again
         running = drain_mailbox();
         if (items.size() == 1) items = sockets_->poll_items(wake_fd_);
       }
@@ -221,6 +225,7 @@ class PortActor : public caf::blocking_actor {
 
   std::unique_ptr<Sockets> sockets_;
   int wake_fd_;
+  std::atomic<bool> is_woken_ = false;
 };
 
 }  // namespace
