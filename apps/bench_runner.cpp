@@ -146,6 +146,7 @@ double BenchRunner::decode_seconds() {
 
 void BenchRunner::warm_up() {
   say_("warming up");
+  engine_.warm_cache();
   prefill_seconds(joining(1));
   if (stop_()) return;
   device_->start();

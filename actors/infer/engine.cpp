@@ -76,6 +76,11 @@ StepOutput& Engine::run(const messages::Batch& batch) {
   return output_;
 }
 
+void Engine::warm_cache() {
+  warmer_.note(cache_.blocks() - 1);
+  warmer_.wait_until_warm();
+}
+
 // One event and one outcome for each row of logits, in the order of the slices; rows are shared out
 // over threads, for a row of 100,000 logits takes a while.
 void Engine::sample_all(const messages::Batch& batch) {

@@ -44,6 +44,9 @@ class Engine {
   // sequences that are known allocates nothing.
   StepOutput& run(const messages::Batch& batch);
 
+  // Returns when all of the cache has its memory, as after hours of service: for measurements.
+  void warm_cache();
+
   const model::Architecture& architecture() const { return transformer_.architecture(); }
 
   const std::string& numerics_id() const { return transformer_.numerics_id(); }
