@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
 namespace troupe::apps {
 namespace {
@@ -33,6 +34,12 @@ void say(std::string_view text) {
   }
   line += '\n';
   pass_on(line);
+}
+
+std::string in_seconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f s", seconds);
+  return text;
 }
 
 }  // namespace troupe::apps

@@ -13,4 +13,7 @@ void say(std::string_view text);
 // Bytes as they are, for what children write.
 void pass_on(std::string_view bytes);
 
+// "3.2 s"
+std::string in_seconds(double seconds);
+
 }  // namespace troupe::apps

@@ -28,8 +28,13 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
   const auto errors = std::make_shared<observe::LogFile>(flags.config.node.logs / "error.log");
   const auto steps = std::make_shared<observe::LogFile>(flags.config.node.logs / "performance.log");
   return {.generation = flags.generation,
-          .report = [control = flags.control](
-                        const messages::FrontStatus& status) { control->send(status); },
+          .report =
+              [control = flags.control, page = flags.beats](const messages::FrontStatus& status) {
+                page->beats().in_flight = status.running;
+                page->beats().waiting = status.queued;
+                page->beats().loop.fetch_add(1, std::memory_order_relaxed);
+                control->send(status);
+              },
           .on_access =
               [access](const observe::AccessRecord& record) { access->append(record.to_line()); },
           .on_error =

@@ -20,9 +20,12 @@ RoleFlags read_role_flags(int argc, char** argv) {
   app.add_option("--config", file)->required();
   app.add_option("--generation", flags.generation)->required();
   app.add_option("--control-fd", control_fd)->required();
+  int beat_fd = -1;
+  app.add_option("--beat-fd", beat_fd)->required();
   app.parse(argc - 1, argv + 1);
   flags.control = std::make_shared<actors::supervision::ControlChannel>(control_fd);
   actors::supervision::bind_to_parent(flags.control->parent_pid());
+  flags.beats = std::make_shared<actors::supervision::BeatPage>(beat_fd);
   ::signal(SIGPIPE, SIG_IGN);
   flags.config = config::load_config(file);
   config::finish_config(flags.config);

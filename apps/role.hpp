@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "actors/supervision/beat_page.hpp"
 #include "actors/supervision/control_channel.hpp"
 #include "config/node_config.hpp"
 
@@ -22,10 +23,11 @@ struct RoleFlags {
   config::NodeConfig config;
   std::uint64_t generation = 0;                                  // of this incarnation
   std::shared_ptr<actors::supervision::ControlChannel> control;  // to root
+  std::shared_ptr<actors::supervision::BeatPage> beats;          // that root looks at
 };
 
-// Reads `troupe ROLE --config FILE --generation N --control-fd FD` and binds the process to root's
-// life.
+// Reads `troupe ROLE --config FILE --generation N --control-fd FD --beat-fd FD` and binds the
+// process to root's life.
 RoleFlags read_role_flags(int argc, char** argv);
 
 // Runs a role's main: what the user can mend is one line on stderr and kExitIncurable.

@@ -15,8 +15,8 @@ struct RootOptions {
 };
 
 // Runs the node until it is drained or cannot go on. Returns the exit code: 0 after a drain, 1 when
-// a child cannot be brought up or did not end as it was asked to. Blocks SIGTERM and SIGINT and
-// takes them as orders to drain; the second one stops the node at once.
+// a child that it needs cannot be brought up, or one did not end as it was asked to. Blocks SIGTERM
+// and SIGINT and takes them as orders to drain; the second one stops the node at once.
 int run_root(const config::NodeConfig& config, const RootOptions& options);
 
 // `troupe root --config FILE --lock-fd N`, which `troupe serve` becomes.

@@ -1,9 +1,10 @@
 // Root's main loop: carries what happens to processes to the supervisor core, and its decisions
-// back to them.
+// back to them. Over three files: the loop (root_node), the children (root_children), and what is
+// told of them (root_report).
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -14,7 +15,9 @@
 #include "actors/supervision/admin_protocol.hpp"
 #include "actors/supervision/admin_socket.hpp"
 #include "actors/supervision/child_process.hpp"
+#include "actors/supervision/process_watch.hpp"
 #include "actors/supervision/restart_log.hpp"
+#include "actors/supervision/service_manager.hpp"
 #include "actors/supervision/supervisor.hpp"
 #include "apps/root.hpp"
 #include "messages/control.hpp"
@@ -30,56 +33,75 @@ class RootNode {
   int run();
 
  private:
-  struct Child {
-    std::optional<actors::supervision::ChildProcess> process;
-    std::string last_reason;
-  };
-
+  using Action = actors::supervision::Action;
   using Actions = actors::supervision::Supervisor::Actions;
+  using ChildId = actors::supervision::ChildId;
+  using ChildState = actors::supervision::ChildState;
   using TimePoint = actors::supervision::TimePoint;
 
-  static TimePoint now();
-  const actors::supervision::ChildState& state(std::size_t child) const;
-  bool is_front(std::size_t child) const;
+  struct Child {
+    std::optional<actors::supervision::ChildProcess> process;
+    std::int64_t last_pid = 0;  // of the latest incarnation, also when it has ended
+    std::string answer;         // its latest incarnation's, to the known prompt
+    std::optional<actors::supervision::ProcessWatch> watch;
+    std::string recycled_for;  // why it was asked to make room for another incarnation
+    std::string last_words;    // of the previous incarnation, on standard error
+    std::string last_reason;   // why the previous incarnation ended
+  };
 
+  static TimePoint now();
+  const ChildState& state(ChildId child) const;
+  bool is_front(ChildId child) const;
+  Child& front();
+
+  // The loop.
   void wait_and_handle();
   int poll_timeout_ms() const;
   void handle_signal();
-
-  void perform(const Actions& actions);
-  void perform(const actors::supervision::Action& action);
-  void start(std::size_t child, std::uint64_t generation);
-  void ask_to_stop(std::size_t child);
-  void give_up(std::size_t child);
-
-  void handle_frames(std::size_t child);
-  void handle_frame(std::size_t child, std::string_view frame);
-  void handle_ready(std::size_t child);
-  void handle_front_status(messages::FrontStatus status);
-  void handle_end(std::size_t child);
-  void tell_front(std::size_t child, std::uint64_t generation, const std::string& reason);
-
-  void log(actors::supervision::RestartRecord record);
-  void log_end(std::size_t child,
-               const actors::supervision::ChildState& before,
-               actors::supervision::Termination end);
-  void say_end(std::size_t child, const std::string& reason) const;
-
   void drain();
   actors::supervision::AdminReply answer(std::string_view line);
+
+  // The children.
+  void perform(const Actions& actions);
+  void perform(const Action& action);
+  void start(ChildId child, std::uint64_t generation);
+  void ask_to_drain(ChildId child);
+  void signal(ChildId child, int signal);
+  void validate(ChildId child, std::uint64_t generation);
+  void admit(ChildId child);
+  void give_up(ChildId child);
+  void handle_frames(ChildId child);
+  void handle_frame(ChildId child, std::string_view frame);
+  void handle_ready(ChildId child, messages::ChildReady ready);
+  void handle_front_status(messages::FrontStatus status);
+  void handle_end(ChildId child);
+  void look_after_children();
+  void keep_in_memory_limit(ChildId child, TimePoint time);
+  void tell_front(ChildId child, std::uint64_t generation, const std::string& reason);
+
+  // What is told.
+  void handle_report(const Action& action);
+  void log(actors::supervision::RestartRecord record);
+  void say_end(const Action& action, const std::string& reason) const;
   actors::supervision::NodeStatus status() const;
-  actors::supervision::ProcessStatus process_status(std::size_t child) const;
+  std::vector<std::string> stages_of(ChildId child) const;
+  actors::supervision::ProcessStatus process_status(const ChildState& child) const;
 
   const config::NodeConfig& config_;
   const RootOptions& options_;
   TimePoint begun_;
   std::mt19937_64 random_;
   actors::supervision::Supervisor supervisor_;
-  std::vector<Child> children_;  // as in supervisor_.children()
+  ChildId front_;
+  std::map<ChildId, Child> children_;  // as in supervisor_.children()
   actors::supervision::UniqueFd signals_;
   actors::supervision::AdminSocket admin_;
   actors::observe::LogFile restart_log_;
+  actors::supervision::ServiceManager service_manager_;
   messages::FrontStatus front_status_;
+  TimePoint last_look_{};
+  std::uint64_t worker_memory_max_;  // bytes of one; 0: no limit
+  std::string known_answer_;         // what the first worker said to the known prompt
   bool said_ready_ = false;
   bool done_ = false;
   int exit_code_ = 0;

@@ -20,18 +20,6 @@ std::string padded(std::string text, std::size_t width) {
   return text + "  ";
 }
 
-// 59 s, 3 min 20 s, 5 h 1 min, 2 d 3 h.
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds);
-  const auto two = [](std::int64_t large, const char* a, std::int64_t small, const char* b) {
-    return std::to_string(large) + a + std::to_string(small) + b;
-  };
-  if (whole < 60) return std::to_string(whole) + " s";
-  if (whole < 3600) return two(whole / 60, " min ", whole % 60, " s");
-  if (whole < 86'400) return two(whole / 3600, " h ", whole / 60 % 60, " min");
-  return two(whole / 86'400, " d ", whole / 3600 % 24, " h");
-}
-
 std::string row(const std::string& name, const std::string& value) {
   return padded(name, 9) + (value.empty() ? "-" : value) + "\n";
 }
@@ -68,6 +56,17 @@ std::string table_of(const json& status) {
 }
 
 }  // namespace
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds);
+  const auto two = [](std::int64_t large, const char* a, std::int64_t small, const char* b) {
+    return std::to_string(large) + a + std::to_string(small) + b;
+  };
+  if (whole < 60) return std::to_string(whole) + " s";
+  if (whole < 3600) return two(whole / 60, " min ", whole % 60, " s");
+  if (whole < 86'400) return two(whole / 3600, " h ", whole / 60 % 60, " min");
+  return two(whole / 86'400, " d ", whole / 3600 % 24, " h");
+}
 
 std::string status_table(std::string_view json_line) {
   try {

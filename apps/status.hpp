@@ -13,4 +13,7 @@ void add_status_command(CLI::App& app, int& exit_code);
 // no status.
 std::string status_table(std::string_view json_line);
 
+// 59 s, 3 min 20 s, 5 h 1 min, 2 d 3 h.
+std::string duration_text(double seconds);
+
 }  // namespace troupe::apps

@@ -16,6 +16,7 @@
 #include "apps/serve.hpp"
 #include "apps/status.hpp"
 #include "apps/tokenize.hpp"
+#include "apps/top.hpp"
 #include "apps/worker.hpp"
 #include "config/user_error.hpp"
 
@@ -36,6 +37,7 @@ int run_command(int argc, char** argv) {
   apps::add_logits_command(app, exit_code);
   apps::add_bench_command(app, exit_code);
   apps::add_status_command(app, exit_code);
+  apps::add_top_command(app, exit_code);
   apps::add_drain_command(app, exit_code);
   apps::add_model_command(app, exit_code);
   try {

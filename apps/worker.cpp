@@ -5,28 +5,37 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
 
+#include "actors/infer/known_answer.hpp"
+#include "actors/observe/process_usage.hpp"
 #include "apps/model_flags.hpp"
 #include "apps/role.hpp"
 #include "apps/worker_node.hpp"
 #include "config/user_error.hpp"
+#include "kernels/beating_device.hpp"
 #include "messages/wire_kinds.hpp"
 
 namespace troupe::apps {
 namespace {
 
 namespace infer = actors::infer;
+namespace observe = actors::observe;
 
 struct WorkerOptions {
   std::string name;
   std::uint64_t generation = 0;
   std::function<void(const std::string&)> progress;  // what a person waits for
   std::function<void()> on_joined;
+  // Shows the answer to the known prompt to whoever decides about traffic; false: none will come.
+  std::function<bool(const std::string& answer)> wait_for_admission;
+  std::shared_ptr<actors::supervision::BeatPage> beats;  // that root looks at; of its own: none
 };
 
 // Blocks SIGTERM and SIGINT for this thread and those it starts; the descriptor is readable when
@@ -45,6 +54,26 @@ void refuse_and_exit(const std::string& why) {
   std::_Exit(kExitIncurable);
 }
 
+std::unique_ptr<kernels::Device> beating_device(
+    const config::NodeConfig& config, const std::shared_ptr<actors::supervision::BeatPage>& page) {
+  std::unique_ptr<kernels::Device> device = make_device(config);
+  if (!page) return device;
+  return std::make_unique<kernels::BeatingDevice>(
+      std::move(device), [page] { page->beats().compute.fetch_add(1, std::memory_order_relaxed); });
+}
+
+// What one operation of the largest step may cost, from what the known prompt cost: as much more as
+// it has more tokens, spread over the layers; four operations make most of a layer's time, and four
+// times that is still no hang.
+std::uint32_t operation_cpu_ms(double prompt_seconds,
+                               const config::NodeConfig& config,
+                               const infer::Engine& engine) {
+  const double tokens =
+      std::max(1.0, static_cast<double>(config.batch.step_tokens_max) / infer::kKnownPromptTokens);
+  const double layers = std::max(1, engine.architecture().layers);
+  return static_cast<std::uint32_t>(prompt_seconds * 1000.0 * tokens / layers * 4.0);
+}
+
 // Loads, joins, and works until a stop signal comes or `parent_fd` (-1: none) is closed.
 void work_until_stopped(const config::NodeConfig& config,
                         WorkerOptions options,
@@ -56,12 +85,19 @@ void work_until_stopped(const config::NodeConfig& config,
   options.progress(to_text(plan));
   auto engine = std::make_shared<infer::Engine>(
       *model.file,
-      make_device(config),
+      beating_device(config, options.beats),
       infer::EngineOptions{.step_tokens_max = config.batch.step_tokens_max,
                            .sequences_max = config.batch.sequences_max,
                            .kv_blocks = plan.kv_blocks,
                            .end_tokens = model.tokenizer->end_of_generation(),
                            .weights = weights_options(config, options.progress)});
+  const double cpu_before = observe::read_process_usage().cpu_seconds;
+  const std::string answer = infer::answer_known_prompt(*engine);
+  if (options.beats) {
+    options.beats->beats().patience_ms =
+        operation_cpu_ms(observe::read_process_usage().cpu_seconds - cpu_before, config, *engine);
+  }
+  if (!options.wait_for_admission(answer)) return;
   options.progress("model loaded, joining " + config.links.dispatch_to_worker);
 
   caf::actor_system_config system_config;
@@ -75,7 +111,8 @@ void work_until_stopped(const config::NodeConfig& config,
                         {.name = options.name,
                          .generation = options.generation,
                          .on_joined = options.on_joined,
-                         .on_refused = refuse_and_exit});
+                         .on_refused = refuse_and_exit,
+                         .beats = options.beats});
   pollfd waits[] = {{.fd = stop_fd, .events = POLLIN, .revents = 0},
                     {.fd = parent_fd, .events = 0, .revents = 0}};
   while (poll(waits, 2, -1) < 0 && errno == EINTR) {
@@ -102,9 +139,26 @@ void run_standalone(const config::NodeConfig& config) {
                      {.name = standalone_name(),
                       .generation = generation_of_now(),
                       .progress = say,
-                      .on_joined = [say] { say("joined the front; taking work"); }},
+                      .on_joined = [say] { say("joined the front; taking work"); },
+                      .wait_for_admission = [](const std::string&) { return true; },
+                      .beats = nullptr},
                      stop_signal_fd(),
                      -1);
+}
+
+// Waits for root's word. False when root wants the worker to end, or is gone.
+bool is_admitted(actors::supervision::ControlChannel& control, int stop_fd) {
+  pollfd waits[] = {{.fd = stop_fd, .events = POLLIN, .revents = 0},
+                    {.fd = control.fd(), .events = POLLIN, .revents = 0}};
+  while (!control.closed() && waits[0].revents == 0) {
+    if (poll(waits, 2, -1) < 0 && errno != EINTR) return false;
+    while (const auto frame = control.receive()) {
+      messages::Header header;
+      const bool readable = messages::read_header(*frame, header).empty();
+      if (readable && header.kind == messages::Kind::kAdmit) return true;
+    }
+  }
+  return false;
 }
 
 void serve_worker(int argc, char** argv) {
@@ -117,7 +171,13 @@ void serve_worker(int argc, char** argv) {
        .generation = flags.generation,
        .progress =
            [control](const std::string& text) { control->send(messages::ChildProgress{text}); },
-       .on_joined = [control] { control->send(messages::ChildReady{}); }},
+       .on_joined = [] {},
+       .wait_for_admission =
+           [&control, stop_fd](const std::string& answer) {
+             control->send(messages::ChildReady{.detail = {}, .answer = answer});
+             return is_admitted(*control, stop_fd);
+           },
+       .beats = flags.beats},
       stop_fd,
       control->fd());
 }

@@ -66,6 +66,25 @@ void report_refusal(const std::string& socket, std::string_view, const std::stri
   std::fprintf(stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), why.c_str());
 }
 
+using Page = std::shared_ptr<actors::supervision::BeatPage>;
+
+std::function<void(bool)> beat_steps(const Page& page) {
+  if (!page) return [](bool) {};
+  return [page](bool runs) {
+    if (runs) page->beats().steps.fetch_add(1, std::memory_order_relaxed);
+    page->beats().computing.store(runs ? 1 : 0, std::memory_order_relaxed);
+  };
+}
+
+std::function<void(std::size_t, std::size_t)> beat_loop(const Page& page) {
+  if (!page) return [](std::size_t, std::size_t) {};
+  return [page](std::size_t running, std::size_t waiting) {
+    page->beats().in_flight = static_cast<std::uint32_t>(running);
+    page->beats().waiting = static_cast<std::uint32_t>(waiting);
+    page->beats().loop.fetch_add(1, std::memory_order_relaxed);
+  };
+}
+
 }  // namespace
 
 WorkerNode::WorkerNode(caf::actor_system& system,
@@ -89,7 +108,8 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                                   std::move(engine),
                                   infer::InferLinks{.to_batch = {port, kInferToBatch, generation},
                                                     .to_ledger = {port, kDispatch, generation},
-                                                    .worker_generation = generation});
+                                                    .worker_generation = generation,
+                                                    .on_step = beat_steps(options.beats)});
   const caf::actor batch_stage =
       system.spawn(batch::batch_actor,
                    batch::BatcherOptions{.sequences_max = config.batch.sequences_max,
@@ -102,6 +122,7 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                    hello,
                    batch::BatchLinks{.to_infer = {port, kBatchToInfer, generation},
                                      .to_dispatch = {port, kDispatch, generation},
+                                     .on_beat = beat_loop(options.beats),
                                      .on_joined = std::move(options.on_joined),
                                      .on_refused = std::move(options.on_refused)});
   end_process_with(port, "port");

@@ -10,6 +10,7 @@
 
 #include "actors/infer/engine.hpp"
 #include "actors/link/port_actor.hpp"
+#include "actors/supervision/beat_page.hpp"
 #include "apps/loaded_model.hpp"
 #include "config/node_config.hpp"
 
@@ -19,7 +20,8 @@ struct WorkerNodeOptions {
   std::string name;                 // worker-0
   std::uint64_t generation = 0;     // of this incarnation; higher than every earlier one's
   std::function<void()> on_joined;  // a front has welcomed the worker
-  std::function<void(const std::string&)> on_refused;  // it never will, and why
+  std::function<void(const std::string&)> on_refused;    // it never will, and why
+  std::shared_ptr<actors::supervision::BeatPage> beats;  // that the node's root looks at, or none
 };
 
 // Spawns port, batch and infer. Lives until destroyed, which ends the stages in reverse order.

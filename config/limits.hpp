@@ -78,6 +78,14 @@ inline constexpr std::chrono::milliseconds kBackoffMax{10'000};
 // Advice to a refused client is never longer than this (interfaces.md, HTTP).
 inline constexpr std::uint32_t kRetryAfterMsMax = 120'000;
 
+// Root looks at its children's beats this often: a hang is found in its third silent beat. A look
+// reads shared memory, so ten a second cost next to nothing.
+inline constexpr std::chrono::milliseconds kLookInterval{100};
+// Root reads how much memory its workers hold this often.
+inline constexpr std::chrono::milliseconds kMemoryLookInterval{1'000};
+// A worker that is ready has answered the known prompt already; root only compares.
+inline constexpr std::chrono::milliseconds kValidationTimeout{10'000};
+
 // An ipc:// path must fit sockaddr_un::sun_path (108 bytes with its final zero).
 inline constexpr std::size_t kIpcPathBytesMax = 107;
 

@@ -24,7 +24,8 @@ struct NodeSection {
   std::filesystem::path state = "state";  // effective.toml, lock, admin socket, ipc sockets
   std::filesystem::path logs = "logs";
   std::uint32_t workers = 1;
-  std::uint32_t threads = 0;  // of each worker; 0: one a core
+  std::uint32_t worker_memory_mb = 0;  // of its own, before it is replaced; 0: see troupe.toml
+  std::uint32_t threads = 0;           // of each worker; 0: one a core
   std::chrono::milliseconds drain_timeout{};
 };
 

@@ -9,11 +9,19 @@
 
 namespace troupe::messages {
 
-// Child → root: it can do its work now.
+// Child → root: it can do its work now. A worker waits for Admit before it joins a front.
 struct ChildReady {
   std::string detail;  // for the operator: addresses, model, how long it took
+  std::string answer;  // of a worker: what it computed from the known prompt
 
-  TROUPE_MESSAGE(ChildReady, detail)
+  TROUPE_MESSAGE(ChildReady, detail, answer)
+};
+
+// Root → worker: its answer to the known prompt was right; it may take traffic.
+struct Admit {
+  bool admitted = true;
+
+  TROUPE_MESSAGE(Admit, admitted)
 };
 
 // Child → root while it starts: what a person waits for.

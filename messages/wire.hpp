@@ -47,6 +47,7 @@ enum class Kind : std::uint16_t {
   kSiblingDown = 99,
   kDrain = 100,
   kNodeReadiness = 101,
+  kAdmit = 102,
 };
 
 inline constexpr std::string_view kMagic = "TRPE";

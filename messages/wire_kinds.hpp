@@ -55,6 +55,7 @@ TROUPE_KIND(FrontStatus, kFrontStatus)
 TROUPE_KIND(SiblingDown, kSiblingDown)
 TROUPE_KIND(Drain, kDrain)
 TROUPE_KIND(NodeReadiness, kNodeReadiness)
+TROUPE_KIND(Admit, kAdmit)
 
 #undef TROUPE_KIND
 

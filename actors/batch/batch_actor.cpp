@@ -71,6 +71,7 @@ class Shell {
   }
 
   void beat() {
+    links_.on_beat(core_.running(), core_.waiting());
     if (front_epoch_ == 0) return links_.to_dispatch.send(hello_);
     const BlockCounts blocks = core_.blocks();
     links_.to_dispatch.send(

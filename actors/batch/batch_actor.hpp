@@ -13,7 +13,8 @@ namespace troupe::actors::batch {
 
 struct BatchLinks {
   link::Sender to_infer;
-  link::Sender to_dispatch;                            // the worker's DEALER
+  link::Sender to_dispatch;  // the worker's DEALER
+  std::function<void(std::size_t running, std::size_t waiting)> on_beat;
   std::function<void()> on_joined;                     // the front has welcomed this worker
   std::function<void(const std::string&)> on_refused;  // it will not, and why
 };

@@ -64,7 +64,10 @@ StepOutput& Engine::run(const messages::Batch& batch) {
   }
   const std::size_t vocab = at(transformer_.architecture().vocab);
   CHECK(rows <= options_.sequences_max, "the batcher keeps to sequences_max");
-  transformer_.forward(slices_, cache_, std::span(logits_).first(rows * vocab));
+  // A batch without slices only forgets.
+  if (!slices_.empty()) {
+    transformer_.forward(slices_, cache_, std::span(logits_).first(rows * vocab));
+  }
   output_.frame.events.resize(rows);
   output_.result.outcomes.resize(rows);
   output_.result.step = batch.step;

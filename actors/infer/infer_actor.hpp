@@ -3,6 +3,7 @@
 #pragma once
 
 #include <caf/all.hpp>
+#include <functional>
 #include <memory>
 
 #include "actors/infer/engine.hpp"
@@ -14,6 +15,7 @@ struct InferLinks {
   link::Sender to_batch;
   link::Sender to_ledger;  // the worker's DEALER
   std::uint64_t worker_generation = 0;
+  std::function<void(bool runs)> on_step;  // before and after each step
 };
 
 caf::behavior infer_actor(caf::event_based_actor* self,

@@ -17,6 +17,9 @@ json to_json(const ProcessStatus& process) {
           {"generation", process.generation},
           {"uptime_s", process.uptime_s},
           {"restarts", process.restarts},
+          {"waiting", process.waiting},
+          {"in_flight", process.in_flight},
+          {"stages", process.stages},
           {"last_reason", process.last_reason}};
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/supervision/beat_page.hpp"
 #include "actors/supervision/control_channel.hpp"
 #include "actors/supervision/termination.hpp"
 #include "actors/supervision/unique_fd.hpp"
@@ -19,9 +20,9 @@ namespace troupe::actors::supervision {
 
 class ChildProcess {
  public:
-  // Starts `executable` with `arguments` (argv[0] first) and the number of its control descriptor
-  // as the last one. SIGINT is blocked in it from its first instruction. Call from the main thread
-  // only: the parent-death signal follows the thread. Throws std::system_error.
+  // Starts `executable` with `arguments` (argv[0] first), --control-fd and --beat-fd. SIGINT is
+  // blocked in it from its first instruction. Call from the main thread only: the parent-death
+  // signal follows the thread. Throws std::system_error.
   ChildProcess(const std::filesystem::path& executable, std::vector<std::string> arguments);
 
   pid_t pid() const { return pid_; }
@@ -33,6 +34,9 @@ class ChildProcess {
   }  // readable when it wrote to standard error; -1: closed
 
   ControlChannel& control() { return control_; }
+
+  // What it counts up in while it gets on.
+  const Beats& beats() const { return beats_.beats(); }
 
   void send_signal(int signal) const;
 
@@ -52,6 +56,7 @@ class ChildProcess {
   UniqueFd pid_fd_;
   UniqueFd error_;
   ControlChannel control_;
+  BeatPage beats_;
   std::string line_;  // that has not ended yet
   std::string last_line_;
 };

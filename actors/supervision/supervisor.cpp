@@ -3,107 +3,341 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/check.hpp"
+
 namespace troupe::actors::supervision {
 namespace {
 
 // Later doublings have long reached any ceiling; the bound keeps the shift defined.
 constexpr std::uint32_t kDoublingsMax = 20;
 
+bool is_simple(const SupervisorPolicy& policy) {
+  return policy.strategy == Strategy::kSimpleOneForOne;
+}
+
+// Somebody's kill and the kernel's want of memory say nothing about the child.
+bool is_failure(const Termination& end) {
+  const Cause cause = cause_of(end);
+  return cause != Cause::kMemory && !(cause == Cause::kOutside && end.kind == EndKind::kSignalled);
+}
+
+bool wants_restart(const ChildSpec& spec, const Termination& end) {
+  if (spec.restart == RestartType::kTemporary) return false;
+  return spec.restart == RestartType::kPermanent || !is_normal(end);
+}
+
+std::uint32_t count_recent(const std::deque<TimePoint>& times, TimePoint now, Milliseconds period) {
+  const auto recent = [&](TimePoint time) { return now - time <= period; };
+  return static_cast<std::uint32_t>(std::ranges::count_if(times, recent));
+}
+
 }  // namespace
+
+const char* name_of(Phase phase) {
+  switch (phase) {
+    case Phase::kWaiting:
+      return "waiting";
+    case Phase::kStarting:
+      return "starting";
+    case Phase::kValidating:
+      return "validating";
+    case Phase::kReady:
+      return "ready";
+    case Phase::kIsolated:
+      return "isolated";
+    case Phase::kStopping:
+      return "stopping";
+    case Phase::kEnded:
+      break;
+  }
+  return "ended";
+}
 
 Supervisor::Supervisor(std::vector<ChildSpec> children,
                        SupervisorPolicy policy,
                        std::uint64_t generation_base,
                        Random random)
     : policy_(policy), generation_(generation_base), random_(std::move(random)) {
-  for (ChildSpec& spec : children) children_.push_back({.spec = std::move(spec)});
-  remaining_ = children_.size();
+  for (const ChildSpec& spec : children) CHECK(valid(spec, policy_), "a child's spec is valid");
+  if (is_simple(policy_)) {
+    CHECK(children.size() == 1, "simple_one_for_one has one pattern");
+    pattern_ = std::move(children.front());
+    return;
+  }
+  CHECK(children.size() <= policy_.children_max, "no more children than children_max");
+  for (ChildSpec& spec : children) add(std::move(spec));
+}
+
+// A permanent child never ends for good, so it cannot end its supervisor by doing so.
+bool Supervisor::valid(const ChildSpec& spec, const SupervisorPolicy& policy) {
+  if (spec.name.empty()) return false;
+  if (!spec.significant) return true;
+  return spec.restart != RestartType::kPermanent && policy.auto_shutdown != AutoShutdown::kNever;
+}
+
+ChildState& Supervisor::add(ChildSpec spec) {
+  const ChildId id = ++last_id_;
+  CHECK(names_.emplace(spec.name, id).second, "names of children differ");
+  ChildState& child = children_[id];
+  child.id = id;
+  child.spec = std::move(spec);
+  return child;
+}
+
+void Supervisor::erase(ChildState& child) {
+  leave_group(child.id);
+  names_.erase(child.spec.name);
+  children_.erase(child.id);
+}
+
+// What has ended for good is kept only where somebody could ask for its restart.
+void Supervisor::forget_or_end(ChildState& child) {
+  child.phase = Phase::kEnded;
+  if (is_simple(policy_) || child.spec.restart == RestartType::kTemporary) erase(child);
+}
+
+const ChildState* Supervisor::find(ChildId id) const {
+  const auto found = children_.find(id);
+  return found == children_.end() ? nullptr : &found->second;
+}
+
+const ChildState* Supervisor::find(std::string_view name) const {
+  const auto found = names_.find(name);
+  return found == names_.end() ? nullptr : find(found->second);
+}
+
+ChildState* Supervisor::current(ChildId id, std::uint64_t generation) {
+  const auto found = children_.find(id);
+  if (found == children_.end() || !found->second.runs()) return nullptr;
+  return found->second.generation == generation ? &found->second : nullptr;
+}
+
+// Every public operation ends here: what it has made possible is done.
+Supervisor::Actions Supervisor::take(TimePoint now) {
+  const bool stopped = continue_stops(now);
+  start_due(now);
+  if (stopped) continue_group(now);
+  if (stopping_ && !exited_ && all_ended()) {
+    exited_ = true;
+    actions_.push_back({.kind = ActionKind::kExit});
+  }
+  return std::exchange(actions_, {});
+}
+
+void Supervisor::act(ActionKind kind, const ChildState& child) {
+  actions_.push_back({.kind = kind, .child = child.id, .generation = child.generation});
+}
+
+void Supervisor::report(ReportEvent event, ChildState& child, Report report) {
+  child.announced = report.backoff.has_value();
+  report.event = event;
+  report.child = child.spec.name;
+  report.restart = child.spec.restart;
+  actions_.push_back({.kind = ActionKind::kReport,
+                      .child = child.id,
+                      .generation = child.generation,
+                      .report = std::move(report)});
 }
 
 Supervisor::Actions Supervisor::start(TimePoint now) {
-  Actions actions;
-  for (std::size_t child = 0; child < children_.size(); ++child) {
-    actions.push_back(start_child(child, now));
-  }
-  return actions;
+  first_start_ = true;
+  group_at_ = now;
+  for (const auto& [id, child] : children_) group_.push_back(id);
+  return take(now);
 }
 
-Action Supervisor::start_child(std::size_t index, TimePoint now) {
-  ChildState& child = children_[index];
+void Supervisor::start_one(ChildState& child, TimePoint now) {
   if (child.generation != 0) ++child.restarts;
   child.phase = Phase::kStarting;
   child.generation = ++generation_;
   child.started_at = now;
   child.ready_at.reset();
   child.restart_at.reset();
-  return {ActionKind::kStart, index, child.generation};
+  child.deadline.reset();
+  child.killed = false;
+  child.given_up = false;
+  if (child.spec.start_timeout) child.deadline = now + *child.spec.start_timeout;
+  act(ActionKind::kStart, child);
 }
 
-void Supervisor::ready(std::size_t index, std::uint64_t generation, TimePoint now) {
-  ChildState& child = children_.at(index);
-  if (child.generation != generation || child.phase != Phase::kStarting) return;
+Supervisor::Actions Supervisor::ready(ChildId id, std::uint64_t generation, TimePoint now) {
+  ChildState* child = current(id, generation);
+  if (child == nullptr || child->phase != Phase::kStarting) return {};
+  child->deadline.reset();
+  if (child->spec.validation) {
+    child->phase = Phase::kValidating;
+    child->deadline = now + *child->spec.validation;
+    act(ActionKind::kValidate, *child);
+  } else {
+    admit(*child, now);
+  }
+  return take(now);
+}
+
+Supervisor::Actions Supervisor::validated(ChildId id,
+                                          std::uint64_t generation,
+                                          bool right,
+                                          TimePoint now) {
+  ChildState* child = current(id, generation);
+  if (child == nullptr || child->phase != Phase::kValidating) return {};
+  if (right) {
+    admit(*child, now);
+  } else {
+    kill_isolated(*child, EndKind::kInvalid);
+  }
+  return take(now);
+}
+
+void Supervisor::admit(ChildState& child, TimePoint now) {
   child.phase = Phase::kReady;
+  child.deadline.reset();
   child.ready_at = now;
   child.ever_ready = true;
+  child.failed_starts = 0;
+  act(ActionKind::kAdmit, child);
+  Report progress{.restarts_in_window = failures_in_period(child, now)};
+  if (child.died_at) {
+    progress.downtime = std::chrono::duration_cast<Milliseconds>(now - *child.died_at);
+  }
+  report(ReportEvent::kProgress, child, std::move(progress));
 }
 
-Supervisor::Actions Supervisor::terminated(std::size_t index,
+Supervisor::Actions Supervisor::ignored(ChildId id, std::uint64_t generation, TimePoint now) {
+  ChildState* child = current(id, generation);
+  if (child == nullptr || child->phase != Phase::kStarting) return {};
+  child->deadline.reset();
+  if (child->announced) report(ReportEvent::kShutdown, *child, {});
+  forget_or_end(*child);
+  return take(now);
+}
+
+Supervisor::Actions Supervisor::isolate(ChildId id,
+                                        std::uint64_t generation,
+                                        EndKind why,
+                                        TimePoint now) {
+  ChildState* child = current(id, generation);
+  if (child == nullptr || child->phase == Phase::kIsolated) return {};
+  if (child->phase == Phase::kStopping) {
+    child->killed = true;
+    take_stop_step(*child, StopStep::kKill, now);
+  } else {
+    kill_isolated(*child, why);
+  }
+  return take(now);
+}
+
+void Supervisor::kill_isolated(ChildState& child, EndKind why) {
+  child.phase = Phase::kIsolated;
+  child.isolated_as = why;
+  child.deadline.reset();
+  act(ActionKind::kKill, child);
+}
+
+Supervisor::Actions Supervisor::terminated(ChildId id,
                                            std::uint64_t generation,
                                            Termination end,
                                            TimePoint now) {
-  ChildState& child = children_.at(index);
-  if (child.generation != generation || !runs(child)) return {};
-  child.died_at = now;
-  if (child.phase == Phase::kStopping) {
-    child.phase = Phase::kEnded;
-    child.kill_at.reset();
-    return continue_stop(now);
+  ChildState* child = current(id, generation);
+  if (child == nullptr) return {};
+  child->died_at = now;
+  child->deadline.reset();
+  if (child->phase == Phase::kIsolated) end.kind = child->isolated_as;
+  if (child->phase == Phase::kStopping) {
+    stopped_as_asked(*child, end, now);
+  } else {
+    died(*child, end, now);
   }
-  const Milliseconds delay = delay_after(child, end, now);
-  if (must_give_up(child, end, now)) return give_up(index, now);
-  child.phase = Phase::kEnded;
-  if (!wants_restart(child, end)) return {};
-  child.backoff = delay;
-  if (delay.count() == 0) return {start_child(index, now)};
-  child.phase = Phase::kWaiting;
-  child.restart_at = now + delay;
-  return {};
+  return take(now);
 }
 
-// A death from outside says nothing about the child, so it restarts at once; only one that dies
-// before it is ready waits the first back-off, which then does not grow: a loop of such deaths must
-// not eat the machine.
-Milliseconds Supervisor::delay_after(ChildState& child, const Termination& end, TimePoint now) {
-  if (cause_of(end) == Cause::kOutside) {
-    return child.ready_at ? Milliseconds(0) : policy_.backoff_first;
+// It ended by itself, or because it was isolated.
+void Supervisor::died(ChildState& child, Termination end, TimePoint now) {
+  const bool in_a_stop = std::exchange(child.to_stop, child.to_stop && stopping_);
+  const bool may_restart = stopping_ ? policy_.restarts_while_stopping : !in_a_stop;
+  if (may_restart && wants_restart(child.spec, end)) return restart(child, end, now);
+  report(child.ready_at ? ReportEvent::kChildTerminated : ReportEvent::kStartError,
+         child,
+         {.end = end, .restarts_in_window = failures_in_period(child, now)});
+  child.phase = Phase::kEnded;
+  // In a stop of its group it does as its siblings do.
+  if (!in_a_stop) shut_down_if_significant(child);
+  if (child.spec.restart == RestartType::kTemporary || is_simple(policy_)) erase(child);
+}
+
+void Supervisor::restart(ChildState& child, Termination end, TimePoint now) {
+  if (is_failure(end)) count_failure(child, now);
+  const ReportEvent event =
+      child.ready_at ? ReportEvent::kChildTerminated : ReportEvent::kStartError;
+  Report death{.end = end, .restarts_in_window = failures_in_period(child, now)};
+  const bool escalates = must_escalate(child, end, now);
+  const bool starts_fail = child.failed_starts > policy_.intensity && is_beyond(child, now);
+  if (escalates || starts_fail) {
+    report(event, child, std::move(death));
+    child.phase = Phase::kEnded;
+    child.given_up = true;
+    if (stopping_) return;  // what still drains does so without it
+    act(ActionKind::kGiveUp, child);
+    if (escalates) {
+      shut_down(first_start_ && event == ReportEvent::kStartError ? ExitReason::kStartFailed
+                                                                  : ExitReason::kEscalated);
+    }
+    return;
   }
-  count_failure(child, now);
-  return backoff_of(child, now);
+  child.backoff = delay_after(child, end, now);
+  death.backoff = child.backoff;
+  report(event, child, std::move(death));
+  child.phase = Phase::kWaiting;
+  child.restart_at = now + child.backoff;
+  if (!stopping_) plan_group(child, now);
+}
+
+bool Supervisor::must_escalate(const ChildState& child,
+                               const Termination& end,
+                               TimePoint now) const {
+  if (cause_of(end) == Cause::kConfiguration) return true;
+  if (child.spec.beyond == Beyond::kChildOnly) return false;
+  const bool first_failed = first_start_ && policy_.start_order == StartOrder::kInOrder &&
+                            !child.ready_at && is_failure(end);
+  return first_failed || is_beyond(child, now);
 }
 
 void Supervisor::count_failure(ChildState& child, TimePoint now) {
   if (child.ready_at && now - *child.ready_at >= policy_.healthy_after) child.failures = 0;
   ++child.failures;
-  child.recent_failures.push_back(now);
+  if (!child.ready_at) ++child.failed_starts;
+  auto& times = child.spec.beyond == Beyond::kChildOnly ? child.recent_failures : recent_failures_;
+  times.push_back(now);
   // More than intensity + 1 are not needed to know that it is exceeded.
-  if (child.recent_failures.size() > policy_.intensity + 1) child.recent_failures.pop_front();
+  if (times.size() > policy_.intensity + 1) times.pop_front();
 }
 
-std::uint32_t Supervisor::failures_in_period(std::size_t index, TimePoint now) const {
-  const auto& times = children_.at(index).recent_failures;
-  const auto recent = [&](TimePoint time) { return now - time <= policy_.period; };
-  return static_cast<std::uint32_t>(std::ranges::count_if(times, recent));
+std::uint32_t Supervisor::failures_in_period(const ChildState& child, TimePoint now) const {
+  const bool own = child.spec.beyond == Beyond::kChildOnly;
+  return count_recent(own ? child.recent_failures : recent_failures_, now, policy_.period);
 }
 
-bool Supervisor::exceeds_intensity(const ChildState& child, TimePoint now) const {
-  const auto index = static_cast<std::size_t>(&child - children_.data());
-  return failures_in_period(index, now) > policy_.intensity;
+bool Supervisor::is_beyond(const ChildState& child, TimePoint now) const {
+  return failures_in_period(child, now) > policy_.intensity;
+}
+
+// A death from outside says nothing about the child, so it restarts at once; only one that dies
+// before it is ready waits the first back-off, which then does not grow: a loop of such deaths must
+// not eat the machine.
+Milliseconds Supervisor::delay_after(const ChildState& child,
+                                     const Termination& end,
+                                     TimePoint now) {
+  const Cause cause = cause_of(end);
+  if (cause == Cause::kOutside || cause == Cause::kMemory) {
+    return child.ready_at ? Milliseconds(0) : policy_.backoff_first;
+  }
+  return backoff_of(child, now);
 }
 
 // Doubles with each failure; half to the whole of it, so that children that fell together do not
 // return together.
 Milliseconds Supervisor::backoff_of(const ChildState& child, TimePoint now) {
-  if (exceeds_intensity(child, now)) return policy_.backoff_max;
+  if (policy_.backoff_first.count() == 0) return policy_.backoff_first;
+  if (is_beyond(child, now)) return policy_.backoff_max;
   const std::uint32_t doublings = std::min(child.failures - 1, kDoublingsMax);
   const Milliseconds whole =
       std::min(policy_.backoff_max, policy_.backoff_first * (std::int64_t{1} << doublings));
@@ -112,102 +346,26 @@ Milliseconds Supervisor::backoff_of(const ChildState& child, TimePoint now) {
   return std::max(policy_.backoff_first, Milliseconds(part));
 }
 
-bool Supervisor::must_give_up(const ChildState& child,
-                              const Termination& end,
-                              TimePoint now) const {
-  if (cause_of(end) == Cause::kConfiguration) return true;
-  return !child.ever_ready && exceeds_intensity(child, now);
+void Supervisor::shut_down_if_significant(const ChildState& child) {
+  if (!child.spec.significant || stopping_) return;
+  const auto lives_on = [&](const auto& entry) {
+    const ChildState& other = entry.second;
+    return other.spec.significant && (other.runs() || other.phase == Phase::kWaiting);
+  };
+  const bool any = policy_.auto_shutdown == AutoShutdown::kAnySignificant;
+  if (any || std::ranges::none_of(children_, lives_on)) shut_down(ExitReason::kAutoShutdown);
 }
 
-bool Supervisor::wants_restart(const ChildState& child, const Termination& end) {
-  switch (child.spec.restart) {
-    case RestartType::kPermanent:
-      return true;
-    case RestartType::kTransient:
-      return end != Termination{EndKind::kExited, 0};
-    case RestartType::kTemporary:
+Termination Supervisor::exit() const {
+  switch (exit_reason_) {
+    case ExitReason::kAsked:
+    case ExitReason::kAutoShutdown:
+      return {EndKind::kShutDown, 0};
+    case ExitReason::kEscalated:
+    case ExitReason::kStartFailed:
       break;
   }
-  return false;
-}
-
-Supervisor::Actions Supervisor::give_up(std::size_t index, TimePoint now) {
-  children_[index].phase = Phase::kEnded;
-  if (stopping_) return {};  // what still drains does so without it
-  Actions actions{{ActionKind::kGiveUp, index, children_[index].generation}};
-  const Actions stops = stop(now);
-  actions.insert(actions.end(), stops.begin(), stops.end());
-  return actions;
-}
-
-Supervisor::Actions Supervisor::tick(TimePoint now) {
-  Actions actions;
-  for (std::size_t index = 0; index < children_.size(); ++index) {
-    ChildState& child = children_[index];
-    if (child.restart_at && *child.restart_at <= now) actions.push_back(start_child(index, now));
-    if (child.kill_at && *child.kill_at <= now) {
-      child.kill_at.reset();
-      child.killed = true;
-      actions.push_back({ActionKind::kKill, index, child.generation});
-    }
-  }
-  return actions;
-}
-
-std::optional<TimePoint> Supervisor::next_wakeup() const {
-  std::optional<TimePoint> next;
-  for (const ChildState& child : children_) {
-    for (const auto& time : {child.restart_at, child.kill_at}) {
-      if (time && (!next || *time < *next)) next = time;
-    }
-  }
-  return next;
-}
-
-Supervisor::Actions Supervisor::stop(TimePoint now) {
-  if (stopping_) return {};
-  stopping_ = true;
-  return continue_stop(now);
-}
-
-Supervisor::Actions Supervisor::continue_stop(TimePoint now) {
-  const auto stops = [](const ChildState& child) { return child.phase == Phase::kStopping; };
-  if (std::ranges::any_of(children_, stops)) return {};
-  while (remaining_ > 0) {
-    ChildState& child = children_[--remaining_];
-    child.restart_at.reset();
-    if (!runs(child)) {
-      child.phase = Phase::kEnded;
-      continue;
-    }
-    child.phase = Phase::kStopping;
-    child.kill_at = now + child.spec.shutdown_timeout;
-    return {{ActionKind::kStop, remaining_, child.generation}};
-  }
-  if (std::exchange(stopped_, true)) return {};
-  return {{ActionKind::kStopped}};
-}
-
-Supervisor::Actions Supervisor::stop_now(TimePoint now) {
-  Actions actions;
-  stopping_ = true;
-  remaining_ = 0;
-  for (std::size_t index = 0; index < children_.size(); ++index) {
-    ChildState& child = children_[index];
-    child.restart_at.reset();
-    child.kill_at.reset();
-    child.killed = child.killed || runs(child);
-    child.phase = runs(child) ? Phase::kStopping : Phase::kEnded;
-    if (runs(child)) actions.push_back({ActionKind::kKill, index, child.generation});
-  }
-  const Actions end = continue_stop(now);
-  actions.insert(actions.end(), end.begin(), end.end());
-  return actions;
-}
-
-bool Supervisor::runs(const ChildState& child) {
-  return child.phase == Phase::kStarting || child.phase == Phase::kReady ||
-         child.phase == Phase::kStopping;
+  return {EndKind::kEscalated, 0};
 }
 
 }  // namespace troupe::actors::supervision

@@ -1,88 +1,24 @@
 // The supervisor core: which child to start, stop or give up on, and when. Pure: time and chance
 // come in as arguments, what to do goes out as actions. Semantics after Erlang/OTP
-// (https://www.erlang.org/doc/system/sup_princ.html).
+// (https://www.erlang.org/doc/system/sup_princ.html) and, beyond it, those of
+// docs/decisions/0015-supervisor-core.md.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "actors/supervision/termination.hpp"
-#include "config/limits.hpp"
+#include "actors/supervision/action.hpp"
+#include "actors/supervision/child.hpp"
+#include "actors/supervision/policy.hpp"
 
 namespace troupe::actors::supervision {
-
-using TimePoint = std::chrono::steady_clock::time_point;
-using Milliseconds = std::chrono::milliseconds;
-
-enum class RestartType : std::uint8_t {
-  kPermanent,  // always restarted
-  kTransient,  // restarted unless it exited with 0
-  kTemporary,  // never restarted
-};
-
-enum class Strategy : std::uint8_t { kOneForOne };
-
-struct ChildSpec {
-  std::string name;
-  RestartType restart = RestartType::kPermanent;
-  Milliseconds shutdown_timeout =
-      config::kTerminateTimeout;  // between asking it to stop and killing it
-};
-
-struct SupervisorPolicy {
-  Strategy strategy = Strategy::kOneForOne;
-  std::uint32_t intensity = 10;  // deaths by work in `period` that are still borne
-  Milliseconds period{60'000};
-  Milliseconds backoff_first = config::kBackoffFirst;
-  Milliseconds backoff_max = config::kBackoffMax;
-  Milliseconds healthy_after{60'000};  // ready for this long, a child starts at backoff_first again
-};
-
-enum class Phase : std::uint8_t {
-  kWaiting,   // not running, a restart is due at `restart_at`
-  kStarting,  // running, not ready
-  kReady,
-  kStopping,  // asked to stop
-  kEnded,     // not running, and nothing will start it
-};
-
-struct ChildState {
-  ChildSpec spec;
-  Phase phase = Phase::kEnded;
-  std::uint64_t generation = 0;  // of the latest incarnation
-  std::uint32_t restarts = 0;
-  bool ever_ready = false;
-  bool killed = false;                    // it outlived its shutdown_timeout
-  std::optional<TimePoint> started_at;    // of the latest incarnation
-  std::optional<TimePoint> ready_at;      // unset until the latest incarnation is ready
-  std::optional<TimePoint> died_at;       // when the previous incarnation died
-  std::optional<TimePoint> restart_at;    // kWaiting
-  std::optional<TimePoint> kill_at;       // kStopping
-  Milliseconds backoff{0};                // before the latest restart
-  std::uint32_t failures = 0;             // deaths by work without a healthy time between
-  std::deque<TimePoint> recent_failures;  // within `period`, oldest first, at most intensity + 1
-};
-
-enum class ActionKind : std::uint8_t {
-  kStart,    // start this generation of the child
-  kStop,     // ask it to stop
-  kKill,     // end it
-  kGiveUp,   // the node cannot work because of this child; a stop in order follows
-  kStopped,  // every child has ended; `child` means nothing
-};
-
-struct Action {
-  ActionKind kind{};
-  std::size_t child = 0;
-  std::uint64_t generation = 0;
-
-  bool operator==(const Action&) const = default;
-};
 
 class Supervisor {
  public:
@@ -91,56 +27,113 @@ class Supervisor {
   using Random = std::function<double()>;
 
   // Children start in this order and stop in the reverse one. Generations begin above
-  // `generation_base`.
+  // `generation_base`. With kSimpleOneForOne the one spec is the pattern of all children. Specs
+  // that valid() refuses are a bug.
   Supervisor(std::vector<ChildSpec> children,
              SupervisorPolicy policy,
              std::uint64_t generation_base,
              Random random);
 
-  // Starts all children; they become ready side by side.
+  static bool valid(const ChildSpec& spec, const SupervisorPolicy& policy);
+
   Actions start(TimePoint now);
 
   // Events of an incarnation; those of another generation than the latest are ignored.
-  void ready(std::size_t child, std::uint64_t generation, TimePoint now);
-  Actions terminated(std::size_t child, std::uint64_t generation, Termination end, TimePoint now);
+  Actions ready(ChildId child, std::uint64_t generation, TimePoint now);
+  Actions validated(ChildId child, std::uint64_t generation, bool right, TimePoint now);
+  Actions ignored(ChildId child, std::uint64_t generation, TimePoint now);  // it has nothing to do
+  Actions terminated(ChildId child, std::uint64_t generation, Termination end, TimePoint now);
+  // It must be killed: kHung, kInvalid.
+  Actions isolate(ChildId child, std::uint64_t generation, EndKind why, TimePoint now);
+  // Stops it in order and starts it again; no failure.
+  Actions recycle(ChildId child, std::uint64_t generation, TimePoint now);
 
-  // What is due: restarts after back-off, kills after a shutdown time-out.
+  // What is due: restarts, steps of stopping, limits of start and validation.
   Actions tick(TimePoint now);
   std::optional<TimePoint> next_wakeup() const;
 
-  // Stops the children one by one, last started first. Those whose turn has not come are still
-  // restarted, so that the ones that drain can finish.
+  // Stops the children one by one, last started first (of kSimpleOneForOne: all at once).
   Actions stop(TimePoint now);
   // Kills what runs.
   Actions stop_now(TimePoint now);
 
-  const std::vector<ChildState>& children() const { return children_; }
+  // Administration, as in OTP. The stop of a terminated child ends with a report.
+  std::pair<Reply, Actions> start_child(ChildSpec spec, TimePoint now);
+  std::pair<Reply, Actions> start_dynamic(TimePoint now);  // kSimpleOneForOne
+  std::pair<Reply, Actions> terminate_child(std::string_view name, TimePoint now);
+  std::pair<Reply, Actions> restart_child(std::string_view name, TimePoint now);
+  Reply delete_child(std::string_view name);
+  std::vector<ChildView> which_children() const;  // in the order of their start
+  ChildCounts count_children() const;
+
+  const std::map<ChildId, ChildState>& children() const { return children_; }
+
+  const ChildState* find(ChildId child) const;
+  const ChildState* find(std::string_view name) const;
 
   const SupervisorPolicy& policy() const { return policy_; }
 
   bool stopping() const { return stopping_; }
 
-  std::uint32_t failures_in_period(std::size_t child, TimePoint now) const;
+  ExitReason exit_reason() const { return exit_reason_; }
+
+  // What the parent of this supervisor hears when kExit has come.
+  Termination exit() const;
+
+  std::uint32_t failures_in_period(const ChildState& child, TimePoint now) const;
 
  private:
-  static bool runs(const ChildState& child);
-  Action start_child(std::size_t child, TimePoint now);
-  void count_failure(ChildState& child, TimePoint now);
-  bool exceeds_intensity(const ChildState& child, TimePoint now) const;
-  Milliseconds backoff_of(const ChildState& child, TimePoint now);
-  Milliseconds delay_after(ChildState& child, const Termination& end, TimePoint now);
-  bool must_give_up(const ChildState& child, const Termination& end, TimePoint now) const;
-  static bool wants_restart(const ChildState& child, const Termination& end);
-  Actions give_up(std::size_t child, TimePoint now);
-  Actions continue_stop(TimePoint now);
+  ChildState& add(ChildSpec spec);
+  void erase(ChildState& child);
+  void forget_or_end(ChildState& child);
+  ChildState* current(ChildId child, std::uint64_t generation);
+  Actions take(TimePoint now);
+  void act(ActionKind kind, const ChildState& child);
+  void report(ReportEvent event, ChildState& child, Report report);
 
-  std::vector<ChildState> children_;
+  void start_one(ChildState& child, TimePoint now);
+  void admit(ChildState& child, TimePoint now);
+  void kill_isolated(ChildState& child, EndKind why);
+  void died(ChildState& child, Termination end, TimePoint now);
+  void stopped_as_asked(ChildState& child, Termination end, TimePoint now);
+  void restart(ChildState& child, Termination end, TimePoint now);
+  void count_failure(ChildState& child, TimePoint now);
+  bool is_beyond(const ChildState& child, TimePoint now) const;
+  bool must_escalate(const ChildState& child, const Termination& end, TimePoint now) const;
+  Milliseconds delay_after(const ChildState& child, const Termination& end, TimePoint now);
+  Milliseconds backoff_of(const ChildState& child, TimePoint now);
+  void plan_group(ChildState& leader, TimePoint now);
+  void shut_down_if_significant(const ChildState& child);
+  void shut_down(ExitReason reason);
+
+  void ask_to_stop(ChildState& child, AfterStop after, TimePoint now);
+  void take_stop_step(ChildState& child, StopStep step, TimePoint now);
+  void pass_deadline(ChildState& child, TimePoint now);
+  bool continue_stops(TimePoint now);
+  void start_due(TimePoint now);
+  bool group_waits() const;
+  void continue_group(TimePoint now);
+  bool all_ended() const;
+  void call_off(ChildState& child);
+  void leave_group(ChildId child);
+
   SupervisorPolicy policy_;
+  ChildSpec pattern_;  // kSimpleOneForOne
+  std::map<ChildId, ChildState> children_;
+  std::map<std::string, ChildId, std::less<>> names_;
   std::uint64_t generation_;
+  ChildId last_id_ = 0;
   Random random_;
+  std::deque<TimePoint> recent_failures_;  // of children that escalate
+  // A group under way: what is to be started, in this order, not before group_at_.
+  std::deque<ChildId> group_;
+  ChildId leader_ = 0;  // whose death began it; 0: the first start
+  TimePoint group_at_{};
+  bool first_start_ = false;
   bool stopping_ = false;
-  bool stopped_ = false;
-  std::size_t remaining_ = 0;  // children [0, remaining_) have not been asked to stop
+  bool exited_ = false;
+  ExitReason exit_reason_ = ExitReason::kAsked;
+  Actions actions_;
 };
 
 }  // namespace troupe::actors::supervision

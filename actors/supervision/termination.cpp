@@ -11,18 +11,47 @@ std::string signal_name(int signal) {
   return name == nullptr ? "signal_" + std::to_string(signal) : std::string("SIG") + name;
 }
 
+std::string error_name(int error) {
+  const char* name = strerrorname_np(error);
+  return name == nullptr ? "errno_" + std::to_string(error) : name;
+}
+
 bool is_of_work(int signal) {
   return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
          signal == SIGABRT;
 }
 
+Cause cause_of_exit(int code) {
+  if (code == kExitMisconfigured) return Cause::kConfiguration;
+  return code == 0 ? Cause::kOutside : Cause::kWork;
+}
+
 }  // namespace
 
 Cause cause_of(const Termination& end) {
-  if (end.kind == EndKind::kNotStarted) return Cause::kNotStarted;
-  if (end.kind == EndKind::kSignalled) return is_of_work(end.code) ? Cause::kWork : Cause::kOutside;
-  if (end.code == kExitMisconfigured) return Cause::kConfiguration;
-  return end.code == 0 ? Cause::kOutside : Cause::kWork;
+  switch (end.kind) {
+    case EndKind::kExited:
+      return cause_of_exit(end.code);
+    case EndKind::kSignalled:
+      return is_of_work(end.code) ? Cause::kWork : Cause::kOutside;
+    case EndKind::kNotStarted:
+      return Cause::kNotStarted;
+    case EndKind::kShutDown:
+      return Cause::kOutside;
+    case EndKind::kOutOfMemory:
+      return Cause::kMemory;
+    case EndKind::kEscalated:
+    case EndKind::kHung:
+    case EndKind::kInvalid:
+      break;
+  }
+  return Cause::kWork;
+}
+
+// A supervisor that gave up ended in order too: OTP's reason for it is `shutdown`.
+bool is_normal(const Termination& end) {
+  return end == Termination{EndKind::kExited, 0} || end.kind == EndKind::kShutDown ||
+         end.kind == EndKind::kEscalated;
 }
 
 const char* name_of(Cause cause) {
@@ -31,6 +60,8 @@ const char* name_of(Cause cause) {
       return "work";
     case Cause::kOutside:
       return "outside";
+    case Cause::kMemory:
+      return "memory";
     case Cause::kConfiguration:
       return "configuration";
     case Cause::kNotStarted:
@@ -40,16 +71,47 @@ const char* name_of(Cause cause) {
 }
 
 std::string code_of(const Termination& end) {
-  if (end.kind == EndKind::kSignalled) return signal_name(end.code);
-  if (end.kind == EndKind::kExited) return "exit_" + std::to_string(end.code);
-  const char* name = strerrorname_np(end.code);
-  return name == nullptr ? "errno_" + std::to_string(end.code) : name;
+  switch (end.kind) {
+    case EndKind::kExited:
+      return "exit_" + std::to_string(end.code);
+    case EndKind::kSignalled:
+      return signal_name(end.code);
+    case EndKind::kNotStarted:
+      return error_name(end.code);
+    case EndKind::kShutDown:
+      return "shutdown";
+    case EndKind::kEscalated:
+      return "escalated";
+    case EndKind::kHung:
+      return "hung";
+    case EndKind::kInvalid:
+      return "invalid_answer";
+    case EndKind::kOutOfMemory:
+      break;
+  }
+  return "out_of_memory";
 }
 
 std::string describe(const Termination& end) {
-  if (end.kind == EndKind::kSignalled) return "killed by " + signal_name(end.code);
-  if (end.kind == EndKind::kExited) return "exited with " + std::to_string(end.code);
-  return std::string("could not be started: ") + std::strerror(end.code);
+  switch (end.kind) {
+    case EndKind::kExited:
+      return "exited with " + std::to_string(end.code);
+    case EndKind::kSignalled:
+      return "killed by " + signal_name(end.code);
+    case EndKind::kNotStarted:
+      return std::string("could not be started: ") + std::strerror(end.code);
+    case EndKind::kShutDown:
+      return "ended by itself";
+    case EndKind::kEscalated:
+      return "could not keep its children alive";
+    case EndKind::kHung:
+      return "hung: its beats stopped, so it was killed";
+    case EndKind::kInvalid:
+      return "did not answer the known prompt as before, so it was killed";
+    case EndKind::kOutOfMemory:
+      break;
+  }
+  return "killed by the kernel for memory (" + signal_name(end.code) + ")";
 }
 
 }  // namespace troupe::actors::supervision

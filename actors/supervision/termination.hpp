@@ -1,4 +1,4 @@
-// How a child process ended, and what that says about whose fault it was.
+// How a child ended, and what that says about whose fault it was.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,14 @@
 namespace troupe::actors::supervision {
 
 enum class EndKind : std::uint8_t {
-  kExited,      // code: the exit code
-  kSignalled,   // code: the signal
-  kNotStarted,  // code: errno of the attempt
+  kExited,       // code: the exit code
+  kSignalled,    // code: the signal
+  kNotStarted,   // code: errno of the attempt
+  kShutDown,     // an actor or a supervisor that ended in order, by itself
+  kEscalated,    // a supervisor that could not keep its children alive
+  kHung,         // its beats stopped and its supervisor killed it
+  kInvalid,      // it did not answer the known prompt rightly, or in time, and was killed
+  kOutOfMemory,  // the kernel killed it for memory; code: the signal
 };
 
 struct Termination {
@@ -24,18 +29,23 @@ inline constexpr int kExitMisconfigured = 2;
 
 enum class Cause : std::uint8_t {
   kWork,     // what it computed can have killed it: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, other
-             // exit codes
-  kOutside,  // somebody or the memory killer ended it, or it left by itself with 0
+             // exit codes, a hang, a wrong answer
+  kOutside,  // somebody ended it, or it left by itself with 0
+  kMemory,   // the kernel took its memory back: nobody's request is to blame
   kConfiguration,  // kExitMisconfigured
   kNotStarted,     // the system could not start it
 };
 
 Cause cause_of(const Termination& end);
 
-// work, outside, configuration, not_started: `reason_category` of the restart log.
+// An end that a transient child is not restarted for.
+bool is_normal(const Termination& end);
+
+// work, outside, memory, configuration, not_started: `reason_category` of the restart log.
 const char* name_of(Cause cause);
 
-// SIGKILL, exit_3, ENOMEM: `reason_code` of the restart log, from a closed set, fit for a label.
+// SIGKILL, exit_3, ENOMEM, hung: `reason_code` of the restart log, from a closed set, fit for a
+// label.
 std::string code_of(const Termination& end);
 
 // For people: "killed by SIGKILL", "exited with 3".

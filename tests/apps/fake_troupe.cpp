@@ -6,17 +6,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <string_view>
 
+#include "actors/supervision/beat_page.hpp"
 #include "actors/supervision/control_channel.hpp"
 #include "apps/drain.hpp"
 #include "apps/root.hpp"
 #include "apps/serve.hpp"
 #include "apps/status.hpp"
+#include "apps/top.hpp"
 #include "config/user_error.hpp"
 
 namespace {
@@ -35,7 +38,9 @@ int connect_to_test() {
 
 class FakeChild {
  public:
-  FakeChild(int argc, char** argv) : control_(std::stoi(argument(argc, argv, "--control-fd"))) {
+  FakeChild(int argc, char** argv)
+      : control_(std::stoi(argument(argc, argv, "--control-fd"))),
+        page_(std::stoi(argument(argc, argv, "--beat-fd"))) {
     actors::supervision::bind_to_parent(control_.parent_pid());
     sigset_t term;
     sigemptyset(&term);
@@ -51,7 +56,8 @@ class FakeChild {
     for (;;) {
       pollfd waits[] = {{test_, POLLIN, 0}, {signals_, POLLIN, 0}, {control_.fd(), POLLIN, 0}};
       if (control_.closed()) waits[2].fd = -1;
-      poll(waits, 3, -1);
+      poll(waits, 3, beats_ ? 50 : -1);
+      if (beats_) page_.beats().loop.fetch_add(1);
       // Whatever was sent before the signal is told before it.
       if (waits[2].revents != 0 || waits[1].revents != 0) handle_frames();
       if (waits[1].revents != 0) handle_term();
@@ -88,6 +94,7 @@ class FakeChild {
       if (header.kind == messages::Kind::kDrain && messages::decode(*frame, drain).empty()) {
         report("drain " + std::to_string(drain.timeout_ms));
       }
+      if (header.kind == messages::Kind::kAdmit && reports_admission_) report("admitted");
       if (header.kind == messages::Kind::kSiblingDown && messages::decode(*frame, down).empty()) {
         report("sibling " + down.child + " " + std::to_string(down.generation) + " " + down.reason);
       }
@@ -107,10 +114,16 @@ class FakeChild {
   }
 
   void obey(const std::string& command) {
-    if (command == "ready") control_.send(messages::ChildReady{"detail"});
+    if (command == "ready") control_.send(messages::ChildReady{"detail", "the known answer"});
+    if (command == "wrong") control_.send(messages::ChildReady{"detail", "another answer"});
     if (command == "status") control_.send(front_status());
     if (command == "garbage") control_.send_frame("not a frame");
     if (command == "ignore_term") ignores_term_ = true;
+    if (command == "tell_admission") reports_admission_ = true;
+    if (command == "beat") beats_ = true;
+    if (command == "work") page_.beats().in_flight = 3;
+    if (command == "hang") compute_for_ever();
+    if (command.starts_with("hold ")) hold(std::stoul(command.substr(5)));
     if (command.starts_with("progress ")) {
       control_.send(messages::ChildProgress{command.substr(9)});
     }
@@ -124,6 +137,18 @@ class FakeChild {
   static void die_by(int signal) {
     std::signal(signal, SIG_DFL);
     raise(signal);
+  }
+
+  [[noreturn]] void compute_for_ever() {
+    report("done hang");
+    page_.beats().computing = 1;
+    std::atomic<std::uint64_t> turns = 0;
+    for (;;) turns.fetch_add(1);
+  }
+
+  void hold(std::size_t mebibytes) {
+    // Written, so that the memory is there.
+    held_.assign(mebibytes << 20U, 'x');
   }
 
   static messages::FrontStatus front_status() {
@@ -141,9 +166,13 @@ class FakeChild {
   }
 
   ControlChannel control_;
+  actors::supervision::BeatPage page_;
+  bool beats_ = false;
+  std::string held_;
   int test_ = -1;
   int signals_ = -1;
   bool ignores_term_ = false;
+  bool reports_admission_ = false;
   std::string commands_;
 };
 
@@ -153,6 +182,7 @@ int run_command(int argc, char** argv) {
   app.require_subcommand(1);
   apps::add_serve_command(app, exit_code);
   apps::add_status_command(app, exit_code);
+  apps::add_top_command(app, exit_code);
   apps::add_drain_command(app, exit_code);
   CLI11_PARSE(app, argc, argv);
   return exit_code;

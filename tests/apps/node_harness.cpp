@@ -73,7 +73,9 @@ bool LineReader::has_more_now() const {
 void FakeChild::tell(const std::string& command) {
   const std::string line = command + "\n";
   if (write(reports.fd(), line.data(), line.size()) < 0) throw std::runtime_error("child is gone");
-  if (command.starts_with("exit ") || command.starts_with("signal ")) return;
+  const bool ends_child =
+      command.starts_with("exit ") || command.starts_with("signal ") || command == "wrong";
+  if (ends_child) return;
   reports.next_with("done " + command);
 }
 
@@ -123,6 +125,21 @@ int Command::exit_code() {
   waitpid(pid_, &status, 0);
   pid_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+NotifySocket::NotifySocket(std::filesystem::path path)
+    : path_(std::move(path)), fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  const sockaddr_un address = address_of(path_);
+  if (bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error("cannot listen for the node");
+  }
+}
+
+std::string NotifySocket::next() const {
+  wait_readable(fd_.get(), "message came");
+  char bytes[512];
+  const ssize_t count = recv(fd_.get(), bytes, sizeof bytes, 0);
+  return count < 0 ? "<end>" : std::string(bytes, static_cast<std::size_t>(count));
 }
 
 NodeHarness::NodeHarness() {
@@ -202,6 +219,24 @@ std::string NodeHarness::ask(const std::string& request) const {
 
 nlohmann::json NodeHarness::status() const {
   return nlohmann::json::parse(ask(R"({"command":"status"})"));
+}
+
+std::string events_of(const NodeHarness& node, const std::string& child) {
+  std::string events;
+  for (const std::string& line : node.restart_log()) {
+    const nlohmann::json record = nlohmann::json::parse(line);
+    if (record["child"] == child) events += record["event"].get<std::string>() + " ";
+  }
+  return events;
+}
+
+nlohmann::json last_event(const NodeHarness& node, const std::string& event) {
+  nlohmann::json last;
+  for (const std::string& line : node.restart_log()) {
+    const nlohmann::json record = nlohmann::json::parse(line);
+    if (record["event"] == event) last = record;
+  }
+  return last;
 }
 
 }  // namespace troupe::tests

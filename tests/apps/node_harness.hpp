@@ -70,6 +70,21 @@ class Command {
   pid_t pid_ = -1;
 };
 
+// What a service manager would hear.
+class NotifySocket {
+ public:
+  explicit NotifySocket(std::filesystem::path path);
+
+  // The next message; waits for it.
+  std::string next() const;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  UniqueFd fd_;
+};
+
 // A folder with an empty model file and the socket that children report to.
 class NodeHarness {
  public:
@@ -102,5 +117,11 @@ class NodeHarness {
   std::filesystem::path folder_;
   UniqueFd listener_;
 };
+
+// The events of the restart log about one child, each with a space behind it.
+std::string events_of(const NodeHarness& node, const std::string& child);
+
+// The last line of this event; null when there is none.
+nlohmann::json last_event(const NodeHarness& node, const std::string& event);
 
 }  // namespace troupe::tests

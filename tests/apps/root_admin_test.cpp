@@ -91,6 +91,28 @@ BOOST_AUTO_TEST_CASE(the_status_command_prints_a_table_or_the_object) {
   BOOST_TEST(table->exit_code() == 0);
 }
 
+BOOST_AUTO_TEST_CASE(the_top_command_draws_the_tree_once) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  worker.tell("work");
+  const auto top = node.command({"top", "--once"});
+  const string text = top->out.all();
+  for (const char* part : {": ready, up ",
+                           "7 accepted",
+                           "├─ worker-0",
+                           "│  └─ batch",
+                           "└─ front",
+                           "   ├─ gateway",
+                           "preprocess × 2",
+                           "IN FLIGHT"}) {
+    BOOST_TEST((text.find(part) != string::npos), part << " in\n" << text);
+  }
+  BOOST_TEST(top->exit_code() == 0);
+  BOOST_TEST(node.status()["processes"][0]["in_flight"] == 3);
+}
+
 BOOST_AUTO_TEST_CASE(the_status_command_without_a_node_is_one_line_and_code_one) {
   const NodeHarness node;
   const auto status = node.command({"status"});

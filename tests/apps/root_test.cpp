@@ -20,25 +20,6 @@ string command_line(pid_t pid) {
   return text;
 }
 
-// The events of the restart log about one child, as words.
-string events_of(const NodeHarness& node, const string& child) {
-  string events;
-  for (const string& line : node.restart_log()) {
-    const json record = json::parse(line);
-    if (record["child"] == child) events += record["event"].get<string>() + " ";
-  }
-  return events;
-}
-
-json last_event(const NodeHarness& node, const string& event) {
-  json last;
-  for (const string& line : node.restart_log()) {
-    const json record = json::parse(line);
-    if (record["event"] == event) last = record;
-  }
-  return last;
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(root)
@@ -152,6 +133,28 @@ BOOST_AUTO_TEST_CASE(a_crashed_worker_waits_for_its_backoff) {
   BOOST_TEST(death["reason_code"] == "SIGSEGV");
   BOOST_TEST(death["backoff_ms"] == 50);
   BOOST_TEST(death["restarts_in_window"] == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_gets_traffic_when_it_answered_the_known_prompt_as_the_first_one_did) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  worker.tell("tell_admission");
+  worker.tell("ready");
+  BOOST_TEST(worker.reports.next() == "admitted");
+  kill(worker.pid, SIGKILL);
+  FakeChild wrong = node.next_child();
+  wrong.tell("tell_admission");
+  wrong.tell("wrong");
+  BOOST_TEST(wrong.reports.next() == "<end>");
+  FakeChild right = node.next_child();
+  right.tell("tell_admission");
+  right.tell("ready");
+  BOOST_TEST(right.reports.next() == "admitted");
+  const json error = last_event(node, "start_error");
+  BOOST_TEST(error["reason_code"] == "invalid_answer");
+  BOOST_TEST(error["reason_category"] == "work");
+  BOOST_TEST(error["generation"] == wrong.generation);
 }
 
 BOOST_AUTO_TEST_CASE(a_killed_front_is_restarted_beside_its_worker) {

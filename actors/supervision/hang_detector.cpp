@@ -1,0 +1,62 @@
+#include "actors/supervision/hang_detector.hpp"
+
+#include <algorithm>
+
+#include "config/limits.hpp"
+
+namespace troupe::actors::supervision {
+namespace {
+
+constexpr Milliseconds kSilenceMax = 3 * config::kBeatInterval;
+// Two of three beats' time on a processor, or what the child says that an operation may take:
+// a computation that only gets a share of a busy processor is not taken for one that hangs.
+constexpr Milliseconds kFruitlessCpuMax = 2 * config::kBeatInterval;
+// The main actor shares its threads with others, whose work may be long.
+constexpr Milliseconds kFruitlessLoopMax{10'000};
+// As many looks as fit into three beats, less one for the first that only begins to count.
+constexpr std::uint32_t kAsleepLooksMax =
+    static_cast<std::uint32_t>(kSilenceMax / config::kLookInterval) - 1;
+// Root itself was stopped or starved: what it did not see is nobody's silence.
+constexpr Milliseconds kLateLook = 2 * config::kBeatInterval;
+
+}  // namespace
+
+bool HangDetector::is_silent(const BeatSample& beats, TimePoint now) {
+  const bool late = !last_look_ || now - *last_look_ > kLateLook;
+  last_look_ = now;
+  if (late || beats.loop != last_.loop) loop_.begin(now);
+  if (late || beats.compute != last_.compute || !beats.computing) compute_.begin(now);
+  const bool got_on = beats.computing ? beats.compute != last_.compute : beats.loop != last_.loop;
+  if (late || got_on || beats.computing != last_.computing) asleep_ = 0;
+  last_ = beats;
+  computing_ = beats.computing;
+  const bool loop_late = now - loop_.since >= config::kBeatInterval;
+  const bool compute_late = computing_ && now - compute_.since >= config::kBeatInterval;
+  return beats.loop != 0 && (loop_late || compute_late);
+}
+
+bool HangDetector::judge(const ProcessSample& process, TimePoint now) {
+  for (Silence* silence : {&loop_, &compute_}) {
+    if (!silence->cpu) silence->cpu = process.cpu;
+  }
+  asleep_ = process.activity == Activity::kSleeps ? asleep_ + 1 : 0;
+  const bool loop_silent = now - loop_.since >= kSilenceMax;
+  const bool compute_silent = computing_ && now - compute_.since >= kSilenceMax;
+  if (!loop_silent && !compute_silent) return false;
+  switch (process.activity) {
+    case Activity::kStopped:
+      return loop_silent;
+    case Activity::kSleeps:
+      return asleep_ >= kAsleepLooksMax;
+    case Activity::kRuns:
+      return (compute_silent &&
+              process.cpu - *compute_.cpu >= std::max(kFruitlessCpuMax, last_.patience)) ||
+             (!computing_ && process.cpu - *loop_.cpu >= kFruitlessLoopMax);
+    case Activity::kTraced:
+    case Activity::kGone:
+      break;
+  }
+  return false;
+}
+
+}  // namespace troupe::actors::supervision

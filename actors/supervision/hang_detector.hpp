@@ -1,0 +1,62 @@
+// Whether a child hangs, from its beats and from what the system says of its threads. Pure.
+//
+// A late beat alone proves nothing on a busy machine, so silence is judged by what the child did in
+// it: a stopped process, a computation that used its processor without getting on, or threads that
+// all slept, hang; a thread that waits for a processor or for the disk does not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "actors/supervision/child.hpp"
+
+namespace troupe::actors::supervision {
+
+// Of all threads of a process (proc(5), /proc/PID/task/TID/stat).
+enum class Activity : std::uint8_t {
+  kGone,     // it cannot be read: whoever waits for its end will hear of it
+  kStopped,  // by a signal
+  kTraced,   // by a debugger, whose user wants it to live
+  kRuns,     // one runs, or waits for a processor or for the disk
+  kSleeps,   // all wait for something else
+};
+
+struct ProcessSample {
+  Activity activity = Activity::kGone;
+  Milliseconds cpu{0};  // of all threads, since the process began
+};
+
+struct BeatSample {
+  std::uint64_t loop = 0;
+  std::uint64_t compute = 0;
+  bool computing = false;
+  Milliseconds patience{0};  // of processor time, that one operation may take
+};
+
+class HangDetector {
+ public:
+  // To be called every kLookInterval or so. True when a beat is overdue, so that judge() must hear
+  // what the process does.
+  bool is_silent(const BeatSample& beats, TimePoint now);
+
+  // True when it hangs.
+  bool judge(const ProcessSample& process, TimePoint now);
+
+ private:
+  // When something last got on, and what the process had used by the first look after it.
+  struct Silence {
+    TimePoint since{};
+    std::optional<Milliseconds> cpu{};
+
+    void begin(TimePoint now) { *this = {.since = now}; }
+  };
+
+  Silence loop_;
+  Silence compute_;
+  BeatSample last_;
+  bool computing_ = false;
+  std::uint32_t asleep_ = 0;  // looks in a row at which all threads slept
+  std::optional<TimePoint> last_look_;
+};
+
+}  // namespace troupe::actors::supervision

@@ -1,0 +1,35 @@
+// What the system says of a process, read from /proc (proc(5)).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+
+#include "actors/supervision/hang_detector.hpp"
+
+namespace troupe::actors::supervision {
+
+ProcessSample probe_process(pid_t pid);
+
+// Bytes that only this process can give back: anonymous and shared memory, without mapped files,
+// which the kernel drops by itself. 0 when it cannot be read.
+std::uint64_t own_memory_bytes(pid_t pid);
+
+// How many processes the kernel has killed for memory in the control group of `pid`, by either
+// version of control groups, or on the machine where neither tells.
+class OutOfMemoryCount {
+ public:
+  explicit OutOfMemoryCount(pid_t pid);
+  // `proc` and `cgroups` stand for /proc and /sys/fs/cgroup.
+  OutOfMemoryCount(pid_t pid,
+                   const std::filesystem::path& proc,
+                   const std::filesystem::path& cgroups);
+
+  std::uint64_t read() const;
+
+ private:
+  std::filesystem::path file_;
+};
+
+}  // namespace troupe::actors::supervision

@@ -1,0 +1,77 @@
+#include "actors/supervision/service_manager.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace troupe::actors::supervision {
+namespace {
+
+std::string take_variable(const char* name) {
+  const char* value = getenv(name);
+  std::string text = value == nullptr ? "" : value;
+  unsetenv(name);
+  return text;
+}
+
+// A line break would begin another assignment.
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  std::ranges::replace(line, '\n', ' ');
+  return line;
+}
+
+}  // namespace
+
+ServiceManager ServiceManager::from_environment() {
+  const std::string socket = take_variable("NOTIFY_SOCKET");
+  const std::string time = take_variable("WATCHDOG_USEC");
+  const std::string pid = take_variable("WATCHDOG_PID");
+  const long long microseconds = std::atoll(time.c_str());
+  const bool ours = pid.empty() || std::atoll(pid.c_str()) == getpid();
+  std::optional<Milliseconds> watchdog;
+  if (microseconds > 0 && ours) watchdog = Milliseconds(microseconds / 1000);
+  return {socket, watchdog};
+}
+
+ServiceManager::ServiceManager(std::string socket, std::optional<Milliseconds> watchdog)
+    : socket_(std::move(socket)), watchdog_(watchdog) {
+  const bool fits = socket_.size() > 1 && socket_.size() < sizeof(sockaddr_un::sun_path);
+  if (fits) fd_ = UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+void ServiceManager::ready(std::string_view status) { send("READY=1\nSTATUS=" + one_line(status)); }
+
+void ServiceManager::status(std::string_view status) { send("STATUS=" + one_line(status)); }
+
+void ServiceManager::stopping() { send("STOPPING=1\nSTATUS=draining"); }
+
+void ServiceManager::beat(TimePoint now) {
+  if (!watchdog_ || (last_beat_ && now - *last_beat_ < *watchdog_ / 2)) return;
+  last_beat_ = now;
+  send("WATCHDOG=1");
+}
+
+// A manager that does not listen is not waited for.
+void ServiceManager::send(std::string_view message) const {
+  if (!fd_) return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, socket_.data(), socket_.size());
+  if (socket_.front() == '@') address.sun_path[0] = '\0';
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
+  (void)sendto(fd_.get(),
+               message.data(),
+               message.size(),
+               MSG_DONTWAIT | MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address),
+               bytes);
+}
+
+}  // namespace troupe::actors::supervision

@@ -1,0 +1,212 @@
+// Root's children: what the supervisor wants of them, and what happens to them.
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+#include "apps/console.hpp"
+#include "apps/root_node.hpp"
+#include "messages/wire_kinds.hpp"
+
+namespace troupe::apps {
+namespace {
+
+namespace supervision = actors::supervision;
+using supervision::ActionKind;
+using supervision::Termination;
+
+// A child that floods its channel is answered piece by piece, so that the others are heard too.
+constexpr int kFramesAtOnce = 64;
+
+// What the child said about its end, without the name that every line of ours begins with.
+std::string last_words(const supervision::ChildProcess& process) {
+  constexpr std::string_view kName = "troupe: ";
+  std::string_view line = process.last_error_line();
+  if (line.starts_with(kName)) line.remove_prefix(kName.size());
+  return line.empty() ? "" : ": " + std::string(line);
+}
+
+}  // namespace
+
+void RootNode::perform(const Actions& actions) {
+  for (const Action& action : actions) perform(action);
+}
+
+void RootNode::perform(const Action& action) {
+  switch (action.kind) {
+    case ActionKind::kStart:
+      return start(action.child, action.generation);
+    case ActionKind::kValidate:
+      return validate(action.child, action.generation);
+    case ActionKind::kAdmit:
+      return admit(action.child);
+    case ActionKind::kDrain:
+      return ask_to_drain(action.child);
+    case ActionKind::kTerminate:
+      return signal(action.child, SIGTERM);
+    case ActionKind::kKill:
+      return signal(action.child, SIGKILL);
+    case ActionKind::kGiveUp:
+      return give_up(action.child);
+    case ActionKind::kReport:
+      return handle_report(action);
+    case ActionKind::kExit:
+      done_ = true;
+  }
+}
+
+void RootNode::start(ChildId id, std::uint64_t generation) {
+  Child& child = children_[id];
+  child.answer.clear();
+  child.recycled_for.clear();
+  child.last_pid = 0;
+  try {
+    child.process.emplace(options_.executable,
+                          std::vector<std::string>{"troupe",
+                                                   state(id).spec.name,
+                                                   "--config",
+                                                   options_.config_file.string(),
+                                                   "--generation",
+                                                   std::to_string(generation)});
+    child.last_pid = child.process->pid();
+    child.watch.emplace(child.process->pid());
+  } catch (const std::system_error& error) {
+    const Termination end{supervision::EndKind::kNotStarted, error.code().value()};
+    child.last_words.clear();
+    perform(supervisor_.terminated(id, generation, end, now()));
+  }
+}
+
+void RootNode::signal(ChildId id, int signal) {
+  Child& child = children_.at(id);
+  if (child.process) child.process->send_signal(signal);
+}
+
+void RootNode::ask_to_drain(ChildId id) {
+  Child& child = children_.at(id);
+  const auto timeout = static_cast<std::uint32_t>(config_.node.drain_timeout.count());
+  const bool heard = child.process && child.process->control().send(messages::Drain{timeout});
+  if (!heard) signal(id, SIGTERM);
+}
+
+// The same bits were promised for every incarnation: the first worker's answer is the measure.
+void RootNode::validate(ChildId id, std::uint64_t generation) {
+  const Child& child = children_.at(id);
+  if (known_answer_.empty()) known_answer_ = child.answer;
+  perform(supervisor_.validated(id, generation, child.answer == known_answer_, now()));
+}
+
+void RootNode::admit(ChildId id) {
+  Child& child = children_.at(id);
+  // One that cannot be told is dying, which is noticed elsewhere.
+  if (child.process) (void)child.process->control().send(messages::Admit{});
+}
+
+void RootNode::give_up(ChildId id) {
+  const std::string& reason = children_.at(id).last_reason;
+  const std::string& name = state(id).spec.name;
+  if (supervisor_.stopping()) {
+    exit_code_ = 1;
+    return say("the node stops, because " + name + " " + reason);
+  }
+  say(name + " failed too often and is not restarted any more; the node goes on without it");
+  tell_front(id, state(id).generation, "was given up: it " + reason);
+}
+
+void RootNode::handle_frames(ChildId id) {
+  for (int i = 0; i < kFramesAtOnce && children_.at(id).process; ++i) {
+    const auto frame = children_.at(id).process->control().receive();
+    if (!frame) return;
+    handle_frame(id, *frame);
+  }
+}
+
+void RootNode::handle_frame(ChildId id, std::string_view frame) {
+  messages::Header header;
+  messages::ChildReady ready;
+  messages::ChildProgress progress;
+  messages::FrontStatus front;
+  const std::string& name = state(id).spec.name;
+  messages::WireError error = messages::read_header(frame, header);
+  if (!error.empty()) return say(name + " sent a frame that is none: " + error);
+  if (header.kind == messages::Kind::kChildReady) {
+    error = messages::decode(frame, ready);
+    if (error.empty()) return handle_ready(id, std::move(ready));
+  }
+  if (header.kind == messages::Kind::kChildProgress) {
+    error = messages::decode(frame, progress);
+    if (error.empty()) return say(name + ": " + progress.text);
+  }
+  if (header.kind == messages::Kind::kFrontStatus && is_front(id)) {
+    error = messages::decode(frame, front);
+    if (error.empty()) return handle_front_status(std::move(front));
+  }
+  if (!error.empty()) say(name + " sent a broken frame: " + error);
+}
+
+void RootNode::handle_ready(ChildId id, messages::ChildReady ready) {
+  children_.at(id).answer = std::move(ready.answer);
+  perform(supervisor_.ready(id, state(id).generation, now()));
+}
+
+void RootNode::handle_front_status(messages::FrontStatus status) {
+  front_status_ = std::move(status);
+  if (said_ready_ || !front_status_.ready) return;
+  said_ready_ = true;
+  say("ready in " + in_seconds(std::chrono::duration<double>(now() - begun_).count()) +
+      ": http://" + front_status_.http + " zmq " + front_status_.zmq + " model " +
+      front_status_.model);
+  service_manager_.ready("serving " + front_status_.model + " on http://" + front_status_.http);
+}
+
+void RootNode::handle_end(ChildId id) {
+  Child& child = children_.at(id);
+  handle_frames(id);  // its last words
+  child.process->read_errors(pass_on);
+  const std::optional<Termination> end = child.process->reap();
+  if (!end) return;
+  child.last_words = last_words(*child.process);
+  const Termination told = child.watch->explain(*end);
+  child.process.reset();
+  if (is_front(id)) front_status_.ready = false;
+  perform(supervisor_.terminated(id, state(id).generation, told, now()));
+}
+
+// Beats and memory of those that serve: one that starts has its own pace.
+void RootNode::look_after_children() {
+  const TimePoint time = now();
+  if (time - last_look_ < config::kLookInterval) return;
+  last_look_ = time;
+  for (const auto& [id, child] : supervisor_.children()) {
+    Child& own = children_.at(id);
+    // Stopping has time limits of its own, and its last part has no beats.
+    const bool judged = own.process && own.watch && child.phase != supervision::Phase::kStopping;
+    if (!judged) continue;
+    const std::uint64_t generation = child.generation;
+    if (own.watch->hangs(own.process->beats(), time)) {
+      perform(supervisor_.isolate(id, generation, supervision::EndKind::kHung, time));
+    } else if (!is_front(id) && child.phase == supervision::Phase::kReady) {
+      keep_in_memory_limit(id, time);
+    }
+  }
+}
+
+void RootNode::keep_in_memory_limit(ChildId id, TimePoint time) {
+  Child& child = children_.at(id);
+  if (worker_memory_max_ == 0 || !child.watch->exceeds_memory(worker_memory_max_, time)) return;
+  const Actions actions = supervisor_.recycle(id, state(id).generation, time);
+  if (actions.empty()) return;  // the node stops
+  child.recycled_for = "held more than its " + std::to_string(worker_memory_max_ >> 20U) +
+                       " MiB of memory, so it was replaced";
+  say(state(id).spec.name + " " + child.recycled_for);
+  perform(actions);
+}
+
+void RootNode::tell_front(ChildId id, std::uint64_t generation, const std::string& reason) {
+  if (is_front(id) || !front().process) return;
+  const messages::SiblingDown down{state(id).spec.name, generation, reason};
+  // A front whose channel is full has not read for thousands of messages; its worker link tells it
+  // too.
+  (void)front().process->control().send(down);
+}
+
+}  // namespace troupe::apps

@@ -1,0 +1,118 @@
+// What root tells of its children: restart.log, the terminal, the front, and `troupe status`.
+#include <csignal>
+#include <utility>
+
+#include "apps/console.hpp"
+#include "apps/root_node.hpp"
+
+namespace troupe::apps {
+namespace {
+
+namespace supervision = actors::supervision;
+using supervision::ReportEvent;
+using supervision::Termination;
+
+bool ended_as_asked(const Termination& end) {
+  return end == Termination{supervision::EndKind::kExited, 0} ||
+         end == Termination{supervision::EndKind::kSignalled, SIGTERM};
+}
+
+bool was_asked(ReportEvent event) {
+  return event == ReportEvent::kShutdown || event == ReportEvent::kShutdownError;
+}
+
+double seconds_between(supervision::TimePoint from, supervision::TimePoint to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+void RootNode::handle_report(const Action& action) {
+  const supervision::Report& report = *action.report;
+  Child& child = children_.at(action.child);
+  std::string text;
+  if (report.end) {
+    const std::string short_reason =
+        child.recycled_for.empty() ? describe(*report.end) : child.recycled_for;
+    tell_front(action.child, action.generation, short_reason);
+    child.last_reason = short_reason;
+    const bool startless = report.event == ReportEvent::kStartError ||
+                           cause_of(*report.end) == supervision::Cause::kConfiguration;
+    if (startless) child.last_reason += child.last_words;
+    text = child.last_reason;
+  } else if (report.downtime) {
+    text = "restarted";
+  } else if (was_asked(report.event)) {
+    text = "its restart was called off";
+  }
+  log({.kind = "process",
+       .report = report,
+       .generation = action.generation,
+       .id = child.last_pid,
+       .text = text});
+  if (report.downtime) {
+    say(report.child + " is back after " + std::to_string(report.downtime->count()) + " ms");
+  }
+  if (!report.end) return;
+  if (!was_asked(report.event)) return say_end(action, text);
+  if (supervisor_.stopping() && !ended_as_asked(*report.end)) exit_code_ = 1;
+}
+
+void RootNode::log(supervision::RestartRecord record) {
+  record.node = config_.node.state.string();
+  record.supervisor = "root";
+  record.kind = "process";
+  restart_log_.append(record.to_line(supervisor_.policy(), now()));
+}
+
+void RootNode::say_end(const Action& action, const std::string& reason) const {
+  const supervision::Report& report = *action.report;
+  std::string what = report.child + " " + reason;
+  if (report.backoff && report.backoff->count() == 0) what += "; restarting at once";
+  if (report.backoff && report.backoff->count() > 0) {
+    what += "; restarting in " + std::to_string(report.backoff->count()) + " ms";
+  }
+  say(what);
+}
+
+supervision::NodeStatus RootNode::status() const {
+  supervision::NodeStatus status{.node = config_.node.state.string(),
+                                 .version = TROUPE_VERSION,
+                                 .uptime_s = seconds_between(begun_, now()),
+                                 .ready = front_status_.ready && !supervisor_.stopping(),
+                                 .draining = supervisor_.stopping(),
+                                 .front = front_status_};
+  if (status.front.http.empty()) status.front.http = config_.gateway.http;
+  if (status.front.zmq.empty()) status.front.zmq = config_.gateway.zmq;
+  if (status.front.model.empty()) status.front.model = config_.model.alias;
+  for (const auto& [id, child] : supervisor_.children()) {
+    status.processes.push_back(process_status(child));
+  }
+  return status;
+}
+
+std::vector<std::string> RootNode::stages_of(ChildId id) const {
+  if (!is_front(id)) return {"link", "infer", "batch"};
+  return {"link",
+          "gateway",
+          "aggregate",
+          "dispatch",
+          "preprocess × " + std::to_string(config_.preprocess.pool)};
+}
+
+supervision::ProcessStatus RootNode::process_status(const ChildState& child) const {
+  const Child& own = children_.at(child.id);
+  const bool runs = own.process.has_value();
+  return {.name = child.spec.name,
+          .pid = runs ? own.process->pid() : 0,
+          .state = child.given_up ? "given up" : name_of(child.phase),
+          .generation = child.generation,
+          .uptime_s = runs && child.started_at ? seconds_between(*child.started_at, now()) : 0.0,
+          .restarts = child.restarts,
+          .waiting = runs ? own.process->beats().waiting.load() : 0,
+          .in_flight = runs ? own.process->beats().in_flight.load() : 0,
+          .stages = stages_of(child.id),
+          .last_reason = own.last_reason};
+}
+
+}  // namespace troupe::apps

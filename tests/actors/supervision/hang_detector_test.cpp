@@ -1,0 +1,142 @@
+// Silence and hanging are told apart by what a process did in it, in virtual time.
+#include "actors/supervision/hang_detector.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "config/limits.hpp"
+
+using namespace troupe::actors::supervision;
+using namespace std::chrono_literals;
+using troupe::config::kLookInterval;
+
+namespace {
+
+// A child that can be looked at, and how it gets on between two looks.
+struct Child {
+  // Looks every kLookInterval for `time`; true when it was found hanging, `after` this long.
+  bool hangs_within(Milliseconds time) {
+    after = 0ms;
+    while (after < time) {
+      now += kLookInterval;
+      after += kLookInterval;
+      if (beats) ++sample.loop;
+      if (computes) ++sample.compute;
+      process.cpu += cpu_each;
+      if (detector.is_silent(sample, now) && detector.judge(process, now)) return true;
+    }
+    return false;
+  }
+
+  HangDetector detector;
+  TimePoint now{1h};
+  BeatSample sample{.loop = 1};
+  ProcessSample process{.activity = Activity::kRuns};
+  bool beats = true;
+  bool computes = false;
+  Milliseconds cpu_each{0};
+  Milliseconds after{0};
+};
+
+Child computing(Milliseconds cpu_each) {
+  Child child;
+  child.sample.computing = true;
+  child.computes = true;
+  child.cpu_each = cpu_each;
+  BOOST_REQUIRE(!child.hangs_within(2s));
+  return child;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(hang_detector)
+
+BOOST_AUTO_TEST_CASE(a_child_that_beats_does_not_hang) {
+  Child child;
+  BOOST_TEST(!child.hangs_within(10min));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_has_never_beaten_is_not_judged) {
+  Child child;
+  child.sample.loop = 0;
+  child.beats = false;
+  child.process.activity = Activity::kStopped;
+  BOOST_TEST(!child.hangs_within(10min));
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_child_hangs_after_three_silent_beats) {
+  Child child;
+  child.hangs_within(1s);
+  child.beats = false;
+  child.process.activity = Activity::kStopped;
+  BOOST_TEST(child.hangs_within(1min));
+  BOOST_TEST((child.after >= 600ms && child.after <= 700ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_under_a_debugger_is_left_alone) {
+  Child child = computing(0ms);
+  child.beats = child.computes = false;
+  child.process.activity = Activity::kTraced;
+  BOOST_TEST(!child.hangs_within(10min));
+}
+
+BOOST_AUTO_TEST_CASE(a_computation_that_uses_its_processor_without_getting_on_hangs) {
+  Child child = computing(100ms);
+  child.computes = false;  // the main actor still beats
+  BOOST_TEST(child.hangs_within(1min));
+  BOOST_TEST((child.after >= 600ms && child.after <= 700ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_long_step_that_gets_on_is_a_slow_call) {
+  Child child = computing(200ms);
+  BOOST_TEST(!child.hangs_within(10min));
+}
+
+BOOST_AUTO_TEST_CASE(a_computation_without_a_processor_is_not_judged_until_it_had_one) {
+  Child child = computing(1ms);  // a hundredth of a processor
+  child.computes = child.beats = false;
+  BOOST_TEST(!child.hangs_within(30s));
+  child.computes = child.beats = true;
+  BOOST_TEST(!child.hangs_within(1s));
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_may_take_as_long_as_the_child_says) {
+  Child child = computing(100ms);
+  child.sample.patience = 5s;
+  child.computes = false;
+  BOOST_TEST(!child.hangs_within(4'900ms));
+  BOOST_TEST(child.hangs_within(1min));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_waits_for_the_disk_does_not_hang) {
+  Child child = computing(0ms);
+  child.computes = child.beats = false;
+  BOOST_TEST(!child.hangs_within(10min));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_all_of_whose_threads_sleep_hangs_after_three_beats) {
+  Child child;
+  child.hangs_within(1s);
+  child.beats = false;
+  child.process.activity = Activity::kSleeps;
+  BOOST_TEST(child.hangs_within(1min));
+  BOOST_TEST((child.after >= 600ms && child.after <= 800ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_computation_all_of_whose_threads_sleep_hangs_though_the_main_actor_beats) {
+  Child child = computing(0ms);
+  child.computes = false;
+  child.process.activity = Activity::kSleeps;
+  BOOST_TEST(child.hangs_within(1min));
+  BOOST_TEST((child.after >= 600ms && child.after <= 800ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_root_that_was_stopped_itself_blames_nobody_for_what_it_did_not_see) {
+  Child child = computing(100ms);
+  child.now += 1min;
+  child.computes = child.beats = false;
+  BOOST_TEST(!child.hangs_within(500ms));
+  child.computes = child.beats = true;
+  BOOST_TEST(!child.hangs_within(1min));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,123 @@
+// How root watches over its children: hangs, memory, intensity, and who is told.
+#include <boost/test/unit_test.hpp>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "actors/supervision/restart_replay.hpp"
+#include "tests/apps/node_harness.hpp"
+
+using namespace troupe::tests;
+using nlohmann::json;
+using std::string;
+
+BOOST_AUTO_TEST_SUITE(root_watch)
+
+BOOST_AUTO_TEST_CASE(a_stopped_child_is_killed_and_restarted_front_and_worker_alike) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  for (FakeChild* child : {&worker, &front}) {
+    child->tell("beat");
+    kill(child->pid, SIGSTOP);
+    FakeChild again = node.next_child();
+    BOOST_TEST(again.name == child->name);
+    const json death = last_event(node, "child_terminated");
+    BOOST_TEST(death["child"] == child->name);
+    BOOST_TEST(death["reason_code"] == "hung");
+    BOOST_TEST(death["reason_category"] == "work");
+    BOOST_TEST(death["signal"] == SIGKILL);
+    again.tell("ready");
+    *child = std::move(again);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_computes_without_getting_on_is_killed_and_restarted) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  worker.tell("beat");
+  worker.tell("hang");
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == "worker-0");
+  BOOST_TEST(last_event(node, "child_terminated")["reason_code"] == "hung");
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_is_replaced_in_order) {
+  const NodeHarness node;
+  std::ofstream(node.folder() / "t.toml") << "[node]\nworker_memory_mb = 200\n";
+  const auto serve = node.serve({"--config", "t.toml"});
+  auto [worker, front] = node.bring_up();
+  worker.tell("hold 300");
+  BOOST_TEST(worker.reports.next() == "term");
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == "worker-0");
+  const json end = last_event(node, "shutdown");
+  BOOST_TEST(end["child"] == "worker-0");
+  BOOST_TEST(end["reason_text"] == "held more than its 200 MiB of memory, so it was replaced");
+  BOOST_TEST(end["restarts_in_window"] == 0);
+  BOOST_TEST(front.reports.next_with("sibling worker-0").find("200 MiB") != string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(replaying_the_log_tells_who_runs_in_which_generation) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  const auto replay = [&node] {
+    troupe::actors::supervision::RestartReplay replayed("root");
+    for (const string& line : node.restart_log()) replayed.add(line);
+    return replayed.children();
+  };
+  using troupe::actors::supervision::ChildStatus;
+  BOOST_TEST((replay().at("worker-0").status == ChildStatus::kRunning));
+  BOOST_TEST(replay().at("front").generation == front.generation);
+  kill(worker.pid, SIGKILL);
+  FakeChild again = node.next_child();
+  BOOST_TEST((replay().at("worker-0").status == ChildStatus::kRestarting));
+  again.tell("ready");
+  serve->err.next_with("is back after");
+  BOOST_TEST((replay().at("worker-0").status == ChildStatus::kRunning));
+  BOOST_TEST(replay().at("worker-0").generation == again.generation);
+}
+
+BOOST_AUTO_TEST_CASE(a_service_manager_hears_when_the_node_is_ready_works_and_stops) {
+  const NodeHarness node;
+  const NotifySocket manager(node.folder() / "notify.sock");
+  setenv("NOTIFY_SOCKET", manager.path().c_str(), 1);
+  setenv("WATCHDOG_USEC", "1000000", 1);
+  const auto serve = node.serve();
+  unsetenv("NOTIFY_SOCKET");
+  unsetenv("WATCHDOG_USEC");
+  BOOST_TEST(manager.next() == "WATCHDOG=1");
+  auto [worker, front] = node.bring_up();
+  string message = manager.next();
+  while (message == "WATCHDOG=1") message = manager.next();
+  BOOST_TEST(message == "READY=1\nSTATUS=serving fake-model on http://127.0.0.1:1234");
+  BOOST_TEST(manager.next() == "WATCHDOG=1");
+  serve->signal(SIGTERM);
+  while (message != "STOPPING=1\nSTATUS=draining") message = manager.next();
+  front.tell("exit 0");
+  BOOST_TEST(serve->exit_code() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_fails_at_every_start_is_given_up_and_the_front_is_told_why) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  front.tell("ready");
+  for (int i = 0; i < 10; ++i) {
+    worker.tell("exit 0");
+    worker = node.next_child();
+    BOOST_TEST(worker.name == "worker-0");
+  }
+  worker.tell("stderr troupe: no such instruction");
+  worker.tell("exit 0");
+  BOOST_TEST(serve->err.next_with("any more").find("worker-0 failed too often") != string::npos);
+  BOOST_TEST(front.reports.next_with("given up").find("no such instruction") != string::npos);
+  BOOST_TEST(node.status()["processes"][0]["state"] == "given up");
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next() == "drain 30000");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
