@@ -1,0 +1,53 @@
+"""The systemd unit: what systemd-analyze says of it, and that it fits what root does."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+UNIT = pathlib.Path(__file__).parents[2] / "deploy" / "troupe.service"
+
+
+def test_systemd_accepts_the_unit(tmp_path):
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze here")
+    # The program and the user of the unit are not installed here; all else is judged as it is.
+    text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text())
+    text = re.sub(r"(?m)^(User|Group)=.*$", r"\1=root", text)
+    unit = tmp_path / "troupe.service"
+    unit.write_text(text)
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", "--recursive-errors=no", str(unit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "troupe.service" not in done.stderr, done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_systemd_finds_what_is_wrong_in_a_unit(tmp_path):
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze here")
+    unit = tmp_path / "troupe.service"
+    unit.write_text(UNIT.read_text().replace("Type=notify", "Type=notifies"))
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", "--recursive-errors=no", str(unit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Type=" in done.stderr or "notifies" in done.stderr, done.stderr
+
+
+def test_the_unit_waits_for_readiness_and_feeds_a_watchdog():
+    lines = UNIT.read_text().splitlines()
+    for line in ("Type=notify", "NotifyAccess=main", "KillMode=mixed", "Restart=always"):
+        assert line in lines
+    assert any(re.fullmatch(r"WatchdogSec=\d+", line) for line in lines)
