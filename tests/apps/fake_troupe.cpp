@@ -120,7 +120,10 @@ class FakeChild {
     if (command == "garbage") control_.send_frame("not a frame");
     if (command == "ignore_term") ignores_term_ = true;
     if (command == "tell_admission") reports_admission_ = true;
-    if (command == "beat") beats_ = true;
+    if (command == "beat") {
+      beats_ = true;
+      page_.beats().loop.fetch_add(1);  // judged from now on
+    }
     if (command == "work") page_.beats().in_flight = 3;
     if (command == "hang") compute_for_ever();
     if (command.starts_with("hold ")) hold(std::stoul(command.substr(5)));
