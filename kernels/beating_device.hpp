@@ -68,6 +68,11 @@ class BeatingDevice final : public Device {
     beat_();
   }
 
+  void run_on_host(std::uint32_t tiles, HostTask task, void* context) override {
+    device_->run_on_host(tiles, task, context);
+    beat_();
+  }
+
   // Buffers know the device that made them, and that is the inner one.
   void release(std::byte*, std::size_t) override {
     CHECK(false, "this device allocates nothing itself");
