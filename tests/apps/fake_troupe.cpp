@@ -115,7 +115,7 @@ class FakeChild {
 
   void obey(const std::string& command) {
     if (command == "ready") control_.send(messages::ChildReady{"detail", "the known answer"});
-    if (command == "wrong") control_.send(messages::ChildReady{"detail", "another answer"});
+    if (command == "wrong") answer_wrongly();
     if (command == "status") control_.send(front_status());
     if (command == "garbage") control_.send_frame("not a frame");
     if (command == "ignore_term") ignores_term_ = true;
@@ -140,6 +140,12 @@ class FakeChild {
   static void die_by(int signal) {
     std::signal(signal, SIG_DFL);
     raise(signal);
+  }
+
+  // Root kills it for this, sooner or later: it says nothing any more.
+  [[noreturn]] void answer_wrongly() {
+    control_.send(messages::ChildReady{"detail", "another answer"});
+    for (;;) pause();
   }
 
   [[noreturn]] void compute_for_ever() {
