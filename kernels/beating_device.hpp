@@ -33,6 +33,8 @@ class BeatingDevice final : public Device {
     device_->copy_to_host(host, device, bytes);
   }
 
+  void prefault(void* data, std::size_t bytes) override { device_->prefault(data, bytes); }
+
   void move(void* to, const void* from, std::size_t bytes) override {
     device_->move(to, from, bytes);
   }
