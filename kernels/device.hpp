@@ -101,8 +101,7 @@ class Device {
 
  private:
   friend class DeviceBuffer;
-  friend class ProfilingDevice;  // these pass all on to another
-  friend class BeatingDevice;
+  friend class ForwardingDevice;  // passes all on to another
   virtual void run_on_host(std::uint32_t tiles, HostTask task, void* context) = 0;
   virtual void release(std::byte* data, std::size_t bytes) = 0;
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "config/check.hpp"
-
 namespace troupe::kernels {
 namespace {
 
@@ -48,10 +46,10 @@ std::vector<OpProfile> ProfilingDevice::stop() {
 
 template <typename Op>
 void ProfilingDevice::forward(const Op& op) {
-  if (!profiling_) return device_->run(op);
+  if (!profiling_) return device().run(op);
   const auto start = std::chrono::steady_clock::now();
-  device_->run(op);
-  device_->synchronize();
+  device().run(op);
+  device().synchronize();
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   add(cost_of(op), time.count());
   visit_weights(op, [this](std::span<const std::byte> weights) {
@@ -95,11 +93,6 @@ void ProfilingDevice::add(const OpCost& cost, double seconds) {
   found->cost.operations += cost.operations;
   found->seconds += seconds;
   ++found->runs;
-}
-
-// Buffers know the device that made them, and that is the other one.
-void ProfilingDevice::release(std::byte*, std::size_t) {
-  CHECK(false, "this device allocates nothing itself");
 }
 
 }  // namespace troupe::kernels

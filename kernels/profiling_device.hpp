@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/device.hpp"
+#include "kernels/forwarding_device.hpp"
 #include "kernels/op_cost.hpp"
 
 namespace troupe::kernels {
@@ -19,9 +19,9 @@ struct OpProfile {
 };
 
 // Not profiling it costs a branch for each op; whoever never profiles does not put it there.
-class ProfilingDevice final : public Device {
+class ProfilingDevice final : public ForwardingDevice {
  public:
-  explicit ProfilingDevice(std::unique_ptr<Device> device) : device_(std::move(device)) {}
+  using ForwardingDevice::ForwardingDevice;
 
   void start();
 
@@ -30,30 +30,6 @@ class ProfilingDevice final : public Device {
 
   // The weights that linear layers read while profiling, each matrix once.
   const std::vector<std::span<const std::byte>>& weights_read() const { return weights_; }
-
-  std::string_view backend() const override { return device_->backend(); }
-
-  int threads() const override { return device_->threads(); }
-
-  bool prefers_bf16() const override { return device_->prefers_bf16(); }
-
-  DeviceBuffer allocate(std::size_t bytes) override { return device_->allocate(bytes); }
-
-  void copy_to_device(void* device, const void* host, std::size_t bytes) override {
-    device_->copy_to_device(device, host, bytes);
-  }
-
-  void copy_to_host(void* host, const void* device, std::size_t bytes) override {
-    device_->copy_to_host(host, device, bytes);
-  }
-
-  void prefault(void* data, std::size_t bytes) override { device_->prefault(data, bytes); }
-
-  void move(void* to, const void* from, std::size_t bytes) override {
-    device_->move(to, from, bytes);
-  }
-
-  void synchronize() override { device_->synchronize(); }
 
   void run(std::span<const Linear> ops) override;
   void run(std::span<const Int8Linear> ops) override;
@@ -71,13 +47,7 @@ class ProfilingDevice final : public Device {
   template <typename Op>
   void forward(const Op& op);
   void add(const OpCost& cost, double seconds);
-  void release(std::byte* data, std::size_t bytes) override;
 
-  void run_on_host(std::uint32_t tiles, HostTask task, void* context) override {
-    device_->run_on_host(tiles, task, context);
-  }
-
-  std::unique_ptr<Device> device_;
   bool profiling_ = false;
   std::vector<OpProfile> profiles_;
   std::vector<std::span<const std::byte>> weights_;
