@@ -57,6 +57,7 @@ void RootNode::perform(const Action& action) {
 void RootNode::start(ChildId id, std::uint64_t generation) {
   Child& child = children_[id];
   child.answer.clear();
+  child.recycle_by.reset();
   child.recycled_for.clear();
   child.last_pid = 0;
   try {
@@ -171,7 +172,7 @@ void RootNode::handle_end(ChildId id) {
   perform(supervisor_.terminated(id, state(id).generation, told, now()));
 }
 
-// Beats and memory of those that serve: one that starts has its own pace.
+// The beats of all that have begun to beat, and the memory of workers that serve.
 void RootNode::look_after_children() {
   const TimePoint time = now();
   if (time - last_look_ < config::kLookInterval) return;
@@ -190,11 +191,25 @@ void RootNode::look_after_children() {
   }
 }
 
+// A worker that grows too large is replaced in a moment without requests, if there is one in the
+// time that draining has.
 void RootNode::keep_in_memory_limit(ChildId id, TimePoint time) {
   Child& child = children_.at(id);
-  if (worker_memory_max_ == 0 || !child.watch->exceeds_memory(worker_memory_max_, time)) return;
+  const bool exceeds =
+      worker_memory_max_ != 0 && child.watch->exceeds_memory(worker_memory_max_, time);
+  const supervision::Beats& beats = child.process->beats();
+  const bool busy = beats.in_flight + beats.waiting != 0;
+  if (exceeds && !child.recycle_by) {
+    child.recycle_by = time + config_.node.drain_timeout;
+    if (busy) say(state(id).spec.name + " holds too much memory; its requests may end first");
+  }
+  if (child.recycle_by && (!busy || time >= *child.recycle_by)) recycle(id, time);
+}
+
+void RootNode::recycle(ChildId id, TimePoint time) {
   const Actions actions = supervisor_.recycle(id, state(id).generation, time);
   if (actions.empty()) return;  // the node stops
+  Child& child = children_.at(id);
   child.recycled_for = "held more than its " + std::to_string(worker_memory_max_ >> 20U) +
                        " MiB of memory, so it was replaced";
   say(state(id).spec.name + " " + child.recycled_for);

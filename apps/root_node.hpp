@@ -44,9 +44,10 @@ class RootNode {
     std::int64_t last_pid = 0;  // of the latest incarnation, also when it has ended
     std::string answer;         // its latest incarnation's, to the known prompt
     std::optional<actors::supervision::ProcessWatch> watch;
-    std::string recycled_for;  // why it was asked to make room for another incarnation
-    std::string last_words;    // of the previous incarnation, on standard error
-    std::string last_reason;   // why the previous incarnation ended
+    std::optional<TimePoint> recycle_by;  // when it makes room for another, busy or not
+    std::string recycled_for;             // why it was asked to
+    std::string last_words;               // of the previous incarnation, on standard error
+    std::string last_reason;              // why the previous incarnation ended
   };
 
   static TimePoint now();
@@ -77,6 +78,7 @@ class RootNode {
   void handle_end(ChildId child);
   void look_after_children();
   void keep_in_memory_limit(ChildId child, TimePoint time);
+  void recycle(ChildId child, TimePoint time);
   void tell_front(ChildId child, std::uint64_t generation, const std::string& reason);
 
   // What is told.

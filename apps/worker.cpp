@@ -62,6 +62,14 @@ std::unique_ptr<kernels::Device> beating_device(
       std::move(device), [page] { page->beats().compute.fetch_add(1, std::memory_order_relaxed); });
 }
 
+// Packing is judged by the beats of its device from when it begins, and by them alone: the worker's
+// main actor does not live yet.
+std::function<void(bool)> beat_packing(const std::shared_ptr<actors::supervision::BeatPage>& page) {
+  if (!page) return nullptr;
+  page->beats().patience_ms = static_cast<std::uint32_t>(config::kPackingPatience.count());
+  return [page](bool begins) { page->beats().computing = begins ? 1 : 0; };
+}
+
 // What one operation of the largest step may cost, from what the known prompt cost: as much more as
 // it has more tokens, spread over the layers; four operations make most of a layer's time, and four
 // times that is still no hang.
@@ -83,6 +91,8 @@ void work_until_stopped(const config::NodeConfig& config,
   const LoadedModel model = load_model(config.model);
   const MemoryPlan plan = plan_memory(model, config, config.batch.sequences_max);
   options.progress(to_text(plan));
+  model::WeightsOptions weights = weights_options(config, options.progress);
+  weights.on_packing = beat_packing(options.beats);
   auto engine = std::make_shared<infer::Engine>(
       *model.file,
       beating_device(config, options.beats),
@@ -90,7 +100,7 @@ void work_until_stopped(const config::NodeConfig& config,
                            .sequences_max = config.batch.sequences_max,
                            .kv_blocks = plan.kv_blocks,
                            .end_tokens = model.tokenizer->end_of_generation(),
-                           .weights = weights_options(config, options.progress)});
+                           .weights = std::move(weights)});
   const double cpu_before = observe::read_process_usage().cpu_seconds;
   const std::string answer = infer::answer_known_prompt(*engine);
   if (options.beats) {

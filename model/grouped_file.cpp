@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "kernels/thread_pool.hpp"
 #include "model/gguf.hpp"
 #include "model/grouped_packer.hpp"
 
@@ -41,10 +40,9 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const GgufFile& file,
   for (const Matrix* matrix : matrices) bytes += bytes_of(*matrix);
   const auto fill = [&](std::span<std::byte> payload, const std::function<void()>& let_go) {
     if (options.progress) options.progress("first use of this model: packing weights for q4");
-    kernels::ThreadPool pool(device.threads());
     std::size_t at = 0;
     for (const Matrix* matrix : matrices) {
-      pack_grouped(*matrix, pool, payload.subspan(at, bytes_of(*matrix)));
+      pack_grouped(*matrix, device, payload.subspan(at, bytes_of(*matrix)));
       at += bytes_of(*matrix);
       file.let_go();
       let_go();
@@ -55,6 +53,7 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const GgufFile& file,
                     .payload_bytes = bytes,
                     .key = weights_fingerprint(file) + "-q4-v" + std::to_string(kGroupedVersion),
                     .fill = fill,
+                    .on_fill = options.on_packing,
                     .progress = options.progress});
   const std::byte* blocks = storage->payload().data();
   for (Matrix* matrix : matrices) {

@@ -182,9 +182,9 @@ std::int32_t grouped_bits(kernels::TensorType type) {
   return type == TensorType::kQ6_K ? 8 : 4;
 }
 
-void pack_grouped(const Matrix& from, kernels::ThreadPool& pool, std::span<std::byte> blocks) {
+void pack_grouped(const Matrix& from, kernels::Device& device, std::span<std::byte> blocks) {
   const std::int32_t panels = kernels::grouped_padded_n(from.rows) / kernels::kGroupedColumns;
-  pool.parallel_for(static_cast<std::uint32_t>(panels), [&](std::uint32_t panel, int) {
+  device.parallel_for(static_cast<std::uint32_t>(panels), [&](std::uint32_t panel, int) {
     const std::int32_t begin = static_cast<std::int32_t>(panel) * kernels::kGroupedColumns;
     const std::int32_t end = std::min(from.rows, begin + kernels::kGroupedColumns);
     for (std::int32_t column = begin; column < end; ++column) pack_row(from, column, blocks);

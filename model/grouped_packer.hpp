@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/device.hpp"
 #include "kernels/grouped_layout.hpp"
-#include "kernels/thread_pool.hpp"
 #include "model/weights.hpp"
 
 namespace troupe::model {
@@ -17,6 +17,6 @@ namespace troupe::model {
 std::int32_t grouped_bits(kernels::TensorType type);
 
 // `blocks`: zeroed, grouped_bytes(…) of it. Bits do not depend on the number of threads.
-void pack_grouped(const Matrix& from, kernels::ThreadPool& pool, std::span<std::byte> blocks);
+void pack_grouped(const Matrix& from, kernels::Device& device, std::span<std::byte> blocks);
 
 }  // namespace troupe::model

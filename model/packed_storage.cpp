@@ -42,9 +42,17 @@ Shared open_existing(const Packing& packing) {
   return std::make_shared<Storage>(std::move(*mapping), *hash);
 }
 
+void fill(const Packing& packing,
+          std::span<std::byte> payload,
+          const std::function<void()>& let_go) {
+  if (packing.on_fill) packing.on_fill(true);
+  packing.fill(payload, let_go);
+  if (packing.on_fill) packing.on_fill(false);
+}
+
 // The draft is closed, and its pages given back, before the file is opened again.
 bool pack_into(PackedFileDraft draft, const Packing& packing) {
-  packing.fill(draft.bytes().subspan(kPackedHeaderBytes), [&draft] { draft.let_go(); });
+  fill(packing, draft.bytes().subspan(kPackedHeaderBytes), [&draft] { draft.let_go(); });
   seal_packed(draft.bytes(), packing.key);
   return draft.publish();
 }
@@ -71,7 +79,7 @@ Shared open_or_pack(const Packing& packing) {
     say(packing, packing.file.string() + " cannot be written: packed weights stay in memory");
   }
   MappedBytes memory = anonymous_bytes(file_bytes(packing));
-  packing.fill(memory.bytes().subspan(kPackedHeaderBytes), [] {});
+  fill(packing, memory.bytes().subspan(kPackedHeaderBytes), [] {});
   const std::uint64_t hash = seal_packed(memory.bytes(), packing.key);
   return std::make_shared<Storage>(std::move(memory), hash);
 }

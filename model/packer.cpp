@@ -6,7 +6,6 @@
 #include <initializer_list>
 
 #include "kernels/reference/reference.hpp"
-#include "kernels/thread_pool.hpp"
 
 namespace troupe::model {
 namespace {
@@ -30,7 +29,7 @@ std::int32_t column_of(Place place, std::int32_t row) {
 class Packer {
  public:
   Packer(const Architecture& architecture, kernels::Device& device, std::span<std::byte> payload)
-      : a_(architecture), device_(device), payload_(payload), pool_(device.threads()) {}
+      : a_(architecture), device_(device), payload_(payload) {}
 
   void layer(const LayerWeights& w, const Peaks& peaks, std::int32_t number, const PackedLayer& to);
   void head(const Weights& weights, const Factors& peak, const PackedLayout& to);
@@ -59,7 +58,6 @@ class Packer {
   const Architecture& a_;
   kernels::Device& device_;
   std::span<std::byte> payload_;
-  kernels::ThreadPool pool_;
 };
 
 // s = x^0.6 / w^0.4, over its mean. The exponent was measured: 0.5 diverges a tenth more.
@@ -104,11 +102,11 @@ Factors Packer::across_heads(const Factors& of_heads) const {
 Factors Packer::column_peaks(std::initializer_list<const Matrix*> matrices) {
   constexpr std::int32_t kRows = 64;
   const std::int32_t columns = (*matrices.begin())->columns;
-  std::vector<Factors> of_threads(index(pool_.threads()), Factors(index(columns)));
+  std::vector<Factors> of_threads(index(device_.threads()), Factors(index(columns)));
   for (const Matrix* matrix : matrices) {
     const std::size_t bytes = kernels::row_bytes(matrix->type, columns);
     const std::int32_t tiles = (matrix->rows + kRows - 1) / kRows;
-    pool_.parallel_for(static_cast<std::uint32_t>(tiles), [&](std::uint32_t tile, int thread) {
+    device_.parallel_for(static_cast<std::uint32_t>(tiles), [&](std::uint32_t tile, int thread) {
       Factors row(index(columns));
       const std::int32_t begin = static_cast<std::int32_t>(tile) * kRows;
       for (std::int32_t r = begin; r < std::min(matrix->rows, begin + kRows); ++r) {
@@ -132,7 +130,7 @@ void Packer::pack(const Matrix& from,
                   Place place) {
   constexpr std::int32_t kRows = 32;
   const std::int32_t tiles = (from.rows + kRows - 1) / kRows;
-  pool_.parallel_for(static_cast<std::uint32_t>(tiles), [&](std::uint32_t tile, int) {
+  device_.parallel_for(static_cast<std::uint32_t>(tiles), [&](std::uint32_t tile, int) {
     const std::int32_t begin = static_cast<std::int32_t>(tile) * kRows;
     for (std::int32_t j = begin; j < std::min(from.rows, begin + kRows); ++j) {
       const float divisor = rows != nullptr ? (*rows)[index(j)] : 1.0F;

@@ -14,7 +14,7 @@ constexpr Milliseconds kFruitlessCpuMax = 2 * config::kBeatInterval;
 // The main actor shares its threads with others, whose work may be long.
 constexpr Milliseconds kFruitlessLoopMax{10'000};
 // As many looks as fit into three beats, less one for the first that only begins to count.
-constexpr std::uint32_t kAsleepLooksMax =
+constexpr std::uint32_t kStillLooksMax =
     static_cast<std::uint32_t>(kSilenceMax / config::kLookInterval) - 1;
 // Root itself was stopped or starved: what it did not see is nobody's silence.
 constexpr Milliseconds kLateLook = 2 * config::kBeatInterval;
@@ -27,27 +27,30 @@ bool HangDetector::is_silent(const BeatSample& beats, TimePoint now) {
   if (late || beats.loop != last_.loop) loop_.begin(now);
   if (late || beats.compute != last_.compute || !beats.computing) compute_.begin(now);
   const bool got_on = beats.computing ? beats.compute != last_.compute : beats.loop != last_.loop;
-  if (late || got_on || beats.computing != last_.computing) asleep_ = 0;
+  if (late || got_on || beats.computing != last_.computing) same_looks_ = 0;
   last_ = beats;
   computing_ = beats.computing;
-  const bool loop_late = now - loop_.since >= config::kBeatInterval;
+  const bool loop_late = beats.loop != 0 && now - loop_.since >= config::kBeatInterval;
   const bool compute_late = computing_ && now - compute_.since >= config::kBeatInterval;
-  return beats.loop != 0 && (loop_late || compute_late);
+  return loop_late || compute_late;
 }
 
 bool HangDetector::judge(const ProcessSample& process, TimePoint now) {
   for (Silence* silence : {&loop_, &compute_}) {
     if (!silence->cpu) silence->cpu = process.cpu;
   }
-  asleep_ = process.activity == Activity::kSleeps ? asleep_ + 1 : 0;
-  const bool loop_silent = now - loop_.since >= kSilenceMax;
+  same_looks_ = process.activity == activity_ ? same_looks_ + 1 : 1;
+  activity_ = process.activity;
+  const bool packs = last_.loop == 0;
+  const bool loop_silent = !packs && now - loop_.since >= kSilenceMax;
   const bool compute_silent = computing_ && now - compute_.since >= kSilenceMax;
   if (!loop_silent && !compute_silent) return false;
   switch (process.activity) {
     case Activity::kStopped:
-      return loop_silent;
+      return same_looks_ >= kStillLooksMax;
     case Activity::kSleeps:
-      return asleep_ >= kAsleepLooksMax;
+      // Only packing writes much, and waits for a slow file system that look like sleep.
+      return same_looks_ >= kStillLooksMax && (!packs || now - compute_.since >= last_.patience);
     case Activity::kRuns:
       return (compute_silent &&
               process.cpu - *compute_.cpu >= std::max(kFruitlessCpuMax, last_.patience)) ||

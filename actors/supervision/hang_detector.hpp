@@ -2,7 +2,8 @@
 //
 // A late beat alone proves nothing on a busy machine, so silence is judged by what the child did in
 // it: a stopped process, a computation that used its processor without getting on, or threads that
-// all slept, hang; a thread that waits for a processor or for the disk does not.
+// all slept, hang; a thread that waits for a processor or for the disk does not. A child whose main
+// actor has not beaten yet is judged while it computes: it packs weights.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +56,8 @@ class HangDetector {
   Silence compute_;
   BeatSample last_;
   bool computing_ = false;
-  std::uint32_t asleep_ = 0;  // looks in a row at which all threads slept
+  Activity activity_ = Activity::kGone;
+  std::uint32_t same_looks_ = 0;  // in a row that showed this activity, and nothing that got on
   std::optional<TimePoint> last_look_;
 };
 

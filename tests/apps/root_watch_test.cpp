@@ -32,6 +32,17 @@ BOOST_AUTO_TEST_CASE(a_stopped_child_is_killed_and_restarted_front_and_worker_al
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_that_is_stopped_while_it_packs_is_killed_and_restarted) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  worker.tell("pack");
+  kill(worker.pid, SIGSTOP);
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == "worker-0");
+  BOOST_TEST(last_event(node, "start_error")["reason_code"] == "hung");
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_computes_without_getting_on_is_killed_and_restarted) {
   const NodeHarness node;
   const auto serve = node.serve();
@@ -57,6 +68,30 @@ BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_is_replaced_in_order) {
   BOOST_TEST(end["reason_text"] == "held more than its 200 MiB of memory, so it was replaced");
   BOOST_TEST(end["restarts_in_window"] == 0);
   BOOST_TEST(front.reports.next_with("sibling worker-0").find("200 MiB") != string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_may_end_its_requests_first) {
+  const NodeHarness node;
+  std::ofstream(node.folder() / "t.toml") << "[node]\nworker_memory_mb = 200\n";
+  const auto serve = node.serve({"--config", "t.toml"});
+  auto [worker, front] = node.bring_up();
+  worker.tell("work");
+  worker.tell("hold 300");
+  serve->err.next_with("its requests may end first");
+  BOOST_TEST(!worker.reports.has_more_now());
+  worker.tell("rest");
+  BOOST_TEST(worker.reports.next() == "term");
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_has_no_longer_than_draining_has) {
+  const NodeHarness node;
+  std::ofstream(node.folder() / "t.toml")
+      << "[node]\nworker_memory_mb = 200\ndrain_timeout_ms = 300\n";
+  const auto serve = node.serve({"--config", "t.toml"});
+  auto [worker, front] = node.bring_up();
+  worker.tell("work");
+  worker.tell("hold 300");
+  BOOST_TEST(worker.reports.next() == "term");
 }
 
 BOOST_AUTO_TEST_CASE(replaying_the_log_tells_who_runs_in_which_generation) {

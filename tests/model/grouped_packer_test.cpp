@@ -29,8 +29,8 @@ struct Packed {
         size(kernels::grouped_bytes(grouped_bits(matrix.type), kRows, kColumns)),
         blocks(static_cast<std::byte*>(std::aligned_alloc(64, size))) {
     std::fill_n(blocks.get(), size, std::byte{0});
-    kernels::ThreadPool pool(threads);
-    pack_grouped(matrix, pool, {blocks.get(), size});
+    const auto device = kernels::make_cpu_device(threads, kernels::CpuBackend::kScalar);
+    pack_grouped(matrix, *device, {blocks.get(), size});
   }
 
   std::vector<float> weights_of_column(std::int32_t k) const {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "config/user_error.hpp"
+#include "kernels/beating_device.hpp"
 #include "model/checksum.hpp"
 #include "model/gguf.hpp"
 #include "model/packed_file.hpp"
@@ -45,7 +46,8 @@ struct Fixture {
       : bytes(model.build()),
         file(GgufFile::parse(bytes, "tiny.gguf")),
         architecture(read_architecture(file)),
-        device(kernels::make_cpu_device(threads)),
+        device(std::make_unique<kernels::BeatingDevice>(kernels::make_cpu_device(threads),
+                                                        [this] { ++beats; })),
         weights(read_weights(file, architecture, *device)) {}
 
   PackedWeights open() {
@@ -56,14 +58,17 @@ struct Fixture {
                                *device,
                                {.precision = Precision::kDefault,
                                 .packed_file = packed,
-                                .progress = [this](const auto& text) {
-                                  said.push_back(text);
-                                  if (on_progress) on_progress();
-                                }});
+                                .progress =
+                                    [this](const auto& text) {
+                                      said.push_back(text);
+                                      if (on_progress) on_progress();
+                                    },
+                                .on_packing = [this](bool begins) { packing.push_back(begins); }});
   }
 
   bool packed_anew() const { return !said.empty(); }
 
+  int beats = 0;  // of the device
   Folder folder;
   fs::path packed = folder.path / "tiny.gguf.default.troupe";
   std::vector<std::byte> bytes;
@@ -72,6 +77,7 @@ struct Fixture {
   std::unique_ptr<kernels::Device> device;
   Weights weights;
   std::vector<std::string> said;
+  std::vector<bool> packing;  // what on_packing heard
   std::function<void()> on_progress;
 };
 
@@ -100,6 +106,22 @@ BOOST_AUTO_TEST_CASE(the_second_start_maps_what_the_first_one_wrote) {
   const PackedWeights again = f.open();
   BOOST_TEST(!f.packed_anew());
   BOOST_TEST(again.hash() == hash);
+}
+
+BOOST_AUTO_TEST_CASE(packing_says_when_it_begins_and_ends_and_beats_with_each_tensor) {
+  Fixture f;
+  int beats_before = 0;
+  f.on_progress = [&] {
+    if (f.said.back().starts_with("packing weights: layer 1 ")) beats_before = f.beats;
+  };
+  f.open();
+  BOOST_TEST(f.packing == (std::vector{true, false}), boost::test_tools::per_element());
+  BOOST_TEST(beats_before > 0);  // calibration beats too
+  constexpr int kMatricesPerLayer = 7;
+  BOOST_TEST(f.beats - beats_before >= f.architecture.layers * kMatricesPerLayer + 1);
+  f.packing.clear();
+  f.open();
+  BOOST_TEST(f.packing.empty());
 }
 
 BOOST_AUTO_TEST_CASE(packing_does_not_depend_on_threads_or_on_the_place) {

@@ -46,6 +46,18 @@ Child computing(Milliseconds cpu_each) {
   return child;
 }
 
+// One whose main actor does not live yet, and whose tensors take less than its patience.
+Child packing() {
+  Child child;
+  child.sample = {.loop = 0, .computing = true, .patience = 20s};
+  child.beats = false;
+  child.computes = true;
+  child.cpu_each = 100ms;
+  BOOST_REQUIRE(!child.hangs_within(2s));
+  child.computes = false;  // the next tensor takes its time
+  return child;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(hang_detector)
@@ -60,6 +72,35 @@ BOOST_AUTO_TEST_CASE(a_child_that_has_never_beaten_is_not_judged) {
   child.sample.loop = 0;
   child.beats = false;
   child.process.activity = Activity::kStopped;
+  BOOST_TEST(!child.hangs_within(10min));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_is_stopped_while_it_packs_hangs_after_three_beats) {
+  Child child = packing();
+  BOOST_TEST(!child.hangs_within(5s));
+  child.process.activity = Activity::kStopped;
+  child.cpu_each = 0ms;
+  BOOST_TEST(child.hangs_within(1min));
+  BOOST_TEST((child.after >= 500ms && child.after <= 700ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_packs_one_tensor_for_ever_hangs_when_its_patience_is_used_up) {
+  Child child = packing();
+  BOOST_TEST(!child.hangs_within(19s));
+  BOOST_TEST(child.hangs_within(1min));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_packs_may_wait_for_a_slow_file_system_as_long) {
+  Child child = packing();
+  child.process.activity = Activity::kSleeps;
+  BOOST_TEST(!child.hangs_within(19s));
+  BOOST_TEST(child.hangs_within(1min));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_has_packed_is_not_judged_before_its_first_beat) {
+  Child child = packing();
+  child.sample.computing = false;
+  child.process.activity = Activity::kSleeps;
   BOOST_TEST(!child.hangs_within(10min));
 }
 
