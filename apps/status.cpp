@@ -4,21 +4,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "apps/admin_client.hpp"
-#include "config/user_error.hpp"
+#include "apps/node_status.hpp"
 
 namespace troupe::apps {
 namespace {
 
 using nlohmann::json;
-
-// A root that does not answer for this long is stopped or hangs.
-constexpr std::chrono::seconds kAnswerTimeout{5};
-
-std::string padded(std::string text, std::size_t width) {
-  text.resize(std::max(text.size(), width), ' ');
-  return text + "  ";
-}
 
 std::string row(const std::string& name, const std::string& value) {
   return padded(name, 9) + (value.empty() ? "-" : value) + "\n";
@@ -33,13 +24,10 @@ std::string process_row(const json& process) {
 }
 
 std::string table_of(const json& status) {
-  const char* state = status.at("draining") ? "draining"
-                      : status.at("ready")  ? "ready"
-                                            : "not ready";
   std::string text = row("node", status.at("node"));
   text += row("state",
-              std::string(state) + ", up " + duration_text(status.at("uptime_s")) + ", troupe " +
-                  status.at("version").get<std::string>());
+              std::string(state_of(status)) + ", up " + duration_text(status.at("uptime_s")) +
+                  ", troupe " + status.at("version").get<std::string>());
   for (const char* name : {"model", "http", "zmq"}) text += row(name, status.at(name));
   text += row("numerics", status.at("numerics_id"));
   std::string counts;
@@ -57,26 +45,6 @@ std::string table_of(const json& status) {
 
 }  // namespace
 
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds);
-  const auto two = [](std::int64_t large, const char* a, std::int64_t small, const char* b) {
-    return std::to_string(large) + a + std::to_string(small) + b;
-  };
-  if (whole < 60) return std::to_string(whole) + " s";
-  if (whole < 3600) return two(whole / 60, " min ", whole % 60, " s");
-  if (whole < 86'400) return two(whole / 3600, " h ", whole / 60 % 60, " min");
-  return two(whole / 86'400, " d ", whole / 3600 % 24, " h");
-}
-
-std::string status_table(std::string_view json_line) {
-  try {
-    return table_of(json::parse(json_line));
-  } catch (const json::exception& error) {
-    throw config::UserError(
-        std::string("the node's answer is no status (is it another version?): ") + error.what());
-  }
-}
-
 void add_status_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("status", "Show what a running node is doing");
   const auto node = std::make_shared<NodeChoice>();
@@ -84,10 +52,8 @@ void add_status_command(CLI::App& app, int& exit_code) {
   node->add_to(*command);
   command->add_flag("--json", *as_json, "One JSON object");
   command->callback([node, as_json, &exit_code] {
-    AdminClient client(node->state_folder());
-    client.send_line(R"({"command":"status"})");
-    const std::string line = client.read_line(kAnswerTimeout);
-    std::fputs((*as_json ? line + "\n" : status_table(line)).c_str(), stdout);
+    const std::string line = ask_status(*node);
+    std::fputs((*as_json ? line + "\n" : draw_status(line, table_of)).c_str(), stdout);
     exit_code = 0;
   });
 }

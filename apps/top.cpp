@@ -6,11 +6,11 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 #include <thread>
 
-#include "apps/admin_client.hpp"
-#include "apps/status.hpp"
-#include "config/user_error.hpp"
+#include "apps/node_status.hpp"
 
 namespace troupe::apps {
 namespace {
@@ -18,15 +18,9 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kAnswerTimeout{5};
 constexpr double kSecondsBetweenDefault = 1.0;
 
 std::string count(const json& value) { return std::to_string(value.get<std::uint64_t>()); }
-
-std::string cell(std::string text, std::size_t width) {
-  text.resize(std::max(text.size(), width), ' ');
-  return text + "  ";
-}
 
 // Widths count characters on the screen; the lines of the tree are three bytes each.
 std::string branch(bool last) { return last ? "└─ " : "├─ "; }
@@ -36,10 +30,10 @@ std::string stem(bool last) { return last ? "   " : "│  "; }
 std::string row(const std::string& lead, const std::string& name, const json& of) {
   const bool runs = of.at("pid").get<std::int64_t>() != 0;
   const std::string pid = runs ? std::to_string(of.at("pid").get<std::int64_t>()) : "-";
-  return lead + cell(name, 14) + cell(of.at("state"), 10) + cell(pid, 8) +
-         cell(runs ? duration_text(of.at("uptime_s")) : "-", 12) +
-         cell(count(of.at("restarts")), 8) + cell(count(of.at("generation")), 16) +
-         cell(count(of.at("waiting")), 7) + cell(count(of.at("in_flight")), 9) +
+  return lead + padded(name, 14) + padded(of.at("state"), 10) + padded(pid, 8) +
+         padded(runs ? duration_text(of.at("uptime_s")) : "-", 12) +
+         padded(count(of.at("restarts")), 8) + padded(count(of.at("generation")), 16) +
+         padded(count(of.at("waiting")), 7) + padded(count(of.at("in_flight")), 9) +
          of.at("last_reason").get<std::string>() + "\n";
 }
 
@@ -54,10 +48,7 @@ std::string process_rows(const json& process, bool last) {
 }
 
 std::string tree_of(const json& status, std::optional<double> tokens_per_second) {
-  const char* state = status.at("draining") ? "draining"
-                      : status.at("ready")  ? "ready"
-                                            : "not ready";
-  std::string text = status.at("node").get<std::string>() + ": " + state + ", up " +
+  std::string text = status.at("node").get<std::string>() + ": " + state_of(status) + ", up " +
                      duration_text(status.at("uptime_s")) + ", " +
                      status.at("model").get<std::string>() + "\n";
   const json& requests = status.at("requests");
@@ -70,9 +61,9 @@ std::string tree_of(const json& status, std::optional<double> tokens_per_second)
     std::snprintf(rate, sizeof rate, ", %.0f tokens/s", *tokens_per_second);
     text += rate;
   }
-  text += "\n\n" + cell("root", 17) + cell("STATE", 10) + cell("PID", 8) + cell("UPTIME", 12) +
-          cell("RESTARTS", 8) + cell("GENERATION", 16) + cell("MAILBOX", 7) + cell("IN FLIGHT", 9) +
-          "LAST REASON\n";
+  text += "\n\n" + padded("root", 17) + padded("STATE", 10) + padded("PID", 8) +
+          padded("UPTIME", 12) + padded("RESTARTS", 8) + padded("GENERATION", 16) +
+          padded("MAILBOX", 7) + padded("IN FLIGHT", 9) + "LAST REASON\n";
   const json& processes = status.at("processes");
   for (std::size_t i = 0; i < processes.size(); ++i) {
     text += process_rows(processes[i], i + 1 == processes.size());
@@ -80,29 +71,36 @@ std::string tree_of(const json& status, std::optional<double> tokens_per_second)
   return text;
 }
 
-std::string ask(const NodeChoice& node) {
-  AdminClient client(node.state_folder());
-  client.send_line(R"({"command":"status"})");
-  return client.read_line(kAnswerTimeout);
-}
+// Tokens a second between two pictures; unknown for the first, and when the front has begun anew.
+class Rate {
+ public:
+  std::optional<double> next(double tokens) {
+    const Clock::time_point now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - time_).count();
+    const bool known = tokens_ && tokens >= *tokens_;
+    const std::optional<double> rate =
+        known ? std::optional((tokens - *tokens_) / seconds) : std::nullopt;
+    tokens_ = tokens;
+    time_ = now;
+    return rate;
+  }
+
+ private:
+  std::optional<double> tokens_;
+  Clock::time_point time_;
+};
 
 // Until it is interrupted, or the node is gone.
 void watch(const NodeChoice& node, double seconds_between) {
-  std::optional<double> tokens_before;
-  Clock::time_point time_before;
+  Rate rate;
+  const auto draw = [&rate](const json& status) {
+    return tree_of(status, rate.next(status.at("generated_tokens")));
+  };
+  std::fputs("\x1b[2J", stdout);
   for (;;) {
-    const std::string line = ask(node);
-    const auto now = Clock::now();
-    const double tokens = json::parse(line).value("generated_tokens", 0.0);
-    std::optional<double> rate;
-    if (tokens_before && tokens >= *tokens_before) {
-      rate = (tokens - *tokens_before) / std::chrono::duration<double>(now - time_before).count();
-    }
     // Home, the picture, and away with what is below it: without a flicker (ECMA-48, CUP and ED).
-    std::fputs(("\x1b[H" + status_tree(line, rate) + "\x1b[J").c_str(), stdout);
+    std::fputs(("\x1b[H" + draw_status(ask_status(node), draw) + "\x1b[J").c_str(), stdout);
     std::fflush(stdout);
-    tokens_before = tokens;
-    time_before = now;
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds_between));
   }
 }
@@ -115,29 +113,21 @@ struct TopFlags {
 
 }  // namespace
 
-std::string status_tree(std::string_view json_line, std::optional<double> tokens_per_second) {
-  try {
-    return tree_of(json::parse(json_line), tokens_per_second);
-  } catch (const json::exception& error) {
-    throw config::UserError(
-        std::string("the node's answer is no status (is it another version?): ") + error.what());
-  }
-}
-
 void add_top_command(CLI::App& app, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("top", "Watch the processes of a running node (Ctrl-C ends it)");
   const auto flags = std::make_shared<TopFlags>();
   flags->node.add_to(*command);
-  command->add_flag("--once", flags->once, "One picture, then end");
+  command->add_flag(
+      "--once", flags->once, "One picture, then end; so it does where no terminal is");
   command->add_option("--interval", flags->seconds_between, "Seconds between two pictures")
       ->check(CLI::Range(0.1, 3600.0));
   command->callback([flags, &exit_code] {
-    if (flags->once || isatty(STDOUT_FILENO) == 0) {
-      std::fputs(status_tree(ask(flags->node), std::nullopt).c_str(), stdout);
-    } else {
-      std::fputs("\x1b[2J", stdout);
+    if (!flags->once && isatty(STDOUT_FILENO) != 0) {
       watch(flags->node, flags->seconds_between);
+    } else {
+      const auto draw = [](const json& status) { return tree_of(status, std::nullopt); };
+      std::fputs(draw_status(ask_status(flags->node), draw).c_str(), stdout);
     }
     exit_code = 0;
   });

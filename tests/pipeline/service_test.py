@@ -10,39 +10,32 @@ import pytest
 UNIT = pathlib.Path(__file__).parents[2] / "deploy" / "troupe.service"
 
 
-def test_systemd_accepts_the_unit(tmp_path):
+@pytest.fixture
+def verify(tmp_path):
+    """What systemd-analyze says of a unit of this text."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("no systemd-analyze here")
+    unit = tmp_path / "troupe.service"
+    command = [analyze, "verify", "--man=no", "--recursive-errors=no", str(unit)]
+
+    def run(text: str) -> subprocess.CompletedProcess[str]:
+        unit.write_text(text)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+def test_systemd_accepts_the_unit(verify):
     # The program and the user of the unit are not installed here; all else is judged as it is.
     text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text())
-    text = re.sub(r"(?m)^(User|Group)=.*$", r"\1=root", text)
-    unit = tmp_path / "troupe.service"
-    unit.write_text(text)
-    done = subprocess.run(
-        [analyze, "verify", "--man=no", "--recursive-errors=no", str(unit)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = verify(re.sub(r"(?m)^(User|Group)=.*$", r"\1=root", text))
     assert "troupe.service" not in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr
 
 
-def test_systemd_finds_what_is_wrong_in_a_unit(tmp_path):
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("no systemd-analyze here")
-    unit = tmp_path / "troupe.service"
-    unit.write_text(UNIT.read_text().replace("Type=notify", "Type=notifies"))
-    done = subprocess.run(
-        [analyze, "verify", "--man=no", "--recursive-errors=no", str(unit)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_systemd_finds_what_is_wrong_in_a_unit(verify):
+    done = verify(UNIT.read_text().replace("Type=notify", "Type=notifies"))
     assert "Type=" in done.stderr or "notifies" in done.stderr, done.stderr
 
 
