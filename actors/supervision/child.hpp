@@ -41,7 +41,8 @@ struct Shutdown {
   bool operator==(const Shutdown&) const = default;
 };
 
-// What happens when a child failed more often than the intensity allows.
+// What happens when a child failed more often than the intensity allows: in the period, or since it
+// was last ready.
 enum class Beyond : std::uint8_t {
   kEscalate,   // the supervisor ends all its children and itself (OTP)
   kChildOnly,  // the child is given up when it was not once ready in between, else it restarts at

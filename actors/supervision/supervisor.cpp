@@ -270,8 +270,7 @@ void Supervisor::restart(ChildState& child, Termination end, TimePoint now) {
       child.ready_at ? ReportEvent::kChildTerminated : ReportEvent::kStartError;
   Report death{.end = end, .restarts_in_window = failures_in_period(child, now)};
   const bool escalates = must_escalate(child, end, now);
-  const bool starts_fail = child.failed_starts > policy_.intensity && is_beyond(child, now);
-  if (escalates || starts_fail) {
+  if (escalates || fails_at_every_start(child)) {
     report(event, child, std::move(death));
     child.phase = Phase::kEnded;
     child.given_up = true;
@@ -298,7 +297,13 @@ bool Supervisor::must_escalate(const ChildState& child,
   if (child.spec.beyond == Beyond::kChildOnly) return false;
   const bool first_failed = first_start_ && policy_.start_order == StartOrder::kInOrder &&
                             !child.ready_at && is_failure(end);
-  return first_failed || is_beyond(child, now);
+  return first_failed || fails_at_every_start(child) || is_beyond(child, now);
+}
+
+// However long its starts take: those that last longer than the period would never be too many in
+// it.
+bool Supervisor::fails_at_every_start(const ChildState& child) const {
+  return child.failed_starts > policy_.intensity;
 }
 
 void Supervisor::count_failure(ChildState& child, TimePoint now) {

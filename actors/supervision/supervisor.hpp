@@ -99,6 +99,7 @@ class Supervisor {
   void restart(ChildState& child, Termination end, TimePoint now);
   void count_failure(ChildState& child, TimePoint now);
   bool is_beyond(const ChildState& child, TimePoint now) const;
+  bool fails_at_every_start(const ChildState& child) const;
   bool must_escalate(const ChildState& child, const Termination& end, TimePoint now) const;
   Milliseconds delay_after(const ChildState& child, const Termination& end, TimePoint now);
   Milliseconds backoff_of(const ChildState& child, TimePoint now);

@@ -1,0 +1,61 @@
+// How the supervisor core takes the ends of children: those that never become ready, in virtual
+// time.
+#include "tests/actors/supervision/supervisor_stage.hpp"
+
+using namespace troupe::tests;
+
+namespace {
+
+Stage node() {
+  return {{{.name = "worker", .beyond = Beyond::kChildOnly}, {.name = "front"}},
+          SupervisorPolicy{}};
+}
+
+// Ends `name` at each of `starts` starts, ten seconds into it: six and their back-offs fill the
+// period, so that the period alone never finds them too many.
+void fail_slowly(Stage& stage, const char* name, int starts) {
+  for (int i = 0; i < starts; ++i) {
+    if (i != 0) stage.wait();
+    stage.pass(10s);
+    stage.ends(name, kFailed);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(supervisor_ends)
+
+BOOST_AUTO_TEST_CASE(a_worker_whose_starts_take_ten_seconds_is_given_up_after_as_many_as_others) {
+  Stage stage = node();
+  stage.ready("front");
+  fail_slowly(stage, "worker", 10);
+  BOOST_TEST(stage.words == "");
+  BOOST_TEST(!stage.child("worker").given_up);
+  stage.wait();
+  fail_slowly(stage, "worker", 1);
+  BOOST_TEST(stage.words == "give_up:worker ");
+  BOOST_TEST(!stage.core.stopping());
+}
+
+BOOST_AUTO_TEST_CASE(a_front_whose_starts_take_ten_seconds_ends_the_node_after_as_many_as_others) {
+  Stage stage = node();
+  stage.ready("worker");
+  fail_slowly(stage, "front", 10);
+  BOOST_TEST(stage.words == "");
+  stage.wait();
+  fail_slowly(stage, "front", 1);
+  BOOST_TEST(stage.words == "give_up:front term:worker ");
+  BOOST_TEST((stage.core.exit_reason() == ExitReason::kEscalated));
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_is_ready_once_begins_to_count_its_failed_starts_anew) {
+  Stage stage = node();
+  fail_slowly(stage, "worker", 10);
+  stage.wait();
+  stage.ready("worker");
+  stage.ends("worker", kKilled);
+  fail_slowly(stage, "worker", 10);
+  BOOST_TEST(!stage.child("worker").given_up);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
