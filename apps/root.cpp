@@ -35,6 +35,9 @@ void remove_files(const config::NodeConfig& config, const RootOptions& options) 
 int run_root(const config::NodeConfig& config, const RootOptions& options) {
   // A reader of standard error that leaves must not end the node; children inherit it.
   std::signal(SIGPIPE, SIG_IGN);
+  // Ignored, as some service runners leave it, the kernel would keep the ends of children to
+  // itself.
+  std::signal(SIGCHLD, SIG_DFL);
   // Started through /proc/self/exe, the process would be called "exe" in ps and top.
   prctl(PR_SET_NAME, "troupe");
   supervision::NodeLock lock =

@@ -138,7 +138,12 @@ void ChildProcess::remember(std::string_view text) {
 std::optional<Termination> ChildProcess::reap() const {
   siginfo_t info{};
   const auto fd = static_cast<id_t>(pid_fd_.get());
-  if (waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return std::nullopt;
+  if (waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG) != 0) {
+    // Somebody else has taken its end (waitid(2): the kernel does while SIGCHLD is ignored).
+    if (errno == ECHILD) return Termination{EndKind::kUnknown, 0};
+    return std::nullopt;
+  }
+  if (info.si_pid == 0) return std::nullopt;
   const bool exited = info.si_code == CLD_EXITED;
   return Termination{exited ? EndKind::kExited : EndKind::kSignalled, info.si_status};
 }

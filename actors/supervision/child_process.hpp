@@ -46,7 +46,8 @@ class ChildProcess {
   // At most kReasonBytesMax bytes.
   const std::string& last_error_line() const { return last_line_; }
 
-  // How it ended; nothing while it runs. To be called once it has ended.
+  // How it ended; nothing while it runs. To be called once it has ended; a second time it is
+  // kUnknown.
   std::optional<Termination> reap() const;
 
  private:

@@ -43,6 +43,7 @@ Cause cause_of(const Termination& end) {
     case EndKind::kEscalated:
     case EndKind::kHung:
     case EndKind::kInvalid:
+    case EndKind::kUnknown:
       break;
   }
   return Cause::kWork;
@@ -86,6 +87,8 @@ std::string code_of(const Termination& end) {
       return "hung";
     case EndKind::kInvalid:
       return "invalid_answer";
+    case EndKind::kUnknown:
+      return "unknown";
     case EndKind::kOutOfMemory:
       break;
   }
@@ -108,6 +111,8 @@ std::string describe(const Termination& end) {
       return "hung: its beats stopped, so it was killed";
     case EndKind::kInvalid:
       return "did not answer the known prompt as before, so it was killed";
+    case EndKind::kUnknown:
+      return "ended, and nobody can say how";
     case EndKind::kOutOfMemory:
       break;
   }

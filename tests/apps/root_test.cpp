@@ -88,6 +88,17 @@ BOOST_AUTO_TEST_CASE(a_killed_worker_is_restarted_at_once_and_the_front_is_told)
   BOOST_TEST(back["downtime_ms"].get<int>() < 30'000);
 }
 
+BOOST_AUTO_TEST_CASE(a_node_started_with_sigchld_ignored_restarts_its_children_all_the_same) {
+  const NodeHarness node;
+  std::signal(SIGCHLD, SIG_IGN);  // as the node inherits it
+  const auto serve = node.serve();
+  std::signal(SIGCHLD, SIG_DFL);
+  auto [worker, front] = node.bring_up();
+  kill(worker.pid, SIGKILL);
+  BOOST_TEST(node.next_child().name == "worker-0");
+  BOOST_TEST(last_event(node, "child_terminated")["reason_code"] == "SIGKILL");
+}
+
 BOOST_AUTO_TEST_CASE(a_restart_line_has_every_field_of_the_log) {
   const NodeHarness node;
   const auto serve = node.serve();

@@ -27,6 +27,7 @@ BOOST_AUTO_TEST_CASE(signals_that_work_raises_and_exit_codes_are_blamed_on_work)
   }
   BOOST_TEST((cause_of(kFailed) == Cause::kWork));
   BOOST_TEST((cause_of(kLeft) == Cause::kOutside));
+  BOOST_TEST((cause_of({EndKind::kUnknown, 0}) == Cause::kWork));  // it backs off
   BOOST_TEST((cause_of(kMisconfigured) == Cause::kConfiguration));
 }
 
@@ -37,6 +38,8 @@ BOOST_AUTO_TEST_CASE(an_end_has_a_name_for_labels_and_a_text_for_people) {
   BOOST_TEST(code_of({EndKind::kExited, 3}) == "exit_3");
   BOOST_TEST(describe({EndKind::kExited, 3}) == "exited with 3");
   BOOST_TEST(code_of({EndKind::kNotStarted, ENOMEM}) == "ENOMEM");
+  BOOST_TEST(code_of({EndKind::kUnknown, 0}) == "unknown");
+  BOOST_TEST(describe({EndKind::kUnknown, 0}) == "ended, and nobody can say how");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
