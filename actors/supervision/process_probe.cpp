@@ -60,10 +60,10 @@ bool counts_kills(const fs::path& file) {
 
 }  // namespace
 
-ProcessSample probe_process(pid_t pid) {
-  const fs::path folder = "/proc/" + std::to_string(pid);
+ProcessSample probe_process(pid_t pid, const fs::path& proc) {
+  const fs::path folder = proc / std::to_string(pid);
   const ThreadStat whole = read_stat(folder / "stat");
-  if (whole.state == '\0') return {};
+  if (whole.state == '\0' || number_after(folder / "status", "CoreDumping:") != 0) return {};
   const auto ticks_per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
   ProcessSample sample{.activity = activity_of(whole.state),
                        .cpu = Milliseconds(whole.ticks * 1000 / ticks_per_second)};

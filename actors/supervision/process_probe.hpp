@@ -10,7 +10,9 @@
 
 namespace troupe::actors::supervision {
 
-ProcessSample probe_process(pid_t pid);
+// One that writes its core dump counts as gone: its end is under way, and takes as long as its
+// memory is large. `proc` stands for /proc.
+ProcessSample probe_process(pid_t pid, const std::filesystem::path& proc = "/proc");
 
 // Bytes that only this process can give back: anonymous and shared memory, without mapped files,
 // which the kernel drops by itself. 0 when it cannot be read.

@@ -1,6 +1,7 @@
 #include "actors/supervision/supervisor.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 #include "config/check.hpp"
@@ -19,6 +20,12 @@ bool is_simple(const SupervisorPolicy& policy) {
 bool is_failure(const Termination& end) {
   const Cause cause = cause_of(end);
   return cause != Cause::kMemory && !(cause == Cause::kOutside && end.kind == EndKind::kSignalled);
+}
+
+// What the supervisor's own SIGKILL looks like. Any other end came before it, and is the true one.
+bool is_of_kill(const Termination& end) {
+  return end == Termination{EndKind::kSignalled, SIGKILL} || end.kind == EndKind::kOutOfMemory ||
+         end.kind == EndKind::kUnknown;
 }
 
 bool wants_restart(const ChildSpec& spec, const Termination& end) {
@@ -241,7 +248,9 @@ Supervisor::Actions Supervisor::terminated(ChildId id,
   if (child == nullptr) return {};
   child->died_at = now;
   child->deadline.reset();
-  if (child->phase == Phase::kIsolated) end.kind = child->isolated_as;
+  if (child->phase == Phase::kIsolated && is_of_kill(end)) {
+    end = {.kind = child->isolated_as, .code = SIGKILL};
+  }
   if (child->phase == Phase::kStopping) {
     stopped_as_asked(*child, end, now);
   } else {

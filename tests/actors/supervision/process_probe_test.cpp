@@ -77,6 +77,18 @@ BOOST_AUTO_TEST_CASE(a_process_that_is_not_there_is_gone) {
   BOOST_TEST(own_memory_bytes(-1) == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_process_that_writes_its_core_dump_is_gone_and_no_sleeper) {
+  const Folder folder;
+  folder.write("7/stat", "7 (a (b) c) S 1 1 1 0 -1 4 0 0 0 0 30 20 0 0 20 0 1 0 5 0 0\n");
+  folder.write("7/task/7/stat", "7 (a (b) c) S 1 1 1 0 -1 4 0 0 0 0 30 20 0 0 20 0 1 0 5 0 0\n");
+  folder.write("7/status", "Name:\ta (b) c\nCoreDumping:\t0\nThreads:\t1\n");
+  const ProcessSample sleeper = probe_process(7, folder.path);
+  BOOST_TEST((sleeper.activity == Activity::kSleeps));
+  BOOST_TEST(sleeper.cpu.count() == 50 * 1000 / sysconf(_SC_CLK_TCK));
+  folder.write("7/status", "Name:\ta (b) c\nCoreDumping:\t1\nThreads:\t1\n");
+  BOOST_TEST((probe_process(7, folder.path).activity == Activity::kGone));
+}
+
 BOOST_AUTO_TEST_CASE(own_memory_grows_with_what_is_written_and_not_with_mapped_files) {
   const std::uint64_t before = own_memory_bytes(getpid());
   const std::string held(std::size_t{64} << 20, 'x');

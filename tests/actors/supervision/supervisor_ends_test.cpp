@@ -21,6 +21,11 @@ void fail_slowly(Stage& stage, const char* name, int starts) {
   }
 }
 
+void isolate(Stage& stage) {
+  const ChildState& worker = stage.child("worker");
+  stage.take(stage.core.isolate(worker.id, worker.generation, EndKind::kHung, stage.now));
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(supervisor_ends)
@@ -56,6 +61,29 @@ BOOST_AUTO_TEST_CASE(a_worker_that_is_ready_once_begins_to_count_its_failed_star
   stage.ends("worker", kKilled);
   fail_slowly(stage, "worker", 10);
   BOOST_TEST(!stage.child("worker").given_up);
+}
+
+BOOST_AUTO_TEST_CASE(a_hung_worker_that_ends_before_it_is_killed_is_told_by_its_true_end) {
+  for (const Termination end : {kSegfault, kFailed}) {
+    Stage stage = node();
+    stage.all_ready();
+    isolate(stage);
+    stage.ends("worker", end);
+    BOOST_TEST((stage.reported(ReportEvent::kChildTerminated)->end == end));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_kill_that_ends_a_hung_worker_is_told_as_the_hang) {
+  const Termination unknown{EndKind::kUnknown, 0};
+  const Termination by_kernel{EndKind::kOutOfMemory, SIGKILL};
+  for (const Termination end : {kKilled, by_kernel, unknown}) {
+    Stage stage = node();
+    stage.all_ready();
+    isolate(stage);
+    stage.ends("worker", end);
+    const Termination told{EndKind::kHung, SIGKILL};
+    BOOST_TEST((stage.reported(ReportEvent::kChildTerminated)->end == told));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
