@@ -51,6 +51,21 @@ std::uint64_t worker_memory_max(const config::NodeConfig& config) {
   return limit.cgroup ? limit.bytes / 16 * 15 / config.node.workers : 0;
 }
 
+// What restart.log goes on with in a new file, so that replaying that file alone tells who runs.
+std::string standing_lines(const supervision::Supervisor& supervisor,
+                           const std::string& node,
+                           supervision::TimePoint now) {
+  supervision::RestartRecord record{
+      .node = node, .supervisor = "root", .kind = "process", .text = "continued from another file"};
+  std::string lines = record.to_line(supervisor.policy(), now);
+  for (const supervision::Action& action : supervisor.standing()) {
+    record.report = *action.report;
+    record.generation = action.generation;
+    lines += "\n" + record.to_line(supervisor.policy(), now);
+  }
+  return lines;
+}
+
 supervision::UniqueFd open_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -75,7 +90,9 @@ RootNode::RootNode(const config::NodeConfig& config, const RootOptions& options)
       front_(supervisor_.find("front")->id),
       signals_(open_signals()),
       admin_(config.node.state / "admin.sock"),
-      restart_log_(config.node.logs / "restart.log"),
+      restart_log_(config.node.logs / "restart.log",
+                   {},
+                   [this] { return standing_lines(supervisor_, config_.node.state, now()); }),
       service_manager_(supervision::ServiceManager::from_environment()),
       worker_memory_max_(worker_memory_max(config)) {
   for (const auto& [id, child] : supervisor_.children()) children_[id];
@@ -94,6 +111,8 @@ RootNode::Child& RootNode::front() { return children_.at(front_); }
 int RootNode::run() {
   say("starting " + std::to_string(config_.node.workers) + " worker(s) with " +
       config_.model.file.filename().string() + ", state in " + config_.node.state.string());
+  // A root that was killed left lines of children that are gone.
+  log({.report = {.event = supervision::ReportEvent::kProgress}, .text = "started"});
   perform(supervisor_.start(now()));
   while (!done_) {
     wait_and_handle();

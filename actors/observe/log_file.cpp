@@ -33,8 +33,8 @@ std::filesystem::path numbered(const std::filesystem::path& file, std::uint32_t 
 
 }  // namespace
 
-LogFile::LogFile(std::filesystem::path file, LogLimits limits)
-    : file_(std::move(file)), limits_(limits) {
+LogFile::LogFile(std::filesystem::path file, LogLimits limits, Head head)
+    : file_(std::move(file)), limits_(limits), head_(std::move(head)) {
   std::error_code ignored;  // open says what is wrong
   std::filesystem::create_directories(file_.parent_path(), ignored);
   fd_ = open_for_append(file_);
@@ -73,6 +73,8 @@ void LogFile::rotate() {
   close(std::exchange(fd_, fresh));
   bytes_ = size_of(fd_);
   torn_ = false;
+  const std::string head = head_ ? head_() : "";
+  if (!head.empty() && !write_line(head)) ++lost_;
 }
 
 bool LogFile::write_line(std::string_view line) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -20,8 +21,12 @@ struct LogLimits {
 // Thread-safe. One process writes a file; others may read it.
 class LogFile {
  public:
+  // What a file that follows another begins with: lines joined by line feeds, or nothing. It is
+  // asked for within append() and must not append itself.
+  using Head = std::function<std::string()>;
+
   // Opens or creates the file and its folder. Throws config::UserError when it cannot.
-  explicit LogFile(std::filesystem::path file, LogLimits limits = {});
+  explicit LogFile(std::filesystem::path file, LogLimits limits = {}, Head head = {});
   ~LogFile();
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
@@ -40,6 +45,7 @@ class LogFile {
   mutable std::mutex mutex_;
   std::filesystem::path file_;
   LogLimits limits_;
+  Head head_;
   int fd_ = -1;
   std::uint64_t bytes_ = 0;  // in the current file
   std::uint64_t lost_ = 0;

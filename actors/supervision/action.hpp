@@ -72,7 +72,7 @@ struct ChildView {
   std::string name;
   ChildKind kind{};
   ChildStatus status{};
-  std::uint64_t generation = 0;
+  std::uint64_t generation = 0;  // that was told of last; 0: none yet
 
   bool operator==(const ChildView&) const = default;
 };

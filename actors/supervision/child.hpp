@@ -85,6 +85,7 @@ struct ChildState {
   ChildSpec spec;
   Phase phase = Phase::kEnded;
   std::uint64_t generation = 0;  // of the latest incarnation; 0: none yet
+  std::uint64_t told = 0;        // that the latest report was about; 0: none yet
   std::uint32_t restarts = 0;
   bool ever_ready = false;
   bool given_up = false;   // Beyond::kChildOnly

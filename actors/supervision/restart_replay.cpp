@@ -8,7 +8,10 @@ void RestartReplay::add(std::string_view line) {
   const auto record = nlohmann::json::parse(line, nullptr, false);
   if (!record.is_object() || record.value("supervisor", "") != supervisor_) return;
   const auto name = record.find("child");
-  if (name == record.end() || !name->is_string()) return;
+  if (name == record.end()) return;
+  // A line of the supervisor itself: it began anew, or ended. What stood before is gone with it.
+  if (name->is_null()) children_.clear();
+  if (!name->is_string()) return;
   ChildView& child = children_[*name];
   child.name = *name;
   child.generation = record.value("generation", std::uint64_t{0});

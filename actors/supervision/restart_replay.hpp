@@ -13,7 +13,8 @@ namespace troupe::actors::supervision {
 
 class RestartReplay {
  public:
-  // Lines of other supervisors, and such as are none, change nothing.
+  // Lines of other supervisors, and such as are none, change nothing. One of the supervisor itself
+  // forgets its children: it says that it starts or ends, also after a death without last words.
   explicit RestartReplay(std::string supervisor) : supervisor_(std::move(supervisor)) {}
 
   void add(std::string_view line);

@@ -137,6 +137,7 @@ void Supervisor::act(ActionKind kind, const ChildState& child) {
 
 void Supervisor::report(ReportEvent event, ChildState& child, Report report) {
   child.announced = report.backoff.has_value();
+  child.told = child.generation;
   report.event = event;
   report.child = child.spec.name;
   report.restart = child.spec.restart;

@@ -64,6 +64,8 @@ class Supervisor {
   std::pair<Reply, Actions> restart_child(std::string_view name, TimePoint now);
   Reply delete_child(std::string_view name);
   std::vector<ChildView> which_children() const;  // in the order of their start
+  // Reports from which alone a replay of the log makes which_children().
+  Actions standing() const;
   ChildCounts count_children() const;
 
   const std::map<ChildId, ChildState>& children() const { return children_; }

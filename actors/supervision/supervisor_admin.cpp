@@ -1,4 +1,6 @@
 // Children that come and go by order, and what a supervisor says of them.
+#include <utility>
+
 #include "actors/supervision/supervisor.hpp"
 
 namespace troupe::actors::supervision {
@@ -85,9 +87,27 @@ std::vector<ChildView> Supervisor::which_children() const {
                      .status = serves  ? ChildStatus::kRunning
                                : comes ? ChildStatus::kRestarting
                                        : ChildStatus::kUndefined,
-                     .generation = child.generation});
+                     .generation = child.told});
   }
   return views;
+}
+
+Supervisor::Actions Supervisor::standing() const {
+  Actions actions;
+  for (const ChildView& view : which_children()) {
+    if (view.generation == 0) continue;  // nothing has been told of it
+    const ChildState& child = *find(view.name);
+    const bool serves = view.status == ChildStatus::kRunning;
+    Report report{.event = serves ? ReportEvent::kProgress : ReportEvent::kShutdown,
+                  .child = view.name,
+                  .restart = child.spec.restart};
+    if (view.status == ChildStatus::kRestarting) report.backoff = child.backoff;
+    actions.push_back({.kind = ActionKind::kReport,
+                       .child = child.id,
+                       .generation = view.generation,
+                       .report = std::move(report)});
+  }
+  return actions;
 }
 
 ChildCounts Supervisor::count_children() const {

@@ -116,6 +116,22 @@ BOOST_AUTO_TEST_CASE(replaying_the_log_tells_who_runs_in_which_generation) {
   BOOST_TEST(replay().at("worker-0").generation == again.generation);
 }
 
+BOOST_AUTO_TEST_CASE(a_root_that_was_killed_leaves_nobody_in_the_replay_of_the_next_one) {
+  const NodeHarness node;
+  {
+    const auto serve = node.serve();
+    auto [worker, front] = node.bring_up();
+    serve->err.next_with("ready in");
+    serve->signal(SIGKILL);
+    BOOST_TEST(serve->exit_code() == -SIGKILL);
+  }
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  troupe::actors::supervision::RestartReplay replayed("root");
+  for (const string& line : node.restart_log()) replayed.add(line);
+  BOOST_TEST(replayed.children().empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_service_manager_hears_when_the_node_is_ready_works_and_stops) {
   const NodeHarness node;
   const NotifySocket manager(node.folder() / "notify.sock");

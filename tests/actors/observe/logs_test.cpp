@@ -85,6 +85,22 @@ BOOST_AUTO_TEST_CASE(numbers_that_json_cannot_hold_are_null) {
   BOOST_TEST(line.seconds("n", std::nan("")).str() == R"({"i":null,"n":null})");
 }
 
+BOOST_AUTO_TEST_CASE(each_file_that_follows_another_begins_with_the_head) {
+  const TemporaryFolder folder;
+  int heads = 0;
+  LogFile log(folder.path / "a.log", {.file_bytes_max = 20}, [&heads] {
+    return "head " + std::to_string(++heads) + "\nof two lines";
+  });
+  log.append("the first file");
+  BOOST_TEST(heads == 0);
+  log.append("the second file");
+  log.append("the third file");
+  const std::vector<string> second{"head 1", "of two lines", "the second file"};
+  const std::vector<string> third{"head 2", "of two lines", "the third file"};
+  BOOST_TEST(folder.lines("a.log.1") == second, boost::test_tools::per_element());
+  BOOST_TEST(folder.lines("a.log") == third, boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(lines_are_appended_and_survive_reopening) {
   const TemporaryFolder folder;
   LogFile(folder.path / "new" / "a.log").append("one");
