@@ -66,6 +66,16 @@ std::string standing_lines(const supervision::Supervisor& supervisor,
   return lines;
 }
 
+// Children stop one after another, each in the time that it has for it; writing the end down takes
+// no longer than one of them.
+Milliseconds longest_stop(const supervision::Supervisor& supervisor) {
+  Milliseconds longest = config::kTerminateTimeout;
+  for (const auto& [id, child] : supervisor.children()) {
+    longest += child.spec.shutdown.drain.value_or(Milliseconds(0)) + child.spec.shutdown.timeout;
+  }
+  return longest;
+}
+
 supervision::UniqueFd open_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -118,6 +128,7 @@ int RootNode::run() {
     wait_and_handle();
     perform(supervisor_.tick(now()));
     look_after_children();
+    if (supervisor_.stopping()) service_manager_.stopping(longest_stop(supervisor_));
     service_manager_.beat(now());
   }
   log({.report = {.event = supervision::ReportEvent::kShutdown},
@@ -176,7 +187,6 @@ void RootNode::drain() {
   if (supervisor_.stopping()) return;
   say("draining: running requests have " +
       in_seconds(std::chrono::duration<double>(config_.node.drain_timeout).count()));
-  service_manager_.stopping();
   perform(supervisor_.stop(now()));
 }
 

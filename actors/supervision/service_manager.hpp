@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/supervision/child.hpp"
 #include "actors/supervision/unique_fd.hpp"
@@ -25,17 +26,23 @@ class ServiceManager {
 
   void ready(std::string_view status);
   void status(std::string_view status);
-  void stopping();
+  // Once, however often it is called. A manager kills who takes longer than `longest`, or than its
+  // own limit where that is longer.
+  void stopping(Milliseconds longest);
 
-  // To be called at least every kBeatInterval: says in half the watchdog's time that root works.
+  // To be called at least every kBeatInterval: says in half the watchdog's time that root works,
+  // and again what the manager could not take before.
   void beat(TimePoint now);
 
  private:
-  void send(std::string_view message) const;
+  void tell(std::string message);
+  bool send(std::string_view message) const;
 
   std::string socket_;
   std::optional<Milliseconds> watchdog_;
   std::optional<TimePoint> last_beat_;
+  bool stopping_ = false;
+  std::vector<std::string> unsent_;  // oldest first, one of each kind at most
   UniqueFd fd_;
 };
 

@@ -38,9 +38,28 @@ class Listener {
     return count < 0 ? "" : std::string(bytes, static_cast<std::size_t>(count));
   }
 
+  // Leaves no room for a further message; how many it took. Senders have limits of their own, so
+  // that one may not do.
+  int fill() const {
+    int taken = 0;
+    for (int more = fill_from_one(); more > 0; more = fill_from_one()) taken += more;
+    return taken;
+  }
+
   const std::string& name() const { return name_; }
 
  private:
+  int fill_from_one() const {
+    const UniqueFd sender(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    socklen_t bytes = sizeof address;
+    getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &bytes);
+    const auto* to = reinterpret_cast<const sockaddr*>(&address);
+    int taken = 0;
+    while (sendto(sender.get(), "x", 1, MSG_DONTWAIT, to, bytes) == 1) ++taken;
+    return taken;
+  }
+
   std::string name_;
   UniqueFd fd_;
 };
@@ -59,10 +78,11 @@ BOOST_AUTO_TEST_CASE(readiness_status_and_stopping_arrive_as_one_datagram_each) 
     ServiceManager manager(listener.name(), std::nullopt);
     manager.ready("serving\na model");
     manager.status("one worker is gone");
-    manager.stopping();
+    manager.stopping(45s);
+    manager.stopping(45s);
     BOOST_TEST(listener.next() == "READY=1\nSTATUS=serving a model");
     BOOST_TEST(listener.next() == "STATUS=one worker is gone");
-    BOOST_TEST(listener.next() == "STOPPING=1\nSTATUS=draining");
+    BOOST_TEST(listener.next() == "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=45000000");
     BOOST_TEST(listener.next() == "");
   }
 }
@@ -76,6 +96,33 @@ BOOST_AUTO_TEST_CASE(the_watchdog_is_fed_twice_in_its_time) {
     if (listener.next() == "WATCHDOG=1") ++beats;
   }
   BOOST_TEST(beats == 12);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_busy_manager_cannot_take_is_said_again_in_its_order) {
+  const Listener listener(own_name("@"));
+  ServiceManager manager(listener.name(), 10s);
+  const int taken = listener.fill();
+  BOOST_REQUIRE(taken > 0);
+  manager.ready("serving");
+  manager.status("one worker is gone");
+  manager.status("both workers are here");
+  manager.beat(TimePoint(1h));
+  for (int i = 0; i < taken; ++i) BOOST_TEST(listener.next() == "x");
+  BOOST_TEST(listener.next() == "");
+  manager.beat(TimePoint(1h + 100ms));
+  BOOST_TEST(listener.next() == "READY=1\nSTATUS=serving");
+  BOOST_TEST(listener.next() == "STATUS=both workers are here");
+  BOOST_TEST(listener.next() == "WATCHDOG=1");
+  BOOST_TEST(listener.next() == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_manager_that_listens_later_hears_of_readiness_then) {
+  const std::string name = own_name("@");
+  ServiceManager manager(name, std::nullopt);
+  manager.ready("serving");
+  const Listener listener(name);
+  manager.beat(TimePoint(1h));
+  BOOST_TEST(listener.next() == "READY=1\nSTATUS=serving");
 }
 
 BOOST_AUTO_TEST_CASE(without_a_watchdog_it_is_not_fed) {
