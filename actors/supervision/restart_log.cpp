@@ -112,7 +112,8 @@ std::string RestartRecord::to_line(const SupervisorPolicy& policy, TimePoint now
   add_milliseconds(line, "period_ms", policy.period);
   add_milliseconds(line, "backoff_ms", report.backoff);
   add_milliseconds(line, "downtime_ms", report.downtime);
-  // Only dispatch knows what became of the requests; its own lines say so.
+  // Only the front knows what became of the requests, and it does not tell root: access.log has
+  // their ends, without the death that caused them.
   line.null("requests_requeued").null("requests_failed");
   return line.str();
 }
