@@ -10,12 +10,9 @@ using namespace troupe::actors::supervision;
 
 namespace {
 
-// `false` with arguments that it does not read, when it has ended.
-ChildProcess ended_process() {
-  ChildProcess process("/bin/false", {"false"});
+void wait_for_end(const ChildProcess& process) {
   pollfd end{process.pid_fd(), POLLIN, 0};
   BOOST_REQUIRE(poll(&end, 1, 30'000) == 1);
-  return process;
 }
 
 }  // namespace
@@ -23,12 +20,17 @@ ChildProcess ended_process() {
 BOOST_AUTO_TEST_SUITE(child_process)
 
 BOOST_AUTO_TEST_CASE(a_process_that_ended_tells_its_exit_code) {
-  BOOST_TEST((ended_process().reap() == Termination{EndKind::kExited, 1}));
+  const ChildProcess process("/bin/sh", {"sh", "-c", "exit 3"});
+  wait_for_end(process);
+  BOOST_TEST((process.reap() == Termination{EndKind::kExited, 3}));
 }
 
 BOOST_AUTO_TEST_CASE(an_end_that_somebody_else_took_is_an_end_all_the_same) {
   std::signal(SIGCHLD, SIG_IGN);
-  const ChildProcess process = ended_process();
+  // It lives until it is killed: gone at once, it could not even be watched.
+  const ChildProcess process("/bin/sh", {"sh", "-c", "exec sleep 1000"});
+  process.send_signal(SIGKILL);
+  wait_for_end(process);
   std::signal(SIGCHLD, SIG_DFL);
   BOOST_TEST((process.reap() == Termination{EndKind::kUnknown, 0}));
 }
