@@ -15,6 +15,7 @@
 #include "actors/observe/performance_log.hpp"
 #include "apps/front_node.hpp"
 #include "apps/role.hpp"
+#include "apps/step_mark.hpp"
 #include "config/user_error.hpp"
 
 namespace troupe::apps {
@@ -28,6 +29,7 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
   const auto errors = std::make_shared<observe::LogFile>(flags.config.node.logs / "error.log");
   const auto steps = std::make_shared<observe::LogFile>(flags.config.node.logs / "performance.log");
   return {.generation = flags.generation,
+          .ledger_fd = flags.ledger_fd,
           .report =
               [control = flags.control, page = flags.beats](const messages::FrontStatus& status) {
                 page->beats().in_flight = status.running;
@@ -54,7 +56,9 @@ void arm(int timer_fd, std::uint32_t after_ms) {
 
 // Does what root says until the front is drained, its time for that is over, or root is gone. What
 // then still runs ends with an error when the node is destroyed.
-void obey(supervision::ControlChannel& control, const FrontNode& node) {
+void obey(supervision::ControlChannel& control,
+          const FrontNode& node,
+          const std::filesystem::path& state) {
   const int drained_fd = eventfd(0, EFD_CLOEXEC);
   const int deadline_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
   pollfd waits[] = {{.fd = control.fd(), .events = POLLIN, .revents = 0},
@@ -72,6 +76,7 @@ void obey(supervision::ControlChannel& control, const FrontNode& node) {
         arm(deadline_fd, drain.timeout_ms);
       } else if (header.kind == messages::Kind::kSiblingDown &&
                  messages::decode(*frame, down).empty()) {
+        down.in_step = take_step_mark(state, down.child, down.generation);
         node.sibling_down(down);
       }
     }
@@ -92,7 +97,7 @@ void serve_front(int argc, char** argv) {
   const FrontNode node(system, flags.config, model, std::move(options));
   flags.control->send(messages::ChildReady{"http://" + node.http() + ", zmq " +
                                            flags.config.gateway.zmq + ", model " + model.alias});
-  obey(*flags.control, node);
+  obey(*flags.control, node, flags.config.node.state);
 }
 
 }  // namespace

@@ -11,11 +11,13 @@
 #include "actors/gateway/gateway_actor.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/preprocess/preprocess_actor.hpp"
+#include "apps/restored_front.hpp"
 #include "apps/role.hpp"
 
 namespace troupe::apps {
 namespace {
 
+namespace dispatch = actors::dispatch;
 namespace link = actors::link;
 namespace observe = actors::observe;
 using link::SocketType;
@@ -131,6 +133,39 @@ std::function<void(const messages::FrontStatus&)> with_addresses(
   };
 }
 
+dispatch::Time monotonic_now() {
+  return std::chrono::duration_cast<dispatch::Time>(
+      std::chrono::steady_clock::now().time_since_epoch());
+}
+
+dispatch::DispatcherOptions dispatch_options(const config::NodeConfig& config,
+                                             const LoadedModel& model,
+                                             std::uint64_t epoch,
+                                             const dispatch::DispatchMemory& memory,
+                                             dispatch::Time now) {
+  return {.front_epoch = epoch,
+          .queued_max = config.dispatch.queued_max,
+          .vocabulary_hash = model.vocabulary_hash,
+          .local_workers = config.node.workers + config.node.spare,
+          .spare_workers = config.node.spare,
+          .begun = now,
+          // The front before had workers; they introduce themselves within a beat.
+          .workers_known = memory.file && !memory.file->is_new()};
+}
+
+std::vector<caf::actor> spawn_preprocess(caf::actor_system& system,
+                                         const config::NodeConfig& config,
+                                         const LoadedModel& model,
+                                         const link::Sender& to_dispatch) {
+  const auto preprocessor = std::make_shared<const actors::preprocess::Preprocessor>(
+      model.tokenizer, model.chat_template, model.context_max);
+  std::vector<caf::actor> pool;
+  for (std::uint32_t member = 0; member < config.preprocess.pool; ++member) {
+    pool.push_back(system.spawn(actors::preprocess::preprocess_actor, preprocessor, to_dispatch));
+  }
+  return pool;
+}
+
 std::string host_of(const std::string& http) { return http.substr(0, http.rfind(':')); }
 
 }  // namespace
@@ -157,6 +192,10 @@ FrontNode::FrontNode(caf::actor_system& system,
   const EndPortOnFailure end_port_on_failure{port};
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 
+  const dispatch::Time now = monotonic_now();
+  RestoredFront restored = restore_front(
+      open_ledger(options.ledger_fd), model.tokenizer, config.gateway.resume_grace, now);
+
   actors::gateway::Gateway gateway = actors::gateway::spawn_gateway(
       system,
       {.config = config.gateway,
@@ -170,20 +209,19 @@ FrontNode::FrontNode(caf::actor_system& system,
        .to_preprocess = sender(kGatewayToPreprocess),
        .to_dispatch = sender(kGatewayToDispatch),
        .clients = sender(kClients),
+       .restored = std::move(restored.answers),
        .on_access = std::move(options.on_access)});
   *gateway_slot = gateway.actor;
   http_ = host_of(config.gateway.http) + ":" + std::to_string(gateway.http_port);
 
   FrontStages stages{.gateway = gateway.actor, .preprocess = {}, .dispatch = {}, .aggregate = {}};
   stages.aggregate = system.spawn(actors::aggregate::aggregate_actor,
-                                  model.tokenizer,
+                                  restored.aggregator,
                                   sender(kAggregateToGateway),
                                   sender(kAggregateToDispatch));
   stages.dispatch =
       system.spawn(actors::dispatch::dispatch_actor,
-                   actors::dispatch::DispatcherOptions{.front_epoch = epoch,
-                                                       .queued_max = config.dispatch.queued_max,
-                                                       .vocabulary_hash = model.vocabulary_hash},
+                   dispatch_options(config, model, epoch, restored.memory, now),
                    actors::dispatch::DispatchLinks{
                        .to_workers = sender(kWorkers),
                        .to_aggregate = sender(kDispatchToAggregate),
@@ -191,12 +229,11 @@ FrontNode::FrontNode(caf::actor_system& system,
                        .report = with_addresses(
                            std::move(options.report), model.alias, http_, config.gateway.zmq),
                        .on_steps = std::move(options.on_steps)},
+                   std::move(restored.memory),
                    metrics);
-  const auto preprocessor = std::make_shared<const actors::preprocess::Preprocessor>(
-      model.tokenizer, model.chat_template, model.context_max);
-  for (std::uint32_t member = 0; member < config.preprocess.pool; ++member) {
-    stages.preprocess.push_back(system.spawn(
-        actors::preprocess::preprocess_actor, preprocessor, sender(kPreprocessToDispatch)));
+  stages.preprocess = spawn_preprocess(system, config, model, sender(kPreprocessToDispatch));
+  for (const messages::ReplyFinished& finished : restored.finished) {
+    caf::anon_send(stages.dispatch, finished);
   }
   link::start_port(port, front_routes(stages));
 

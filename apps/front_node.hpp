@@ -17,6 +17,7 @@ namespace troupe::apps {
 
 struct FrontNodeOptions {
   std::uint64_t generation = 0;  // of this incarnation: the epoch of its work
+  int ledger_fd = -1;            // root's memory file; -1: nothing outlives this front
   std::function<void(const messages::FrontStatus&)> report;  // every beat, for root
   std::function<void(const actors::observe::AccessRecord&)> on_access;
   std::function<void(const actors::observe::ErrorRecord&)> on_error;

@@ -124,7 +124,7 @@ MemoryNeeds memory_needs(const model::GgufFile& file,
                          std::uint32_t sequences) {
   const MemoryLimit limit = memory_limit();
   const auto vocab = static_cast<std::uint64_t>(architecture.vocab);
-  const std::uint64_t processes = 2 + config.node.workers;  // root and front
+  const std::uint64_t processes = 2 + config.node.workers + config.node.spare;  // root and front
   return {.model = file.name(),
           .limit = limit.bytes,
           .limit_source = limit.source,
@@ -139,7 +139,7 @@ MemoryNeeds memory_needs(const model::GgufFile& file,
           .context = context_max,
           .sequences_max = sequences,
           .kv_blocks = config.batch.kv_blocks,
-          .workers = config.node.workers};
+          .workers = config.node.workers + config.node.spare};
 }
 
 MemoryPlan plan_memory(const LoadedModel& model,

@@ -80,7 +80,7 @@ bool LocalPipeline::step() {
   last_batch_ = std::move(*batch);
   actors::infer::StepOutput& output = engine_.run(last_batch_);
   batcher_.finish(output.result);
-  for (const std::uint64_t id : batcher_.take_released()) working_.erase(id);
+  for (const auto& released : batcher_.take_released()) working_.erase(released.request_id);
   deliver(std::move(output.frame));
   return true;
 }

@@ -60,14 +60,19 @@ void RootNode::start(ChildId id, std::uint64_t generation) {
   child.recycle_by.reset();
   child.recycled_for.clear();
   child.last_pid = 0;
+  std::vector<std::string> arguments{"troupe",
+                                     state(id).spec.name,
+                                     "--config",
+                                     options_.config_file.string(),
+                                     "--generation",
+                                     std::to_string(generation)};
+  std::vector<int> inherited;
+  if (is_front(id)) {
+    arguments.insert(arguments.end(), {"--ledger-fd", std::to_string(ledger_.get())});
+    inherited.push_back(ledger_.get());
+  }
   try {
-    child.process.emplace(options_.executable,
-                          std::vector<std::string>{"troupe",
-                                                   state(id).spec.name,
-                                                   "--config",
-                                                   options_.config_file.string(),
-                                                   "--generation",
-                                                   std::to_string(generation)});
+    child.process.emplace(options_.executable, std::move(arguments), std::move(inherited));
     child.last_pid = child.process->pid();
     child.watch.emplace(child.process->pid());
   } catch (const std::system_error& error) {
@@ -110,7 +115,7 @@ void RootNode::give_up(ChildId id) {
     return say("the node stops, because " + name + " " + reason);
   }
   say(name + " failed too often and is not restarted any more; the node goes on without it");
-  tell_front(id, state(id).generation, "was given up: it " + reason);
+  tell_who_is_gone();
 }
 
 void RootNode::handle_frames(ChildId id) {
@@ -147,6 +152,8 @@ void RootNode::handle_frame(ChildId id, std::string_view frame) {
 void RootNode::handle_ready(ChildId id, messages::ChildReady ready) {
   children_.at(id).answer = std::move(ready.answer);
   perform(supervisor_.ready(id, state(id).generation, now()));
+  // A new front has not heard it, and would wait for them.
+  if (is_front(id)) tell_who_is_gone();
 }
 
 void RootNode::handle_front_status(messages::FrontStatus status) {
@@ -216,12 +223,22 @@ void RootNode::recycle(ChildId id, TimePoint time) {
   perform(actions);
 }
 
-void RootNode::tell_front(ChildId id, std::uint64_t generation, const std::string& reason) {
+void RootNode::tell_front(ChildId id, const messages::SiblingDown& down) {
   if (is_front(id) || !front().process) return;
-  const messages::SiblingDown down{state(id).spec.name, generation, reason};
   // A front whose channel is full has not read for thousands of messages; its worker link tells it
   // too.
   (void)front().process->control().send(down);
+}
+
+void RootNode::tell_who_is_gone() {
+  for (const auto& [id, child] : supervisor_.children()) {
+    if (!child.given_up) continue;
+    tell_front(id,
+               {.child = child.spec.name,
+                .generation = child.generation,
+                .reason = children_.at(id).last_reason,
+                .gone = true});
+  }
 }
 
 }  // namespace troupe::apps

@@ -31,7 +31,7 @@ std::uint64_t generation_base() {
 // without a worker, and says so; without a front it cannot.
 std::vector<ChildSpec> child_specs(const config::NodeConfig& config) {
   std::vector<ChildSpec> specs;
-  for (std::uint32_t i = 0; i < config.node.workers; ++i) {
+  for (std::uint32_t i = 0; i < config.node.workers + config.node.spare; ++i) {
     specs.push_back({.name = "worker-" + std::to_string(i),
                      .beyond = supervision::Beyond::kChildOnly,
                      .validation = config::kValidationTimeout});
@@ -48,7 +48,7 @@ std::uint64_t worker_memory_max(const config::NodeConfig& config) {
   constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
   if (config.node.worker_memory_mb != 0) return config.node.worker_memory_mb * kMib;
   const MemoryLimit limit = memory_limit();
-  return limit.cgroup ? limit.bytes / 16 * 15 / config.node.workers : 0;
+  return limit.cgroup ? limit.bytes / 16 * 15 / (config.node.workers + config.node.spare) : 0;
 }
 
 // What restart.log goes on with in a new file, so that replaying that file alone tells who runs.
@@ -99,6 +99,7 @@ RootNode::RootNode(const config::NodeConfig& config, const RootOptions& options)
                   [this] { return std::uniform_real_distribution<double>()(random_); }),
       front_(supervisor_.find("front")->id),
       signals_(open_signals()),
+      ledger_(supervision::make_memory_file("troupe-ledger", config::kLedgerBytes)),
       admin_(config.node.state / "admin.sock"),
       restart_log_(config.node.logs / "restart.log",
                    {},

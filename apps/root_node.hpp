@@ -15,6 +15,7 @@
 #include "actors/supervision/admin_protocol.hpp"
 #include "actors/supervision/admin_socket.hpp"
 #include "actors/supervision/child_process.hpp"
+#include "actors/supervision/memory_file.hpp"
 #include "actors/supervision/process_watch.hpp"
 #include "actors/supervision/restart_log.hpp"
 #include "actors/supervision/service_manager.hpp"
@@ -79,7 +80,8 @@ class RootNode {
   void look_after_children();
   void keep_in_memory_limit(ChildId child, TimePoint time);
   void recycle(ChildId child, TimePoint time);
-  void tell_front(ChildId child, std::uint64_t generation, const std::string& reason);
+  void tell_front(ChildId child, const messages::SiblingDown& down);
+  void tell_who_is_gone();
 
   // What is told.
   void handle_report(const Action& action);
@@ -97,6 +99,7 @@ class RootNode {
   ChildId front_;
   std::map<ChildId, Child> children_;  // as in supervisor_.children()
   actors::supervision::UniqueFd signals_;
+  actors::supervision::UniqueFd ledger_;  // what each front leaves to the next
   actors::supervision::AdminSocket admin_;
   actors::observe::LogFile restart_log_;
   actors::supervision::ServiceManager service_manager_;

@@ -34,7 +34,11 @@ void RootNode::handle_report(const Action& action) {
   if (report.end) {
     const std::string short_reason =
         child.recycled_for.empty() ? describe(*report.end) : child.recycled_for;
-    tell_front(action.child, action.generation, short_reason);
+    tell_front(action.child,
+               {.child = report.child,
+                .generation = action.generation,
+                .reason = short_reason,
+                .by_work = cause_of(*report.end) == supervision::Cause::kWork});
     child.last_reason = short_reason;
     const bool startless = report.event == ReportEvent::kStartError ||
                            cause_of(*report.end) == supervision::Cause::kConfiguration;

@@ -12,6 +12,7 @@
 
 #include "actors/supervision/node_lock.hpp"
 #include "apps/model_flags.hpp"
+#include "apps/step_mark.hpp"
 #include "config/keys.hpp"
 #include "config/node_config.hpp"
 #include "config/user_error.hpp"
@@ -111,6 +112,7 @@ fs::path write_effective_config(const config::NodeConfig& config) {
   check_model(config.model.file);
   make_state_folder(config.node.state);
   const auto lock = actors::supervision::NodeLock::take(config.node.state);
+  remove_step_marks(config.node.state);
   become_root(write_effective_config(config), lock.fd());
 }
 

@@ -15,8 +15,10 @@
 
 #include "actors/infer/known_answer.hpp"
 #include "actors/observe/process_usage.hpp"
+#include "apps/faults.hpp"
 #include "apps/model_flags.hpp"
 #include "apps/role.hpp"
+#include "apps/step_mark.hpp"
 #include "apps/worker_node.hpp"
 #include "config/user_error.hpp"
 #include "kernels/beating_device.hpp"
@@ -35,8 +37,24 @@ struct WorkerOptions {
   std::function<void()> on_joined;
   // Shows the answer to the known prompt to whoever decides about traffic; false: none will come.
   std::function<bool(const std::string& answer)> wait_for_admission;
-  std::shared_ptr<actors::supervision::BeatPage> beats;  // that root looks at; of its own: none
+  // Of a worker that root watches; one of its own has no use for them.
+  std::shared_ptr<actors::supervision::BeatPage> beats;
+  std::shared_ptr<StepMark> mark;
 };
+
+// What is done before each forward pass, on infer's thread.
+std::function<void(const messages::Batch&)> before_step(const config::NodeConfig& config,
+                                                        std::shared_ptr<StepMark> mark) {
+  auto ids = std::make_shared<std::vector<std::uint64_t>>();
+  ids->reserve(config.batch.sequences_max);
+  auto faults = std::make_shared<WorkerFaults>(config.faults);
+  return [ids, faults, mark = std::move(mark)](const messages::Batch& batch) {
+    ids->clear();
+    for (const messages::BatchSlice& slice : batch.slices) ids->push_back(slice.request_id);
+    if (mark) mark->begin(*ids);
+    faults->in_step(batch);
+  };
+}
 
 // Blocks SIGTERM and SIGINT for this thread and those it starts; the descriptor is readable when
 // one came.
@@ -101,6 +119,7 @@ void work_until_stopped(const config::NodeConfig& config,
                            .kv_blocks = plan.kv_blocks,
                            .end_tokens = model.tokenizer->end_of_generation(),
                            .weights = std::move(weights)});
+  WorkerFaults(config.faults).at_start();
   const double cpu_before = observe::read_process_usage().cpu_seconds;
   const std::string answer = infer::answer_known_prompt(*engine);
   if (options.beats) {
@@ -122,7 +141,11 @@ void work_until_stopped(const config::NodeConfig& config,
                          .generation = options.generation,
                          .on_joined = options.on_joined,
                          .on_refused = refuse_and_exit,
-                         .beats = options.beats});
+                         .beats = options.beats,
+                         .before_step = before_step(config, options.mark),
+                         .after_step = [mark = options.mark] {
+                           if (mark) mark->end();
+                         }});
   pollfd waits[] = {{.fd = stop_fd, .events = POLLIN, .revents = 0},
                     {.fd = parent_fd, .events = 0, .revents = 0}};
   while (poll(waits, 2, -1) < 0 && errno == EINTR) {
@@ -151,7 +174,8 @@ void run_standalone(const config::NodeConfig& config) {
                       .progress = say,
                       .on_joined = [say] { say("joined the front; taking work"); },
                       .wait_for_admission = [](const std::string&) { return true; },
-                      .beats = nullptr},
+                      .beats = nullptr,
+                      .mark = nullptr},
                      stop_signal_fd(),
                      -1);
 }
@@ -187,7 +211,11 @@ void serve_worker(int argc, char** argv) {
              control->send(messages::ChildReady{.detail = {}, .answer = answer});
              return is_admitted(*control, stop_fd);
            },
-       .beats = flags.beats},
+       .beats = flags.beats,
+       .mark = std::make_shared<StepMark>(flags.config.node.state,
+                                          flags.name,
+                                          flags.generation,
+                                          flags.config.batch.sequences_max)},
       stop_fd,
       control->fd());
 }

@@ -68,11 +68,19 @@ void report_refusal(const std::string& socket, std::string_view, const std::stri
 
 using Page = std::shared_ptr<actors::supervision::BeatPage>;
 
-std::function<void(bool)> beat_steps(const Page& page) {
-  if (!page) return [](bool) {};
-  return [page](bool runs) {
-    if (runs) page->beats().steps.fetch_add(1, std::memory_order_relaxed);
-    page->beats().computing.store(runs ? 1 : 0, std::memory_order_relaxed);
+// The beats first: what follows may hang.
+std::function<void(const messages::Batch&)> before_step(const WorkerNodeOptions& options) {
+  return [page = options.beats, then = options.before_step](const messages::Batch& batch) {
+    if (page) page->beats().steps.fetch_add(1, std::memory_order_relaxed);
+    if (page) page->beats().computing.store(1, std::memory_order_relaxed);
+    then(batch);
+  };
+}
+
+std::function<void()> after_step(const WorkerNodeOptions& options) {
+  return [page = options.beats, then = options.after_step] {
+    then();
+    if (page) page->beats().computing.store(0, std::memory_order_relaxed);
   };
 }
 
@@ -109,7 +117,8 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                                   infer::InferLinks{.to_batch = {port, kInferToBatch, generation},
                                                     .to_ledger = {port, kDispatch, generation},
                                                     .worker_generation = generation,
-                                                    .on_step = beat_steps(options.beats)});
+                                                    .before_step = before_step(options),
+                                                    .after_step = after_step(options)});
   const caf::actor batch_stage =
       system.spawn(batch::batch_actor,
                    batch::BatcherOptions{.sequences_max = config.batch.sequences_max,

@@ -22,6 +22,9 @@ struct WorkerNodeOptions {
   std::function<void()> on_joined;  // a front has welcomed the worker
   std::function<void(const std::string&)> on_refused;    // it never will, and why
   std::shared_ptr<actors::supervision::BeatPage> beats;  // that the node's root looks at, or none
+  // Around each forward pass, on infer's thread.
+  std::function<void(const messages::Batch&)> before_step;
+  std::function<void()> after_step;
 };
 
 // Spawns port, batch and infer. Lives until destroyed, which ends the stages in reverse order.

@@ -42,6 +42,7 @@ constexpr std::uint32_t kStepTokensMax = 16'384;
 // A minute: streams that wait longer have timed out somewhere.
 constexpr std::uint32_t kStepMsMax = 60'000;
 constexpr std::uint32_t kKvBlocksMax = 1U << 24;
+constexpr std::uint32_t kTokenMax = 1U << 30;
 
 #define AT(type, member) [](NodeConfig& config) -> type& { return config.member; }
 
@@ -49,6 +50,7 @@ const std::array kKeys{
     Key{"node", "state", PathKey{AT(std::filesystem::path, node.state)}},
     Key{"node", "logs", PathKey{AT(std::filesystem::path, node.logs)}},
     Key{"node", "workers", NumberKey{AT(std::uint32_t, node.workers), 1, kWorkersMax}},
+    Key{"node", "spare", NumberKey{AT(std::uint32_t, node.spare), 0, kWorkersMax}},
     Key{"node",
         "worker_memory_mb",
         NumberKey{AT(std::uint32_t, node.worker_memory_mb), 0, std::int64_t{1} << 24U}},
@@ -72,6 +74,10 @@ const std::array kKeys{
     Key{"gateway",
         "client_credit",
         NumberKey{AT(std::uint32_t, gateway.client_credit), 1, kQueuedMax}},
+    Key{"gateway",
+        "resume_grace_ms",
+        MillisecondsKey{
+            AT(std::chrono::milliseconds, gateway.resume_grace), 0, kDrainTimeoutMsMax}},
     Key{"preprocess", "pool", NumberKey{AT(std::uint32_t, preprocess.pool), 1, kPoolMax}},
     Key{"dispatch", "queued_max", NumberKey{AT(std::uint32_t, dispatch.queued_max), 1, kQueuedMax}},
     Key{"batch",
@@ -104,6 +110,8 @@ const std::array kKeys{
         "aggregate_to_dispatch",
         EndpointKey{AT(std::string, links.aggregate_to_dispatch)}},
     Key{"links", "aggregate_to_gateway", EndpointKey{AT(std::string, links.aggregate_to_gateway)}},
+    Key{"faults", "poison_token", NumberKey{AT(std::uint32_t, faults.poison_token), 0, kTokenMax}},
+    Key{"faults", "crash_at_start", NumberKey{AT(std::uint32_t, faults.crash_at_start), 0, 1}},
 };
 
 #undef AT

@@ -48,6 +48,12 @@ inline constexpr std::uint32_t kStepTokensMaxDefault = 512;
 // still comes faster than people read, and prompts are computed in pieces that are large enough for
 // the tile unit.
 inline constexpr std::uint32_t kStepMsMaxDefault = 100;
+// The ledger's memory file, of which only what is used takes memory: two halves that each hold a
+// full queue of the longest prompts and their answers.
+inline constexpr std::size_t kLedgerBytes = std::size_t{512} << 20;
+// A half is cleaned up when it holds so much: some ten seconds to minutes of tokens, and copying
+// what lives of it takes milliseconds.
+inline constexpr std::size_t kLedgerCleanBytes = std::size_t{8} << 20;
 // Bytes waiting for one slow reader before it loses its request: a whole answer of 32k tokens fits.
 inline constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
 // Messages in a ZeroMQ pipe. Above every credit that is given (queue + cancels), so a full pipe is
@@ -68,6 +74,8 @@ inline constexpr std::chrono::milliseconds kBeatInterval{200};
 inline constexpr std::chrono::milliseconds kSsePingInterval{10'000};
 // An HTTP connection with no request, or a request that does not arrive.
 inline constexpr std::chrono::milliseconds kHttpIdleTimeout{60'000};
+// A client that lost its connection, or its front, can have the rest of its answer for so long.
+inline constexpr std::chrono::milliseconds kResumeGraceDefault{30'000};
 // After this a draining node stops what still runs.
 inline constexpr std::chrono::milliseconds kDrainTimeoutDefault{30'000};
 // Children get this long between SIGTERM and SIGKILL.

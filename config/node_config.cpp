@@ -110,6 +110,7 @@ void check_admin_socket(const NodeConfig& config) {
 NodeConfig::NodeConfig() {
   node.drain_timeout = kDrainTimeoutDefault;
   gateway.client_credit = kClientCreditDefault;
+  gateway.resume_grace = kResumeGraceDefault;
   dispatch.queued_max = kQueuedMaxDefault;
   batch.sequences_max = kSequencesMaxDefault;
   batch.step_tokens_max = kStepTokensMaxDefault;

@@ -24,6 +24,7 @@ struct NodeSection {
   std::filesystem::path state = "state";  // effective.toml, lock, admin socket, ipc sockets
   std::filesystem::path logs = "logs";
   std::uint32_t workers = 1;
+  std::uint32_t spare = 0;             // workers more that wait for the death of one
   std::uint32_t worker_memory_mb = 0;  // of its own, before it is replaced; 0: see troupe.toml
   std::uint32_t threads = 0;           // of each worker; 0: one a core
   std::chrono::milliseconds drain_timeout{};
@@ -33,6 +34,7 @@ struct GatewayConfig {
   std::string http = "127.0.0.1:8080";  // HOST:PORT
   std::string zmq = "tcp://127.0.0.1:5555";
   std::uint32_t client_credit = 0;
+  std::chrono::milliseconds resume_grace{};
 };
 
 struct PreprocessConfig {
@@ -66,6 +68,12 @@ struct LinkConfig {
   std::string aggregate_to_gateway = "inproc://aggregate-gateway";
 };
 
+// Faults that tests switch on. All off by default.
+struct FaultConfig {
+  std::uint32_t poison_token = 0;  // a worker dies computing a request that holds it; 0: none does
+  std::uint32_t crash_at_start = 0;  // 1: every worker dies before it joins
+};
+
 struct NodeConfig {
   NodeConfig();  // the defaults of limits.hpp
 
@@ -76,6 +84,7 @@ struct NodeConfig {
   DispatchConfig dispatch;
   BatchConfig batch;
   LinkConfig links;
+  FaultConfig faults;
 };
 
 // Reads a TOML file. Relative paths are taken from the file's folder and come out absolute. Throws

@@ -91,15 +91,17 @@ struct Final {
   std::uint32_t choice = 0;
   std::string reason;  // stop, length, cancelled
   Usage usage;
+  // Its tokens come from workers that need not compute the same bits.
+  bool resumed_inexact = false;
 
-  TROUPE_MESSAGE(Final, id, choice, reason, usage)
+  TROUPE_MESSAGE(Final, id, choice, reason, usage, resumed_inexact)
 };
 
 // Gateway → client: the request ends here, or (empty id) the frame could not be read.
 struct Error {
   std::string id;
   std::string code;  // invalid, too_large, overload, draining, unavailable, deadline, worker_lost,
-                     // internal, malformed
+                     // internal, quarantined, malformed
   std::string message;
   std::uint32_t retry_after_ms = 0;
 

@@ -66,17 +66,21 @@ struct NodeReadiness {
   bool ready = false;
   std::string
       numerics_id;  // of the worker that takes the next request; the API's system_fingerprint
+  std::string why;  // not ready: what is wrong, for people; empty when nothing is known
 
-  TROUPE_MESSAGE(NodeReadiness, ready, numerics_id)
+  TROUPE_MESSAGE(NodeReadiness, ready, numerics_id, why)
 };
 
-// Root → front: a sibling died; what ran on it must end or move.
+// Root → front: a sibling died; what ran on it moves.
 struct SiblingDown {
   std::string child;             // worker-0
   std::uint64_t generation = 0;  // the incarnation that died
   std::string reason;            // for people: killed by SIGKILL
+  bool by_work = false;          // what it computed can have killed it (supervision::Cause::kWork)
+  bool gone = false;             // it will not be started again: `reason` says why
+  std::vector<std::uint64_t> in_step;  // what its last step computed, from its step record
 
-  TROUPE_MESSAGE(SiblingDown, child, generation, reason)
+  TROUPE_MESSAGE(SiblingDown, child, generation, reason, by_work, gone, in_step)
 };
 
 // Root → child: take no new work, finish what runs, then exit with 0.

@@ -20,6 +20,7 @@ enum class FailureCode : std::uint8_t {
   kCancelled,    // the client left or cancelled: 499, never sent over HTTP
   kWorkerLost,   // the worker that computed it died: 500
   kInternal,     // our fault: 500
+  kQuarantined,  // it killed its worker twice when it ran alone: 500, never to be sent again
 };
 
 struct Failure {

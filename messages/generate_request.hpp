@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "messages/origin.hpp"
 #include "messages/sampling.hpp"
 
 namespace troupe::messages {
@@ -33,6 +34,7 @@ struct GenerateRequest {
   std::string cache_salt;         // only requests with the same one share cached keys and values
   std::uint64_t call_first = 0;   // the answers of one call have the ids call_first …
   std::uint32_t call_size = 1;    // … call_first + call_size - 1; they are accepted together
+  Origin origin;
 
   TROUPE_MESSAGE(GenerateRequest,
                  request_id,
@@ -46,7 +48,8 @@ struct GenerateRequest {
                  deadline_ms,
                  cache_salt,
                  call_first,
-                 call_size)
+                 call_size,
+                 origin)
 };
 
 }  // namespace troupe::messages

@@ -41,6 +41,7 @@ struct ReplyChunk {
   std::uint32_t prompt_tokens = 0;            // kFinal and kError: usage
   std::uint32_t produced_tokens = 0;
   std::uint32_t cached_tokens = 0;  // of the prompt, that the prefix cache held
+  bool resumed_inexact = false;     // kFinal: its tokens come from workers of two numerics_ids
   Failure failure;                  // kError
 
   TROUPE_MESSAGE(ReplyChunk,
@@ -56,6 +57,7 @@ struct ReplyChunk {
                  prompt_tokens,
                  produced_tokens,
                  cached_tokens,
+                 resumed_inexact,
                  failure)
 };
 

@@ -24,6 +24,8 @@ struct TokenEvent {
   FinishReason finish = FinishReason::kNone;
   std::string error;                // with kError: what went wrong
   std::uint32_t cached_tokens = 0;  // of the prompt, that the prefix cache held
+  // Set by dispatch: tokens before this one were computed by a worker with another numerics_id.
+  bool resumed_inexact = false;
 
   TROUPE_MESSAGE(TokenEvent,
                  request_id,
@@ -34,7 +36,8 @@ struct TokenEvent {
                  top_logprobs,
                  finish,
                  error,
-                 cached_tokens)
+                 cached_tokens,
+                 resumed_inexact)
 };
 
 struct TokenFrame {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "messages/origin.hpp"
 #include "messages/sampling.hpp"
 
 namespace troupe::messages {
@@ -19,6 +20,7 @@ struct TokenizedRequest {
   std::string cache_salt;        // only requests with the same one share cached keys and values
   std::uint64_t call_first = 0;  // as in GenerateRequest: accepted together, or refused together
   std::uint32_t call_size = 1;
+  Origin origin;
 
   TROUPE_MESSAGE(TokenizedRequest,
                  request_id,
@@ -29,7 +31,8 @@ struct TokenizedRequest {
                  deadline_ms,
                  cache_salt,
                  call_first,
-                 call_size)
+                 call_size,
+                 origin)
 };
 
 }  // namespace troupe::messages

@@ -60,13 +60,21 @@ struct WorkerBeat {
                  hit_tokens)
 };
 
-// Batch → dispatch: these requests hold nothing on the worker any more; each gives one credit back.
+// An attempt that a worker has let go of.
+struct ReleasedWork {
+  std::uint64_t request_id = 0;
+  std::uint32_t attempt = 0;
+
+  TROUPE_MESSAGE(ReleasedWork, request_id, attempt)
+};
+
+// Batch → dispatch: these hold nothing on the worker any more; each gives one credit back.
 struct Released {
   std::uint64_t front_epoch = 0;
   std::uint64_t worker_generation = 0;
-  std::vector<std::uint64_t> request_ids;
+  std::vector<ReleasedWork> works;
 
-  TROUPE_MESSAGE(Released, front_epoch, worker_generation, request_ids)
+  TROUPE_MESSAGE(Released, front_epoch, worker_generation, works)
 };
 
 }  // namespace troupe::messages

@@ -2,17 +2,15 @@
 
 #include <utility>
 
-#include "actors/aggregate/aggregator.hpp"
 #include "actors/link/stage_actor.hpp"
 
 namespace troupe::actors::aggregate {
 
 caf::behavior aggregate_actor(caf::event_based_actor* self,
-                              std::shared_ptr<const model::Tokenizer> tokenizer,
+                              std::shared_ptr<Aggregator> core,
                               link::Sender to_gateway,
                               link::Sender to_dispatch) {
   link::name_exceptions(self);
-  auto core = std::make_shared<Aggregator>(std::move(tokenizer));
   const auto send = [to_gateway, to_dispatch](const Replies& replies) {
     for (const auto& chunk : replies.chunks) to_gateway.send(chunk);
     for (const auto& finished : replies.finished) to_dispatch.send(finished);

@@ -4,13 +4,13 @@
 #include <caf/all.hpp>
 #include <memory>
 
+#include "actors/aggregate/aggregator.hpp"
 #include "actors/link/port_actor.hpp"
-#include "model/tokenizer.hpp"
 
 namespace troupe::actors::aggregate {
 
 caf::behavior aggregate_actor(caf::event_based_actor* self,
-                              std::shared_ptr<const model::Tokenizer> tokenizer,
+                              std::shared_ptr<Aggregator> core,
                               link::Sender to_gateway,
                               link::Sender to_dispatch);
 

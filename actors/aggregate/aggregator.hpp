@@ -26,7 +26,8 @@ class Aggregator {
 
   Replies on_plan(messages::ReplyPlan plan);
 
-  // Tokens that follow the end of their answer are dropped: the worker had not heard of it yet.
+  // Tokens that follow the end of their answer are dropped: the worker had not heard of it yet. So
+  // are those that the answer has; one that is not its next ends it with an error.
   Replies on_tokens(const messages::JournaledTokens& tokens);
 
   // Also for requests that were refused before they had a plan.
@@ -35,6 +36,8 @@ class Aggregator {
   std::size_t open() const { return answers_.size(); }
 
  private:
+  void lose(std::uint64_t request_id, Replies& replies);
+
   std::shared_ptr<const model::Tokenizer> tokenizer_;
   std::unordered_map<std::uint64_t, Answer> answers_;
 };

@@ -41,7 +41,8 @@ ReplyChunk Answer::accepted() {
 }
 
 ReplyChunk Answer::take(const messages::TokenEvent& event) {
-  cached_ = event.cached_tokens;
+  // What the first attempt found in the cache: a resumed one finds its own tokens there.
+  if (produced_ == 0) cached_ = event.cached_tokens;
   ReplyChunk reply = chunk(ChunkKind::kText);
   reply.tokens = {event.token};
   reply.token_end = ++produced_;

@@ -52,11 +52,11 @@ class Shell {
       journal_.begin(*batch);
       links_.to_infer.send(*batch);
     }
-    std::vector<std::uint64_t> released = core_.take_released();
+    std::vector<messages::ReleasedWork> released = core_.take_released();
     if (released.empty()) return;
     links_.to_dispatch.send(messages::Released{.front_epoch = front_epoch_,
                                                .worker_generation = hello_.generation,
-                                               .request_ids = std::move(released)});
+                                               .works = std::move(released)});
   }
 
   void finish(const messages::BatchResult& result) {

@@ -40,7 +40,7 @@ void Batcher::add(messages::WorkItem item) {
   });
   if (cancelled != tombstones_.end()) {
     tombstones_.erase(cancelled);
-    released_.push_back(item.request_id);
+    released_.push_back({item.request_id, item.attempt});
     return;
   }
   Sequence sequence{.tokens = item.prompt_tokens};
@@ -71,7 +71,7 @@ void Batcher::cancel(const messages::CancelWork& cancel) {
 void Batcher::drop_all() {
   for (Sequence& sequence : waiting_) retire(sequence);
   waiting_.clear();
-  for (Sequence& sequence : running_) sequence.cancelled = true;
+  for (Sequence& sequence : running_) sequence.cancelled = sequence.dropped = true;
   if (!in_flight_) sweep_cancelled();
   released_.clear();
   tombstones_.clear();
@@ -176,7 +176,9 @@ BlockCounts Batcher::blocks() const {
   return {.used = blocks_.used() - cached, .cached = cached, .free = blocks_.free()};
 }
 
-std::vector<std::uint64_t> Batcher::take_released() { return std::exchange(released_, {}); }
+std::vector<messages::ReleasedWork> Batcher::take_released() {
+  return std::exchange(released_, {});
+}
 
 // Lets waiting sequences run while what they know and one token more fit beside the others.
 void Batcher::admit() {
@@ -276,7 +278,9 @@ void Batcher::preempt_youngest() {
 void Batcher::retire(Sequence& sequence) {
   give_back(sequence);
   if (sequence.at_infer) left_.push_back(sequence.work.request_id);
-  released_.push_back(sequence.work.request_id);
+  if (!sequence.dropped) {
+    released_.push_back({sequence.work.request_id, sequence.work.attempt});
+  }
 }
 
 void Batcher::sweep_cancelled() {

@@ -20,6 +20,7 @@
 #include "messages/batch_result.hpp"
 #include "messages/cancel.hpp"
 #include "messages/work_item.hpp"
+#include "messages/worker_link.hpp"
 
 namespace troupe::actors::batch {
 
@@ -44,6 +45,7 @@ struct Sequence {
   std::uint64_t turn = 0;            // of all slices so far, which was its last
   bool at_infer = false;             // infer has the work item
   bool cancelled = false;            // leaves as soon as no step uses it
+  bool dropped = false;              // whoever sent it has written it off: nobody hears of its end
 
   std::int32_t known() const { return static_cast<std::int32_t>(tokens.size()); }
 
@@ -77,7 +79,7 @@ class Batcher {
   void finish(const messages::BatchResult& result);
 
   // Requests that hold nothing any more since the last call; each gives a credit back.
-  std::vector<std::uint64_t> take_released();
+  std::vector<messages::ReleasedWork> take_released();
 
   std::size_t running() const { return running_.size(); }
 
@@ -113,12 +115,12 @@ class Batcher {
   BlockPool blocks_;
   PrefixCache cache_;
   StepBudget budget_;
-  std::deque<Sequence> waiting_;                 // hold no blocks; the first is next
-  std::vector<Sequence> running_;                // hold blocks, oldest first
-  std::vector<std::uint64_t> left_;              // to be told to infer with the next batch
-  std::vector<std::int32_t> stained_;            // blocks that infer must zero, likewise
-  std::vector<std::uint64_t> released_;          // to be told to dispatch
-  std::deque<messages::CancelWork> tombstones_;  // cancels that overtook their work
+  std::deque<Sequence> waiting_;                  // hold no blocks; the first is next
+  std::vector<Sequence> running_;                 // hold blocks, oldest first
+  std::vector<std::uint64_t> left_;               // to be told to infer with the next batch
+  std::vector<std::int32_t> stained_;             // blocks that infer must zero, likewise
+  std::vector<messages::ReleasedWork> released_;  // to be told to dispatch
+  std::deque<messages::CancelWork> tombstones_;   // cancels that overtook their work
   std::optional<messages::Batch> in_flight_;
   std::uint64_t steps_ = 0;
   std::uint64_t turns_ = 0;  // slices so far

@@ -16,30 +16,36 @@ const char* refusal_reason(messages::FailureCode code) {
   return code == messages::FailureCode::kOverload ? "overload" : "invalid";
 }
 
-// troupe_requests_finished_total{reason}.
-const char* failure_reason(messages::FailureCode code) {
-  if (code == messages::FailureCode::kCancelled) return "cancelled";
-  return code == messages::FailureCode::kDeadline ? "deadline" : "error";
-}
-
 // The dispatcher, its links, and what has been told to the gateway.
 class Shell {
  public:
   Shell(caf::event_based_actor* self,
         DispatcherOptions options,
         DispatchLinks links,
+        DispatchMemory memory,
         std::shared_ptr<observe::Metrics> metrics)
       : self_(self),
         core_(std::move(options)),
         links_(std::move(links)),
-        metrics_(std::move(metrics)),
-        start_(self->clock().now()) {}
+        keeper_(std::move(memory.file), memory.ended_kept),
+        metrics_(std::move(metrics)) {
+    for (RestoredEntry& entry : memory.restored) {
+      metrics_->request_accepted();
+      metrics_->request_resumed();
+      core_.restore(std::move(entry));
+    }
+    tell_readiness();
+  }
 
-  Time now() const { return std::chrono::duration_cast<Time>(self_->clock().now() - start_); }
+  // CLOCK_MONOTONIC, which the next front reads alike.
+  Time now() const {
+    return std::chrono::duration_cast<Time>(self_->clock().now().time_since_epoch());
+  }
 
   Dispatcher& core() { return core_; }
 
   void perform(const Effects& effects) {
+    keeper_.journal(effects, core_, now());  // nothing is emitted that the ledger does not hold
     for (const auto& plan : effects.plans) {
       metrics_->request_accepted();
       metrics_->add_prompt_tokens(plan.prompt_tokens.size());
@@ -53,10 +59,11 @@ class Shell {
       metrics_->request_refused(refusal_reason(refusal.code));
       links_.to_aggregate.send(refusal);
     }
-    for (const auto& failure : effects.failures) {
-      metrics_->request_finished(failure_reason(failure.code));
-      links_.to_aggregate.send(failure);
+    for (const auto& failure : effects.failures) links_.to_aggregate.send(failure);
+    for (const EndedRequest& ended : effects.ended) {
+      metrics_->request_finished(kEndingNames[ended.ending]);
     }
+    for (std::size_t i = 0; i < effects.resumed.size(); ++i) metrics_->request_resumed();
     for (const auto& [peer, welcome] : effects.welcomes) links_.to_workers.send_to(peer, welcome);
     for (const auto& [peer, cancel] : effects.cancels) links_.to_workers.send_to(peer, cancel);
     for (const auto& [peer, item] : effects.work) hand_out(peer, item);
@@ -81,8 +88,6 @@ class Shell {
     if (entry == nullptr) return;
     metrics_->observe_request(duration<double>(now() - entry->accepted).count());
     metrics_->observe_generated_tokens(finished.tokens);
-    metrics_->request_finished(finished.reason == messages::FinishReason::kLength ? "length"
-                                                                                  : "stop");
   }
 
   void observe_beat(const std::string& peer, const messages::WorkerBeat& beat) {
@@ -101,11 +106,10 @@ class Shell {
 
   void tick() {
     perform(core_.on_tick(now()));
-    const Totals& totals = core_.totals();
     metrics_->set_requests(core_.queued_by_priority(), core_.running());
-    metrics_->set_conservation_error(
-        static_cast<std::int64_t>(totals.accepted) -
-        static_cast<std::int64_t>(totals.finished + core_.queued() + core_.running()));
+    const Snapshot snapshot = core_.snapshot();
+    metrics_->set_conservation_error(snapshot.conservation_error());
+    metrics_->set_stale_messages(snapshot.totals.stale);
     report();
   }
 
@@ -113,7 +117,7 @@ class Shell {
   void report() {
     const Totals& totals = core_.totals();
     links_.report({.accepted = totals.accepted,
-                   .finished = totals.finished,
+                   .finished = totals.finished_sum(),
                    .refused = totals.refused,
                    .queued = static_cast<std::uint32_t>(core_.queued()),
                    .running = static_cast<std::uint32_t>(core_.running()),
@@ -132,7 +136,8 @@ class Shell {
 
   void tell_readiness() {
     messages::NodeReadiness current{.ready = core_.ready(now()),
-                                    .numerics_id = core_.numerics_id()};
+                                    .numerics_id = core_.numerics_id(),
+                                    .why = core_.why_not_ready()};
     if (current == told_) return;
     told_ = current;
     self_->send(links_.gateway, std::move(current));
@@ -142,8 +147,8 @@ class Shell {
   caf::event_based_actor* self_;
   Dispatcher core_;
   DispatchLinks links_;
+  LedgerKeeper keeper_;
   std::shared_ptr<observe::Metrics> metrics_;
-  caf::actor_clock::time_point start_;
   messages::NodeReadiness told_;
 };
 
@@ -152,9 +157,11 @@ class Shell {
 caf::behavior dispatch_actor(caf::event_based_actor* self,
                              DispatcherOptions options,
                              DispatchLinks links,
+                             DispatchMemory memory,
                              std::shared_ptr<observe::Metrics> metrics) {
   link::name_exceptions(self);
-  auto shell = std::make_shared<Shell>(self, std::move(options), std::move(links), metrics);
+  auto shell = std::make_shared<Shell>(
+      self, std::move(options), std::move(links), std::move(memory), metrics);
   self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
   return {
       [shell](const messages::TokenizedRequest& request) {
@@ -185,8 +192,7 @@ caf::behavior dispatch_actor(caf::event_based_actor* self,
         shell->perform(shell->core().on_released(peer, released, shell->now()));
       },
       [shell](const messages::SiblingDown& down) {
-        shell->perform(
-            shell->core().on_worker_down(down.child, down.generation, down.reason, shell->now()));
+        shell->perform(shell->core().on_worker_down(down, shell->now()));
       },
       [self, shell](caf::tick_atom) {
         shell->tick();

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "actors/dispatch/dispatcher.hpp"
+#include "actors/dispatch/ledger_keeper.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/observe/metrics.hpp"
 
@@ -20,9 +21,17 @@ struct DispatchLinks {
   std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
 };
 
+// What the front before this one had promised, and where this one writes its promises down.
+struct DispatchMemory {
+  std::shared_ptr<LedgerFile> file;        // nullptr: nothing outlives this front
+  std::vector<RestoredEntry> restored;     // in the order of acceptance
+  std::chrono::milliseconds ended_kept{};  // an ended request stays in the file for so long
+};
+
 caf::behavior dispatch_actor(caf::event_based_actor* self,
                              DispatcherOptions options,
                              DispatchLinks links,
+                             DispatchMemory memory,
                              std::shared_ptr<observe::Metrics> metrics);
 
 }  // namespace troupe::actors::dispatch

@@ -13,6 +13,14 @@ using std::chrono::milliseconds;
 
 }  // namespace
 
+messages::ReplyPlan plan_of(const messages::TokenizedRequest& request) {
+  return {.request_id = request.request_id,
+          .prompt_tokens = request.prompt_tokens,
+          .stop = request.sampling.stop,
+          .echo = request.echo,
+          .logprobs = request.sampling.top_logprobs >= 0};
+}
+
 Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
   Effects effects;
   const std::uint64_t id = request.request_id;
@@ -29,12 +37,9 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
   }
   ++totals_.accepted;
   request.deadline_ms = std::min(request.deadline_ms, kDeadlineMsMax);
+  effects.accepted.push_back(request);
   const LedgerEntry& entry = ledger_.accept(std::move(request), now);
-  effects.plans.push_back({.request_id = id,
-                           .prompt_tokens = entry.request.prompt_tokens,
-                           .stop = entry.request.sampling.stop,
-                           .echo = entry.request.echo,
-                           .logprobs = entry.request.sampling.top_logprobs >= 0});
+  effects.plans.push_back(plan_of(entry.request));
   queue_.push_back(id);
   if (std::erase(tombstones_, id) != 0) {
     fail(id, FailureCode::kCancelled, "the request was cancelled", effects);
@@ -65,43 +70,71 @@ Effects Dispatcher::on_tokens(const std::string& peer,
                               Time now) {
   Effects effects;
   const Worker* worker = workers_.find(peer);
-  if (worker == nullptr || frame.front_epoch != options_.front_epoch ||
-      worker->hello.generation != frame.worker_generation) {
+  const bool current = worker != nullptr && frame.front_epoch == options_.front_epoch &&
+                       worker->hello.generation == frame.worker_generation;
+  if (!current && !mutated(Mutant::kStaleAccepted)) {
     totals_.stale += frame.events.size();
     return effects;
   }
   for (const messages::TokenEvent& event : frame.events) {
     const LedgerEntry* entry = ledger_.find(event.request_id);
     const bool holder = entry != nullptr && entry->worker == peer;
-    switch (holder ? ledger_.append(event, now) : Append::kStale) {
-      case Append::kStale:
-      case Append::kRepeated:
-        ++totals_.stale;
-        break;
-      case Append::kGap:
-        fail(event.request_id,
-             FailureCode::kInternal,
-             "a token of the answer was lost on its way",
-             effects);
-        break;
-      case Append::kJournalled:
-        if (event.finish == messages::FinishReason::kError) {
-          fail(event.request_id, FailureCode::kInternal, event.error, effects);
-          break;
-        }
-        ++totals_.generated_tokens;
-        effects.journaled.events.push_back(event);
+    if (holder || (entry != nullptr && mutated(Mutant::kStaleAccepted))) {
+      take(event, effects, now);
+    } else {
+      ++totals_.stale;
     }
   }
   hand_out(effects, now);
   return effects;
 }
 
+// Judges one event of the worker that holds the request.
+void Dispatcher::take(messages::TokenEvent event, Effects& effects, Time now) {
+  if (options_.mutant != Mutant::kNone) mutate(event);
+  switch (ledger_.append(event, now)) {
+    case Append::kConflict:
+      ++totals_.conflicting;
+      [[fallthrough]];
+    case Append::kStale:
+    case Append::kRepeated:
+      ++totals_.stale;
+      return;
+    case Append::kGap:
+      return recall(event.request_id, effects);  // the attempt has failed, the request has not
+    case Append::kJournalled:
+      return journal(event, effects);
+  }
+}
+
+void Dispatcher::mutate(messages::TokenEvent& event) const {
+  const LedgerEntry& entry = *ledger_.find(event.request_id);
+  const auto next = static_cast<std::uint32_t>(entry.produced.size());
+  if (mutated(Mutant::kStaleAccepted)) event.attempt = entry.attempt;
+  const bool lower = mutated(Mutant::kDuplicateAccepted) && event.position < next;
+  const bool higher = mutated(Mutant::kGapAccepted) && event.position > next;
+  if (lower || higher) event.position = next;
+}
+
+void Dispatcher::journal(const messages::TokenEvent& event, Effects& effects) {
+  if (event.finish == messages::FinishReason::kError) {
+    return fail(event.request_id, FailureCode::kInternal, event.error, effects);
+  }
+  ++totals_.generated_tokens;
+  LedgerEntry& entry = *ledger_.find(event.request_id);
+  effects.journaled.events.push_back(event);
+  effects.journaled.events.back().resumed_inexact = entry.resumed_inexact;
+  if (!suspects_.is_suspect(event.request_id)) return;
+  suspects_.acquit(event.request_id, entry.produced.size());
+  effects.judged.push_back(event.request_id);
+  if (suspects_.any() && !entry.end_proposed) recall(event.request_id, effects);
+}
+
 Effects Dispatcher::on_finished(const messages::ReplyFinished& finished, Time now) {
   Effects effects;
   if (ledger_.find(finished.request_id) == nullptr) return effects;
   note_finish(now);
-  forget(finished.request_id, effects);
+  forget(finished.request_id, ending_of(finished.reason), effects);
   hand_out(effects, now);
   return effects;
 }
@@ -115,7 +148,14 @@ Effects Dispatcher::on_hello(const std::string& peer,
         {peer, {.front_epoch = options_.front_epoch, .refused = std::move(objection)}});
     return effects;
   }
-  fail_all(workers_.admit(peer, hello, now), "the worker restarted", effects);
+  if (given_up_.erase(peer) != 0 && workers_.find(peer) == nullptr) {
+    // It may still hold what has been given to others: it starts over, and then says hello.
+    effects.welcomes.push_back(
+        {peer, {.front_epoch = options_.front_epoch, .refused = {}, .introduce = true}});
+    return effects;
+  }
+  down_.erase(hello.worker);
+  resume_orphans(workers_.admit(peer, hello, now), peer, effects);
   worker_seen_ = now;
   effects.welcomes.push_back({peer, {.front_epoch = options_.front_epoch, .refused = {}}});
   hand_out(effects, now);
@@ -144,33 +184,65 @@ Effects Dispatcher::on_released(const std::string& peer,
       worker->hello.generation != released.worker_generation) {
     return effects;
   }
-  for (const std::uint64_t id : released.request_ids) worker->holds.erase(id);
+  for (const auto& [id, attempt] : released.works) {
+    const auto held = worker->holds.find(id);
+    // Else it let go of an earlier attempt before it heard that it had been given up.
+    if (held == worker->holds.end() || held->second != attempt) continue;
+    worker->holds.erase(held);
+    const LedgerEntry* entry = ledger_.find(id);
+    // The worker believes that it has ended, the journal does not: a frame was lost on its way.
+    if (entry != nullptr && entry->worker == peer && !entry->end_proposed) resume({id}, effects);
+  }
   hand_out(effects, now);
   return effects;
 }
 
-Effects Dispatcher::on_worker_down(const std::string& name,
-                                   std::uint64_t generation,
-                                   const std::string& reason,
-                                   Time now) {
+Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) {
   Effects effects;
-  fail_all(workers_.remove(name, generation), reason, effects);
+  resume_orphans(workers_.remove(down.child, down.generation), {}, effects);
+  if (down.by_work) {
+    last_work_death_ = now;
+    blame(down.in_step, down.reason, effects);
+  }
+  const bool back = std::ranges::any_of(workers_.workers(), [&](const auto& worker) {
+    return worker.second.hello.worker == down.child;
+  });
+  if (!back) down_[down.child] = {.reason = down.reason, .gone = down.gone};
+  end_what_nobody_serves(effects, now);
   hand_out(effects, now);
   return effects;
+}
+
+// Requests that have moved on since the death are not blamed for it.
+void Dispatcher::blame(const std::vector<std::uint64_t>& in_step,
+                       const std::string& reason,
+                       Effects& effects) {
+  std::vector<InStep> known;
+  for (const std::uint64_t id : in_step) {
+    const LedgerEntry* entry = ledger_.find(id);
+    if (entry == nullptr || entry->running()) continue;
+    known.push_back({id, entry->produced.size()});
+    effects.judged.push_back(id);
+  }
+  for (const std::uint64_t id : suspects_.on_death(known, in_step.size())) {
+    fail(id,
+         FailureCode::kQuarantined,
+         "this request was alone on a worker twice when it died (" + reason +
+             "): do not send it again",
+         effects);
+  }
 }
 
 Effects Dispatcher::on_tick(Time now) {
   Effects effects;
-  fail_all(workers_.remove_silent(now - kWorkerSilence), "it stopped answering", effects);
+  give_up_silent(effects, now);
   if (!workers_.empty()) worker_seen_ = now;
+  if (now - last_work_death_ > kLimitTime) suspects_.lift_limit();
   std::vector<std::uint64_t> late;
-  std::vector<std::uint64_t> unserved;
   for (const auto& [id, entry] : ledger_.entries()) {
     const Time age = now - entry.accepted;
     if (entry.request.deadline_ms != 0 && age >= milliseconds(entry.request.deadline_ms)) {
       late.push_back(id);
-    } else if (!entry.running() && !ready(now)) {
-      unserved.push_back(id);
     }
   }
   for (const std::uint64_t id : late) {
@@ -179,55 +251,67 @@ Effects Dispatcher::on_tick(Time now) {
          "the request's deadline passed before its answer was whole",
          effects);
   }
-  for (const std::uint64_t id : unserved) {
-    fail(id,
-         FailureCode::kUnavailable,
-         "no worker is there to take the request: retry later",
-         effects);
-  }
+  end_what_nobody_serves(effects, now);
   hand_out(effects, now);
   return effects;
 }
 
+void Dispatcher::give_up_silent(Effects& effects, Time now) {
+  const Time since = now - kWorkerSilence;
+  for (const auto& [peer, worker] : workers_.workers()) {
+    if (worker.heard < since) given_up_.insert(peer);
+  }
+  if (given_up_.size() > kGivenUpMax) given_up_.erase(given_up_.begin());
+  resume_orphans(workers_.remove_silent(since), {}, effects);
+}
+
+void Dispatcher::end_what_nobody_serves(Effects& effects, Time now) {
+  if (!hopeless(now)) return;
+  const std::string why = why_not_ready();
+  for (const std::uint64_t id : Queue(queue_)) {
+    fail(id,
+         FailureCode::kUnavailable,
+         why.empty() ? "no worker is there to take the request: retry later" : why,
+         effects);
+  }
+}
+
+void Dispatcher::restore(RestoredEntry restored) {
+  LedgerEntry& entry = restored.entry;
+  const std::uint64_t id = entry.request.request_id;
+  ++totals_.accepted;
+  ++totals_.resumed;
+  const bool has_work = !entry.end_proposed;
+  if (!has_work) entry.worker = "(the front before)";
+  ledger_.restore(std::move(entry));
+  if (!has_work) return;
+  queue_.push_back(id);
+  const bool clean = restored.suspicion == Suspicion{};
+  if (!clean && !mutated(Mutant::kSuspicionForgotten)) suspects_.restore(id, restored.suspicion);
+}
+
 bool Dispatcher::ready(Time now) const {
-  return !workers_.empty() || now - worker_seen_ < kWorkerAbsence;
+  return !workers_.empty() || (now - worker_seen_ < kWorkerAbsence && !hopeless(now));
+}
+
+// No worker is there and none will come.
+bool Dispatcher::hopeless(Time now) const {
+  if (!workers_.empty()) return false;
+  const auto gone =
+      std::ranges::count_if(down_, [](const auto& worker) { return worker.second.gone; });
+  const bool given_up = options_.local_workers != 0 && gone >= options_.local_workers;
+  return given_up || now - worker_seen_ > kWorkerReturnMax;
+}
+
+std::string Dispatcher::why_not_ready() const {
+  if (!workers_.empty() || down_.empty()) return {};
+  const auto& [worker, down] = *down_.begin();
+  const std::string what = down.gone ? " is not started again (" : " died and is started again (";
+  return worker + what + down.reason + "): see restart.log";
 }
 
 std::string Dispatcher::numerics_id() const {
   return workers_.empty() ? std::string{} : workers_.workers().begin()->second.hello.numerics_id;
-}
-
-// Hands queued requests to workers for as long as both last.
-void Dispatcher::hand_out(Effects& effects, Time now) {
-  while (!queue_.empty()) {
-    const std::string peer = workers_.freest();
-    if (peer.empty()) return;
-    const auto next = most_urgent(now);
-    const std::uint64_t id = *next;
-    queue_.erase(next);
-    LedgerEntry& entry = *ledger_.find(id);
-    ++entry.attempt;
-    entry.worker = peer;
-    entry.started = now;
-    workers_.find(peer)->holds.insert(id);
-    effects.work.push_back({peer,
-                            {.front_epoch = options_.front_epoch,
-                             .request_id = id,
-                             .attempt = entry.attempt,
-                             .prompt_tokens = entry.request.prompt_tokens,
-                             .produced_tokens = entry.produced,
-                             .sampling = entry.request.sampling,
-                             .cache_salt = entry.request.cache_salt}});
-  }
-}
-
-std::deque<std::uint64_t>::iterator Dispatcher::most_urgent(Time now) {
-  // Lower is more urgent; equal ones in order of arrival, because min_element keeps the first.
-  return std::ranges::min_element(queue_, {}, [&](std::uint64_t id) {
-    const LedgerEntry& entry = *ledger_.find(id);
-    return static_cast<std::int64_t>(entry.request.priority) -
-           (now - entry.accepted) / kAgeingInterval;
-  });
 }
 
 void Dispatcher::fail(std::uint64_t request_id,
@@ -236,90 +320,27 @@ void Dispatcher::fail(std::uint64_t request_id,
                       Effects& effects) {
   if (ledger_.find(request_id) == nullptr) return;
   effects.failures.push_back({.request_id = request_id, .code = code, .message = std::move(why)});
-  forget(request_id, effects);
-}
-
-void Dispatcher::fail_all(const std::vector<std::uint64_t>& ids,
-                          const std::string& why,
-                          Effects& effects) {
-  for (const std::uint64_t id : ids) {
-    fail(id,
-         FailureCode::kWorkerLost,
-         "the worker that computed this answer is gone (" + why + "): send it again",
-         effects);
-  }
+  forget(request_id, ending_of(code), effects);
 }
 
 // The request has ended: its worker, if it is still at it, is told to stop. Its credit returns with
 // `Released`.
-void Dispatcher::forget(std::uint64_t request_id, Effects& effects) {
+void Dispatcher::forget(std::uint64_t request_id, Ending ending, Effects& effects) {
   const LedgerEntry& entry = *ledger_.find(request_id);
-  if (!entry.running()) {
-    std::erase(queue_, request_id);
-  } else if (!entry.end_proposed && workers_.find(entry.worker) != nullptr) {
-    effects.cancels.push_back({entry.worker,
-                               {.front_epoch = options_.front_epoch,
-                                .request_id = request_id,
-                                .attempt = entry.attempt}});
+  if (mutated(Mutant::kCreditFreedOnCancel) && workers_.find(entry.worker) != nullptr) {
+    workers_.find(entry.worker)->holds.erase(request_id);
   }
-  ++totals_.finished;
+  entry.running() ? stop_work(request_id, entry, effects)
+                  : static_cast<void>(std::erase(queue_, request_id));
+  ++totals_.finished[ending];
+  effects.ended.push_back({request_id, ending, entry.request.call_first, entry.request.call_size});
+  suspects_.forget(request_id);
   ledger_.erase(request_id);
 }
 
 void Dispatcher::bury(std::uint64_t request_id) {
   tombstones_.push_back(request_id);
   if (tombstones_.size() > kTombstonesMax) tombstones_.pop_front();
-}
-
-// Why a worker cannot join, or empty. Workers of one pool must give the same answers.
-std::string Dispatcher::objection_to(const messages::WorkerHello& hello) const {
-  if (hello.vocabulary_hash != options_.vocabulary_hash) {
-    return "its model has another vocabulary than the front's: start both with the same file";
-  }
-  if (hello.context_max < options_.context_max) {
-    return "it holds a context of " + std::to_string(hello.context_max) +
-           " tokens and the front promises " + std::to_string(options_.context_max) +
-           ": start it with the same --context";
-  }
-  for (const auto& [peer, worker] : workers_.workers()) {
-    if (worker.hello.worker != hello.worker && worker.hello.numerics_id != hello.numerics_id) {
-      return "its answers would differ (" + hello.numerics_id + ", here " +
-             worker.hello.numerics_id +
-             "): start it with the same model file, --precision and --cpu-backend";
-    }
-  }
-  return {};
-}
-
-void Dispatcher::note_finish(Time now) {
-  // Weight 1/8: about the last dozen requests decide, so that a change of load shows within
-  // seconds.
-  if (last_finish_ != Time{}) finish_interval_ += (now - last_finish_ - finish_interval_) / 8;
-  last_finish_ = now;
-}
-
-std::string Dispatcher::why_full(std::uint32_t call_size) const {
-  const std::string bound = std::to_string(options_.queued_max) + " requests";
-  if (call_size <= 1) return "the queue is full (" + bound + "): retry later";
-  return "the queue (" + bound + ") has no room for the " + std::to_string(call_size) +
-         " answers of this call: retry later";
-}
-
-std::array<std::uint64_t, kPriorities> Dispatcher::queued_by_priority() const {
-  std::array<std::uint64_t, kPriorities> queued{};
-  for (const auto& [id, entry] : ledger_.entries()) {
-    const auto priority = std::min<std::size_t>(entry.request.priority, kPriorities - 1);
-    if (!entry.running()) ++queued[priority];
-  }
-  return queued;
-}
-
-// When the queue will have moved by as many places as it holds, at the measured rate.
-std::uint32_t Dispatcher::retry_after_ms() const {
-  const auto wait = std::chrono::duration_cast<milliseconds>(
-      finish_interval_ * static_cast<std::int64_t>(queue_.size()));
-  return static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>(wait.count(), 100, config::kRetryAfterMsMax));
 }
 
 }  // namespace troupe::actors::dispatch

@@ -5,15 +5,21 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "actors/dispatch/call_admission.hpp"
+#include "actors/dispatch/dispatch_effects.hpp"
 #include "actors/dispatch/ledger.hpp"
+#include "actors/dispatch/suspects.hpp"
+#include "actors/dispatch/totals.hpp"
 #include "actors/dispatch/worker_pool.hpp"
 #include "config/limits.hpp"
 #include "messages/cancel.hpp"
+#include "messages/control.hpp"
 #include "messages/failure.hpp"
 #include "messages/reply_plan.hpp"
 #include "messages/token_frame.hpp"
@@ -23,43 +29,14 @@
 
 namespace troupe::actors::dispatch {
 
-// 0 is the most urgent.
-inline constexpr std::size_t kPriorities = 10;
-
-// A message for one worker.
-template <class Message>
-using ToWorker = std::pair<std::string, Message>;  // (routing id, message)
-
-// What the shell must send after an input, plans before tokens before failures.
-struct Effects {
-  std::vector<messages::ReplyPlan> plans;
-  messages::JournaledTokens journaled;
-  std::vector<messages::Failure> refusals;  // of requests that were never accepted
-  std::vector<messages::Failure> failures;  // the end of accepted ones
-  std::vector<ToWorker<messages::WorkerWelcome>> welcomes;
-  std::vector<ToWorker<messages::WorkItem>> work;
-  std::vector<ToWorker<messages::CancelWork>> cancels;
-};
-
-// Totals since start, from one state: accepted = finished + queued + running at every moment.
-struct Totals {
-  std::uint64_t accepted = 0;
-  std::uint64_t finished = 0;
-  std::uint64_t refused = 0;
-  std::uint64_t stale = 0;             // tokens of attempts or incarnations that are over
-  std::uint64_t generated_tokens = 0;  // journalled
-};
-
-struct DispatcherOptions {
-  std::uint64_t front_epoch = 0;
-  std::uint32_t queued_max = 0;
-  std::uint32_t context_max = 0;  // a worker that holds less gets no work
-  std::string vocabulary_hash;    // nor does one with another vocabulary
-};
+// What aggregate has to know of a request.
+messages::ReplyPlan plan_of(const messages::TokenizedRequest& request);
 
 class Dispatcher {
  public:
-  explicit Dispatcher(DispatcherOptions options) : options_(std::move(options)) {}
+  explicit Dispatcher(DispatcherOptions options)
+      : options_(std::move(options)),
+        worker_seen_(options_.workers_known ? options_.begun : options_.begun - kWorkerAbsence) {}
 
   Effects on_request(messages::TokenizedRequest request, Time now);
   Effects on_failure(messages::Failure failure);  // of a stage before acceptance
@@ -70,19 +47,24 @@ class Dispatcher {
   Effects on_hello(const std::string& peer, const messages::WorkerHello& hello, Time now);
   Effects on_beat(const std::string& peer, const messages::WorkerBeat& beat, Time now);
   Effects on_released(const std::string& peer, const messages::Released& released, Time now);
-  Effects on_worker_down(const std::string& name,
-                         std::uint64_t generation,
-                         const std::string& reason,
-                         Time now);
+  Effects on_worker_down(const messages::SiblingDown& down, Time now);
 
   // To be called every beat: deadlines, and a queue that no worker has served for too long.
   Effects on_tick(Time now);
 
+  // To be called before any event.
+  void restore(RestoredEntry restored);
+
   // True when a worker takes work, or one did so recently enough to be worth waiting for.
   bool ready(Time now) const;
 
+  // Why no worker is there, for people: its last death. Empty when one is or nothing is known.
+  std::string why_not_ready() const;
+
   // Of the worker that would take the next request; empty when there is none.
   std::string numerics_id() const;
+
+  Snapshot snapshot() const { return {totals_, queued(), running()}; }
 
   const Totals& totals() const { return totals_; }
 
@@ -94,42 +76,84 @@ class Dispatcher {
   std::size_t running() const { return ledger_.running(); }
 
   // nullptr when the request is not (any more) in the ledger.
-  const LedgerEntry* ledger_entry(std::uint64_t request_id) { return ledger_.find(request_id); }
+  const LedgerEntry* ledger_entry(std::uint64_t request_id) const {
+    return ledger_.find(request_id);
+  }
+
+  // It may have killed a worker, and has not passed alone.
+  bool is_suspect(std::uint64_t request_id) const { return suspects_.is_suspect(request_id); }
+
+  Suspicion suspicion(std::uint64_t request_id) const { return suspects_.suspicion(request_id); }
 
   const WorkerPool& workers() const { return workers_; }
 
  private:
+  using Queue = std::deque<std::uint64_t>;
+
+  struct Down {
+    std::string reason;
+    bool gone = false;  // root will not start it again
+  };
+
   void hand_out(Effects& effects, Time now);
-  std::deque<std::uint64_t>::iterator most_urgent(Time now);
+  void try_suspect(Effects& effects, Time now);
+  Queue::iterator most_urgent(const std::string& peer, Time now);
+  void give(const std::string& peer, Queue::iterator next, Effects& effects, Time now);
+  void take(messages::TokenEvent event, Effects& effects, Time now);
+  void mutate(messages::TokenEvent& event) const;
+  void journal(const messages::TokenEvent& event, Effects& effects);
+  void resume_orphans(std::vector<std::uint64_t> ids, const std::string& peer, Effects& effects);
+  void resume(std::vector<std::uint64_t> ids, Effects& effects);
+  void recall(std::uint64_t request_id, Effects& effects);
+  void blame(const std::vector<std::uint64_t>& in_step,
+             const std::string& reason,
+             Effects& effects);
   void fail(std::uint64_t request_id,
             messages::FailureCode code,
             std::string why,
             Effects& effects);
-  void fail_all(const std::vector<std::uint64_t>& ids, const std::string& why, Effects& effects);
-  void forget(std::uint64_t request_id, Effects& effects);
+  void forget(std::uint64_t request_id, Ending ending, Effects& effects);
+  void stop_work(std::uint64_t request_id, const LedgerEntry& entry, Effects& effects) const;
+  void give_up_silent(Effects& effects, Time now);
+  void end_what_nobody_serves(Effects& effects, Time now);
+  bool hopeless(Time now) const;
   void note_finish(Time now);
   void bury(std::uint64_t request_id);
   std::string objection_to(const messages::WorkerHello& hello) const;
   std::string why_full(std::uint32_t call_size) const;
   std::uint32_t retry_after_ms() const;
 
+  bool mutated(Mutant mutant) const { return options_.mutant == mutant; }
+
   DispatcherOptions options_;
   Ledger ledger_;
   CallAdmission calls_;
   WorkerPool workers_;
-  std::deque<std::uint64_t> queue_;       // request ids in order of arrival
+  Suspects suspects_;
+  std::string ward_;                  // the worker on which suspects run alone, while there are any
+  std::set<std::string> given_up_;    // silent peers, which may not know that they were
+  std::map<std::string, Down> down_;  // workers of root's that died and have not come back
+  Queue queue_;                       // request ids: resumed ones first, then in order of arrival
   std::deque<std::uint64_t> tombstones_;  // cancels that overtook their request
   Totals totals_;
-  Time worker_seen_{-kWorkerAbsence};  // when a worker was last there
+  Time worker_seen_;  // when a worker was last there
   Time last_finish_{};
+  Time last_work_death_{};
   Time finish_interval_{1'000'000};  // moving average between two finishes: the measured drain rate
 
-  // Restarting a worker takes well under a second; after this absence waiting is worse than an
-  // error.
+  // Restarting a worker takes well under a second; after this absence a new client is better served
+  // elsewhere.
   static constexpr Time kWorkerAbsence{5'000'000};
+  // What was accepted waits longer: root's back-off reaches ten seconds, and a large model takes
+  // some to load. After this nobody is coming.
+  static constexpr Time kWorkerReturnMax{120'000'000};
+  // Without a death by work for so long, the engine gets full batches again.
+  static constexpr Time kLimitTime{60'000'000};
   // Fifteen beats missed: it is dead or hung. A busy machine delays a beat by a few hundred
   // milliseconds at most; a child's death is told by root within milliseconds anyway.
   static constexpr Time kWorkerSilence = 15 * config::kBeatInterval;
+  // Workers fall silent one by one; a forgotten one costs a worker a few places for a while.
+  static constexpr std::size_t kGivenUpMax = 256;
   // A cancel overtakes its request while preprocess is at it: one for each that may be there, by
   // far.
   static constexpr std::size_t kTombstonesMax = 4096;

@@ -16,7 +16,18 @@ LedgerEntry& Ledger::accept(messages::TokenizedRequest request, Time now) {
   return entry->second;
 }
 
+void Ledger::restore(LedgerEntry entry) {
+  const std::uint64_t id = entry.request.request_id;
+  const bool added = entries_.try_emplace(id, std::move(entry)).second;
+  CHECK(added, "the memory file holds each request once");
+}
+
 LedgerEntry* Ledger::find(std::uint64_t request_id) {
+  const auto found = entries_.find(request_id);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+const LedgerEntry* Ledger::find(std::uint64_t request_id) const {
   const auto found = entries_.find(request_id);
   return found == entries_.end() ? nullptr : &found->second;
 }
@@ -25,7 +36,9 @@ Append Ledger::append(const messages::TokenEvent& event, Time now) {
   LedgerEntry* entry = find(event.request_id);
   if (entry == nullptr || entry->attempt != event.attempt || !entry->running())
     return Append::kStale;
-  if (event.position < entry->produced.size()) return Append::kRepeated;
+  if (event.position < entry->produced.size()) {
+    return entry->produced[event.position] == event.token ? Append::kRepeated : Append::kConflict;
+  }
   if (event.position > entry->produced.size()) return Append::kGap;
   if (event.token >= 0) entry->produced.push_back(event.token);
   entry->last_token = now;

@@ -21,12 +21,14 @@ using Time = std::chrono::microseconds;
 struct LedgerEntry {
   messages::TokenizedRequest request;
   std::vector<std::int32_t> produced;  // [produced], journalled tokens
-  std::uint32_t attempt = 0;           // raised before each hand-over to a worker
+  std::uint32_t attempt = 1;           // raised each time it is taken from a worker
   std::string worker;                  // routing id of the worker that holds it; empty: queued
   bool end_proposed = false;           // the worker has sent its last token and works on it no more
   Time accepted{};
   std::optional<Time> started;  // handed to a worker
   std::optional<Time> last_token;
+  std::string numerics_id;       // of the worker that computed `produced`; empty: none did
+  bool resumed_inexact = false;  // a worker with another numerics_id went on
 
   bool running() const { return !worker.empty(); }
 };
@@ -34,6 +36,7 @@ struct LedgerEntry {
 enum class Append {
   kJournalled,  // the token extends the entry
   kRepeated,    // the ledger holds this position already: drop it
+  kConflict,    // so it does, but with another token, which is a fault of ours: drop it
   kStale,       // another attempt's, or of a request that has ended: drop it
   kGap,         // a token before it is missing: the attempt has failed
 };
@@ -43,8 +46,12 @@ class Ledger {
   // `request.request_id` must be new.
   LedgerEntry& accept(messages::TokenizedRequest request, Time now);
 
+  // As accept, of a request that an earlier front had accepted.
+  void restore(LedgerEntry entry);
+
   // nullptr when the request is not (any more) in the ledger.
   LedgerEntry* find(std::uint64_t request_id);
+  const LedgerEntry* find(std::uint64_t request_id) const;
 
   // Judges a worker's event and, when it is next in line, appends its token.
   Append append(const messages::TokenEvent& event, Time now);

@@ -2,10 +2,10 @@
 // request. Pure.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -16,11 +16,15 @@ namespace troupe::actors::dispatch {
 
 struct Worker {
   messages::WorkerHello hello;
-  std::set<std::uint64_t> holds;  // request ids that took a credit and have not been released
-  Time heard{};                   // its last hello or beat
+  // [request id] → attempt, of what took a credit and has not been released
+  std::map<std::uint64_t, std::uint32_t> holds;
+  Time heard{};         // its last hello or beat
+  bool active = false;  // else a spare: it waits for another one's death
 
-  std::size_t credits() const {
-    return hello.sequences_max > holds.size() ? hello.sequences_max - holds.size() : 0;
+  // With at most `most` requests at once.
+  std::size_t credits(std::size_t most) const {
+    const std::size_t places = std::min<std::size_t>(hello.sequences_max, most);
+    return places > holds.size() ? places - holds.size() : 0;
   }
 };
 
@@ -41,8 +45,16 @@ class WorkerPool {
   // nullptr when no such peer was admitted.
   Worker* find(const std::string& peer);
 
-  // The peer with the most free credits, or empty when none has one. Ties: the first by routing id.
-  std::string freest() const;
+  // Lets workers of root's take work until `most` do; the rest are spares. They are named worker-0
+  // … worker-(local - 1). Those from elsewhere came to work: no bound holds for them.
+  void activate(std::uint32_t local, std::uint32_t most);
+
+  // The active peer with the most free credits, or empty when none has one. Ties: the first by
+  // routing id. `except` gets no work; no worker holds more than `most`.
+  std::string freest(const std::string& except, std::size_t most) const;
+
+  // The active peer that holds the fewest requests; empty when there is none.
+  std::string idlest() const;
 
   bool empty() const { return workers_.empty(); }
 
@@ -54,7 +66,7 @@ class WorkerPool {
     std::vector<std::uint64_t> orphans;
     std::erase_if(workers_, [&](const auto& entry) {
       if (!goes(entry.second)) return false;
-      orphans.insert(orphans.end(), entry.second.holds.begin(), entry.second.holds.end());
+      for (const auto& [id, attempt] : entry.second.holds) orphans.push_back(id);
       return true;
     });
     return orphans;

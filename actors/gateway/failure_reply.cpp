@@ -13,6 +13,8 @@ using messages::FailureCode;
 // What a passing refusal advises when the stage that refused has measured nothing.
 constexpr std::uint32_t kRetryDefaultMs = 1'000;
 
+constexpr const char* kQuarantinedName = "quarantined";
+
 struct FailureRow {
   FailureCode code;
   int status;
@@ -31,6 +33,7 @@ constexpr FailureRow kRows[] = {
     {FailureCode::kCancelled, 499, "cancelled_error", "cancelled"},
     {FailureCode::kWorkerLost, 500, "server_error", "worker_lost"},
     {FailureCode::kInternal, 500, "server_error", "internal"},
+    {FailureCode::kQuarantined, 500, "server_error", kQuarantinedName},
 };
 
 // A frame from another version may hold a code that this one does not know.
@@ -61,6 +64,16 @@ ApiError to_api_error(Fault fault) {
           .code = "invalid_value"};
 }
 
+messages::Failure invalid(std::string why) {
+  return {.code = FailureCode::kInvalid, .message = std::move(why)};
+}
+
+messages::Failure lost_piece(std::uint64_t request_id) {
+  return {.request_id = request_id,
+          .code = FailureCode::kInternal,
+          .message = "a piece of the answer was lost in the server"};
+}
+
 std::string zmq_code(FailureCode code) { return row_of(code).name; }
 
 std::string error_json(const ApiError& error) {
@@ -82,7 +95,9 @@ HttpResponse error_response(const ApiError& error) {
     response.headers.emplace_back("Retry-After", std::to_string((wait_ms + 999) / 1000));
     response.headers.emplace_back("retry-after-ms", std::to_string(wait_ms));
   }
-  if (error.status == 408) response.headers.emplace_back("x-should-retry", "false");
+  // The SDKs repeat a 5xx by themselves, which would kill two more workers.
+  if (error.status == 408 || error.code == kQuarantinedName)
+    response.headers.emplace_back("x-should-retry", "false");
   return response;
 }
 

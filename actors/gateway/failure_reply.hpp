@@ -36,4 +36,10 @@ std::string error_json(const ApiError& error);
 // forbids the SDKs' automatic retry, because a deadline that passed passes again.
 HttpResponse error_response(const ApiError& error);
 
+// For a request that is wrong.
+messages::Failure invalid(std::string why);
+
+// For an answer of which a piece is missing between two stages: better an error than a gap.
+messages::Failure lost_piece(std::uint64_t request_id);
+
 }  // namespace troupe::actors::gateway

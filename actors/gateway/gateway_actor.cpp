@@ -36,6 +36,7 @@ GatewayCoreOptions core_options(const GatewayOptions& options) {
           .client_credit = options.config.client_credit,
           .queued_max = options.queued_max,
           .answers_max = 4 * options.queued_max,
+          .resume_grace_ms = options.config.resume_grace.count(),
           .draw_seed = seed_source()};
 }
 
@@ -118,7 +119,10 @@ HttpHandlers handlers_for(const caf::actor& gateway) {
                                std::uint64_t{request.connection},
                                std::move(request.method),
                                std::move(request.target),
-                               std::move(request.body));
+                               std::move(request.body),
+                               std::move(request.idempotency_key),
+                               std::move(request.last_event_id),
+                               std::move(request.authorization));
               },
           .on_gone =
               [gateway](ConnectionId connection) {
@@ -136,6 +140,7 @@ caf::behavior gateway_actor(GatewaySelf* self,
     shell->perform(shell->core().fail_all(current_time()));
     self->quit(exit.reason);
   });
+  shell->perform(shell->core().restore(options.restored, current_time()));
   self->delayed_send(self, kTickInterval, caf::tick_atom_v);
   return {
       [shell](const messages::ReplyChunk& chunk) {
@@ -148,13 +153,21 @@ caf::behavior gateway_actor(GatewaySelf* self,
               std::uint64_t connection,
               std::string& method,
               std::string& target,
-              std::string& body) {
-        const HttpRequest request{
-            connection, std::move(method), std::move(target), std::move(body)};
+              std::string& body,
+              std::string& idempotency_key,
+              std::string& last_event_id,
+              std::string& authorization) {
+        const HttpRequest request{connection,
+                                  std::move(method),
+                                  std::move(target),
+                                  std::move(body),
+                                  std::move(idempotency_key),
+                                  std::move(last_event_id),
+                                  std::move(authorization)};
         shell->perform(shell->core().on_http(request, current_time()));
       },
       [shell](caf::leave_atom, std::uint64_t connection) {
-        shell->perform(shell->core().on_gone(connection));
+        shell->perform(shell->core().on_gone(connection, current_time()));
       },
       [shell](caf::leave_atom, const std::string& peer) {
         shell->core().on_unreachable(peer, current_time());

@@ -6,7 +6,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "actors/gateway/restored_answer.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/observe/metrics.hpp"
 #include "actors/observe/request_log.hpp"
@@ -24,7 +26,8 @@ struct GatewayOptions {
   std::shared_ptr<observe::Metrics> metrics;
   link::Sender to_preprocess;
   link::Sender to_dispatch;
-  link::Sender clients;  // ROUTER; a peer is a routing id
+  link::Sender clients;                  // ROUTER; a peer is a routing id
+  std::vector<RestoredAnswer> restored;  // of the front before this one
   // Called once for each HTTP request and ZeroMQ request, on one of two threads. May be empty.
   std::function<void(const observe::AccessRecord&)> on_access;
 };

@@ -2,9 +2,12 @@
 
 #include <array>
 #include <charconv>
+#include <map>
+#include <span>
 
 #include "actors/gateway/openai_request.hpp"
 #include "config/check.hpp"
+#include "model/checksum.hpp"
 
 namespace troupe::actors::gateway {
 namespace {
@@ -29,6 +32,17 @@ std::string call_id(Endpoint endpoint, std::uint64_t request_id) {
   return (endpoint == Endpoint::kChat ? "chatcmpl-" : "cmpl-") + std::string(digits.begin(), end);
 }
 
+// The credentials themselves have no business in memory that outlives the process.
+CallKey key_of(const HttpRequest& request) {
+  if (request.idempotency_key.empty()) return {};
+  const auto digest = [](const std::string& text) {
+    return model::hexadecimal(model::checksum(std::as_bytes(std::span(text))));
+  };
+  return {.caller = digest(request.authorization),
+          .key = request.idempotency_key,
+          .digest = digest(request.target + "\n" + request.body)};
+}
+
 }  // namespace
 
 GatewayCore::GatewayCore(GatewayCoreOptions options)
@@ -38,11 +52,13 @@ GatewayCore::GatewayCore(GatewayCoreOptions options)
              .started_unix = options_.started_unix,
              .version = options_.version,
              .numerics_id = {}},
+      http_(options_.resume_grace_ms),
       zmq_({.front_epoch = options_.front_epoch,
             .version = options_.version,
             .model = options_.model,
             .context_max = options_.context_max,
-            .credit = options_.client_credit}) {
+            .credit = options_.client_credit,
+            .resume_grace_ms = options_.resume_grace_ms}) {
   CHECK(options_.front_epoch < (std::uint64_t{1} << 24), "request ids hold 24 bits of the epoch");
   CHECK(options_.draw_seed, "seeds are drawn here");
 }
@@ -95,6 +111,8 @@ void GatewayCore::on_call(const HttpRequest& request,
     effects.emplace_back(
         HttpRespond{request.connection, error_response(error), {.finish = reason}});
   };
+  CallKey key = key_of(request);
+  if (!key.none() && resume(request, key, now, effects)) return;
   // Before the body is parsed: a node that takes nothing should not work for it.
   if (const auto failure = closed()) {
     const bool draining = failure->code == FailureCode::kDraining;
@@ -105,7 +123,34 @@ void GatewayCore::on_call(const HttpRequest& request,
   if (const auto* error = std::get_if<ApiError>(&parsed)) return refuse(*error, "invalid");
   auto& call = std::get<ParsedCall>(parsed);
   if (const auto error = never_fits(call)) return refuse(*error, "invalid");
-  start(request.connection, std::move(call), now, effects);
+  start(request.connection, std::move(call), std::move(key), now, effects);
+}
+
+// True when the request is done with: it repeats a call, or its key is of no use.
+bool GatewayCore::resume(const HttpRequest& request,
+                         const CallKey& key,
+                         Now now,
+                         Effects& effects) {
+  const auto refuse = [&](int status, std::string why, const char* code) {
+    const ApiError error{
+        .status = status, .message = std::move(why), .param = "Idempotency-Key", .code = code};
+    effects.emplace_back(CountRefusal{"invalid"});
+    effects.emplace_back(
+        HttpRespond{request.connection, error_response(error), {.finish = "invalid"}});
+    return true;
+  };
+  if (key.key.size() > config::kClientIdBytesMax) {
+    return refuse(
+        400,
+        "Idempotency-Key may have at most " + std::to_string(config::kClientIdBytesMax) + " bytes",
+        "invalid_value");
+  }
+  if (http_.resume(request.connection, key, request.last_event_id, now, effects)) return true;
+  if (request.last_event_id.empty()) return false;
+  return refuse(404,
+                "no call with this Idempotency-Key is remembered here; send it again without "
+                "Last-Event-ID and under a new key",
+                "not_found");
 }
 
 // The answers of a call enter the queue together: more than it holds never will.
@@ -118,7 +163,8 @@ std::optional<ApiError> GatewayCore::never_fits(const ParsedCall& call) const {
                   .param = "n"};
 }
 
-void GatewayCore::start(ConnectionId connection, ParsedCall call, Now now, Effects& effects) {
+void GatewayCore::start(
+    ConnectionId connection, ParsedCall call, CallKey key, Now now, Effects& effects) {
   if (!call.seed_given) call.sampling.seed = options_.draw_seed();
   std::vector<std::uint64_t> ids;
   for (const Prompt& prompt : call.prompts) {
@@ -127,6 +173,7 @@ void GatewayCore::start(ConnectionId connection, ParsedCall call, Now now, Effec
       answer.request_id = next_id();
       answer.call_first = ids.empty() ? answer.request_id : ids.front();
       answer.call_size = static_cast<std::uint32_t>(call.prompts.size() * call.n);
+      answer.origin = origin_of(call, key, now);
       ids.push_back(answer.request_id);
       effects.emplace_back(std::move(answer));
     }
@@ -139,7 +186,20 @@ void GatewayCore::start(ConnectionId connection, ParsedCall call, Now now, Effec
                  .include_usage = call.stream && call.include_usage,
                  .with_logprobs = call.sampling.top_logprobs >= 0,
                  .answers = static_cast<std::uint32_t>(ids.size())};
-  http_.open(connection, call, std::move(ids), std::move(head), now);
+  http_.open(connection, call, std::move(ids), std::move(head), std::move(key), now);
+}
+
+messages::Origin GatewayCore::origin_of(const ParsedCall& call, const CallKey& key, Now now) const {
+  return {.door = messages::Door::kHttp,
+          .peer = key.caller,
+          .id = key.key,
+          .digest = key.digest,
+          .stream = call.stream,
+          .chat = call.endpoint == Endpoint::kChat,
+          .include_usage = call.include_usage,
+          .n = call.n,
+          .created = now.unix_s,
+          .fingerprint = facts_.numerics_id};
 }
 
 messages::GenerateRequest GatewayCore::expand(const ParsedCall& call,
@@ -163,7 +223,9 @@ std::optional<Failure> GatewayCore::closed() const {
   if (facts_.draining) return draining_failure();
   if (!facts_.ready) {
     return Failure{.code = FailureCode::kUnavailable,
-                   .message = "no worker can take requests at the moment; try again soon",
+                   .message = why_not_ready_.empty()
+                                  ? "no worker can take requests at the moment; try again soon"
+                                  : why_not_ready_,
                    .retry_after_ms = kRetrySoonMs};
   }
   if (http_.open_answers() + zmq_.open_requests() >= options_.answers_max) {
@@ -174,10 +236,46 @@ std::optional<Failure> GatewayCore::closed() const {
   return std::nullopt;
 }
 
-Effects GatewayCore::on_gone(ConnectionId connection) {
+Effects GatewayCore::on_gone(ConnectionId connection, Now now) {
   Effects effects;
-  http_.on_gone(connection, effects);
+  http_.on_gone(connection, now, effects);
   return effects;
+}
+
+Effects GatewayCore::restore(const std::vector<RestoredAnswer>& answers, Now now) {
+  Effects effects;
+  std::map<std::uint64_t, std::vector<RestoredAnswer>> calls;  // by their first request
+  for (const RestoredAnswer& answer : answers) {
+    const bool http = answer.request.origin.door == messages::Door::kHttp;
+    http ? calls[answer.request.call_first].push_back(answer) : zmq_.restore(answer, now, effects);
+  }
+  for (const auto& [first, call] : calls) restore_call(call, now, effects);
+  return effects;
+}
+
+// A call of which an answer is missing, because it never was accepted, cannot become a reply.
+void GatewayCore::restore_call(const std::vector<RestoredAnswer>& answers,
+                               Now now,
+                               Effects& effects) {
+  const messages::TokenizedRequest& first = answers.front().request;
+  if (answers.size() != first.call_size) {
+    for (const RestoredAnswer& answer : answers) {
+      effects.emplace_back(messages::CancelRequest{.request_id = answer.request.request_id});
+    }
+    return;
+  }
+  const Endpoint endpoint = first.origin.chat ? Endpoint::kChat : Endpoint::kCompletions;
+  http_.restore(answers,
+                {.endpoint = endpoint,
+                 .id = call_id(endpoint, first.call_first),
+                 .created = first.origin.created,
+                 .model = options_.model,
+                 .fingerprint = first.origin.fingerprint,
+                 .include_usage = first.origin.stream && first.origin.include_usage,
+                 .with_logprobs = first.sampling.top_logprobs >= 0,
+                 .answers = first.call_size},
+                now,
+                effects);
 }
 
 Effects GatewayCore::on_frame(const std::string& peer, std::string_view frame, Now now) {
@@ -204,13 +302,14 @@ Effects GatewayCore::on_tick(Now now) {
 
 void GatewayCore::on_readiness(const messages::NodeReadiness& readiness) {
   facts_.ready = readiness.ready;
+  why_not_ready_ = readiness.why;
   // A node whose workers are away still says who gave its answers.
   if (!readiness.numerics_id.empty()) facts_.numerics_id = readiness.numerics_id;
 }
 
 Effects GatewayCore::fail_all(Now now) {
   Effects effects;
-  http_.fail_all(to_api_error(draining_failure()), effects);
+  http_.fail_all(to_api_error(draining_failure()), now, effects);
   zmq_.fail_all(draining_failure(), now, effects);
   return effects;
 }

@@ -28,6 +28,7 @@ struct GatewayCoreOptions {
   std::uint32_t answers_max =
       4 * config::kQueuedMaxDefault;  // open at once; dispatch's own bound is
                                       // lower, this one guards the way there
+  std::int64_t resume_grace_ms = config::kResumeGraceDefault.count();
   std::function<std::uint64_t()> draw_seed;
 };
 
@@ -38,7 +39,10 @@ class GatewayCore {
   Effects on_http(const HttpRequest& request, Now now);
 
   // The connection closed before its response was whole.
-  Effects on_gone(ConnectionId connection);
+  Effects on_gone(ConnectionId connection, Now now);
+
+  // Answers of the front before this one. To be called before any input.
+  Effects restore(const std::vector<RestoredAnswer>& answers, Now now);
 
   Effects on_frame(const std::string& peer, std::string_view frame, Now now);
 
@@ -64,7 +68,10 @@ class GatewayCore {
 
  private:
   void on_call(const HttpRequest& request, Endpoint endpoint, Now now, Effects& effects);
-  void start(ConnectionId connection, ParsedCall call, Now now, Effects& effects);
+  void start(ConnectionId connection, ParsedCall call, CallKey key, Now now, Effects& effects);
+  bool resume(const HttpRequest& request, const CallKey& key, Now now, Effects& effects);
+  void restore_call(const std::vector<RestoredAnswer>& answers, Now now, Effects& effects);
+  messages::Origin origin_of(const ParsedCall& call, const CallKey& key, Now now) const;
   std::optional<ApiError> never_fits(const ParsedCall& call) const;
   messages::GenerateRequest expand(const ParsedCall& call,
                                    const Prompt& prompt,
@@ -75,6 +82,7 @@ class GatewayCore {
 
   GatewayCoreOptions options_;
   NodeFacts facts_;
+  std::string why_not_ready_;  // for people
   std::uint64_t counter_ = 0;
   HttpCalls http_;
   ZmqDoor zmq_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/gateway/event_id.hpp"
 #include "config/check.hpp"
 #include "config/limits.hpp"
 
@@ -33,47 +34,168 @@ TokenCounts counts_of(const Answers& answers, std::uint32_t n) {
   return counts;
 }
 
+ApiError conflict(std::string message) {
+  return {.status = 409, .message = std::move(message), .code = "conflict"};
+}
+
 }  // namespace
 
 void HttpCalls::open(ConnectionId connection,
                      const ParsedCall& parsed,
                      std::vector<std::uint64_t> request_ids,
                      ReplyHead head,
+                     CallKey key,
                      Now now) {
   CHECK(!request_ids.empty(), "a call has at least one answer");
+  const CallId id = request_ids.front();
+  Call& call = add(std::move(request_ids), std::move(head), std::move(key), now);
+  call.stream = parsed.stream;
+  call.n = parsed.n;
+  attach(id, call, connection);
+}
+
+HttpCalls::Call& HttpCalls::add(std::vector<std::uint64_t> request_ids,
+                                ReplyHead head,
+                                CallKey key,
+                                Now now) {
+  const CallId id = request_ids.front();
   Call call{.head = std::move(head),
-            .stream = parsed.stream,
-            .n = parsed.n,
+            .key = std::move(key),
             .answers = {},
             .held = {},
+            .left_ms = now.mono_ms,
             .opened_ms = now.mono_ms,
             .written_ms = now.mono_ms};
-  for (const std::uint64_t id : request_ids) {
-    Answer answer{.request_id = id};
+  for (const std::uint64_t request_id : request_ids) {
+    Answer answer{.request_id = request_id};
     answer.whole.index = static_cast<std::uint32_t>(call.answers.size());
     call.answers.push_back(std::move(answer));
-    connections_.emplace(id, connection);
+    owners_.emplace(request_id, id);
   }
-  const bool inserted = calls_.emplace(connection, std::move(call)).second;
+  call.head.offsets.assign(call.answers.size(), 0);
+  if (!call.key.none()) keys_[{call.key.caller, call.key.key}] = id;
+  ++open_calls_;
+  return calls_.insert_or_assign(id, std::move(call)).first->second;
+}
+
+void HttpCalls::attach(CallId id, Call& call, ConnectionId connection) {
+  const bool inserted = connections_.emplace(connection, id).second;
   CHECK(inserted, "a connection asks for one thing at a time");
+  call.connection = connection;
+  call.head_sent = false;
+  call.held.clear();
+}
+
+void HttpCalls::detach(Call& call) {
+  if (call.connection) connections_.erase(*call.connection);
+  call.connection.reset();
+  call.head_sent = false;
+  call.held.clear();
+}
+
+bool HttpCalls::resume(ConnectionId connection,
+                       const CallKey& key,
+                       const std::string& last_event_id,
+                       Now now,
+                       Effects& effects) {
+  const auto known = keys_.find({key.caller, key.key});
+  if (known == keys_.end()) return false;
+  const CallId id = known->second;
+  Call& call = calls_.at(id);
+  const auto refuse = [&](const ApiError& error) {
+    effects.emplace_back(HttpRespond{connection, error_response(error), {.finish = "invalid"}});
+    return true;
+  };
+  if (call.key.digest != key.digest) {
+    return refuse({.status = 422,
+                   .message = "this Idempotency-Key came with another request: use a new key",
+                   .param = "Idempotency-Key",
+                   .code = "key_reused"});
+  }
+  const auto offsets = read_event_id(last_event_id, call.head.id, call.answers.size());
+  if (!offsets) {
+    return refuse({.message = "Last-Event-ID is not the id of an event of this stream",
+                   .param = "Last-Event-ID",
+                   .code = "invalid_value"});
+  }
+  if (call.connection) {
+    // The client is on its new connection; whoever still holds the old one gets no more.
+    const ApiError error = conflict("the call goes on over another connection");
+    call.head_sent ? effects.emplace_back(HttpStreamEnd{*call.connection, note_of(call, "resumed")})
+                   : effects.emplace_back(HttpRespond{*call.connection, error_response(error), {}});
+  }
+  detach(call);
+  attach(id, call, connection);
+  if (call.failure) {
+    fail(id, call, ApiError(*call.failure), now, effects);
+    return true;
+  }
+  replay(call, *offsets, last_event_id.empty());
+  flush(id, call, now, effects);
+  return true;
+}
+
+// Puts into `held` what the client lacks.
+void HttpCalls::replay(Call& call, const std::vector<std::uint64_t>& offsets, bool from_start) {
+  if (!call.stream) return;
+  call.head.offsets = offsets;
+  for (std::size_t i = 0; i < call.answers.size(); ++i) {
+    const Answer& answer = call.answers[i];
+    const bool chat = call.head.endpoint == Endpoint::kChat;
+    if (answer.accepted && chat && from_start)
+      call.held += role_event(call.head, answer.whole.index);
+    for (const Piece& piece : answer.history) {
+      if (piece.text_end <= offsets[i] && !from_start) continue;
+      const std::uint64_t begin = piece.text_end - piece.text.size();
+      const std::uint64_t had = offsets[i] > begin ? offsets[i] - begin : 0;
+      call.held += text_event(call.head,
+                              {.index = answer.whole.index,
+                               .text = std::string_view(piece.text).substr(had),
+                               .logprobs = piece.logprobs,
+                               .characters_before = piece.characters_before,
+                               .text_end = piece.text_end});
+      call.head.offsets[i] = piece.text_end;
+    }
+    if (answer.whole.finish == FinishReason::kNone) continue;
+    call.held += finish_event(call.head, answer.whole.index, answer.whole.finish, answer.text_end);
+  }
+}
+
+void HttpCalls::restore(const std::vector<RestoredAnswer>& answers,
+                        ReplyHead head,
+                        Now now,
+                        Effects& effects) {
+  const messages::Origin& origin = answers.front().request.origin;
+  std::vector<std::uint64_t> ids;
+  for (const RestoredAnswer& answer : answers) ids.push_back(answer.request.request_id);
+  Call& call = add(std::move(ids),
+                   std::move(head),
+                   {.caller = origin.peer, .key = origin.id, .digest = origin.digest},
+                   now);
+  call.stream = origin.stream;
+  call.n = origin.n;
+  for (const RestoredAnswer& answer : answers) {
+    for (const messages::ReplyChunk& chunk : answer.chunks) (void)on_chunk(chunk, now, effects);
+  }
 }
 
 bool HttpCalls::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effects) {
-  const auto found = connections_.find(chunk.request_id);
-  if (found == connections_.end()) return false;
-  const ConnectionId connection = found->second;
-  Call& call = calls_.at(connection);
+  const auto found = owners_.find(chunk.request_id);
+  if (found == owners_.end()) return false;
+  const CallId id = found->second;
+  Call& call = calls_.at(id);
   const auto answer = std::ranges::find(call.answers, chunk.request_id, &Answer::request_id);
-  if (chunk.kind == ChunkKind::kError) {
-    connections_.erase(found);
-    answer->whole.finish = FinishReason::kError;
-    fail(connection, call, to_api_error(chunk.failure), effects);
+  const bool lost = !chunk.tokens.empty() && chunk.token_begin != answer->tokens;
+  if (chunk.kind == ChunkKind::kError || lost) {
+    if (!lost) answer->whole.finish = FinishReason::kError;
+    fail(id, call, to_api_error(lost ? lost_piece(chunk.request_id) : chunk.failure), now, effects);
     return true;
   }
-  if (chunk.kind == ChunkKind::kFinal) connections_.erase(found);
+  answer->tokens += static_cast<std::uint32_t>(chunk.tokens.size());
+  if (chunk.kind == ChunkKind::kFinal) owners_.erase(found);
   if (call.first_token_ms < 0 && chunk.token_end != 0) call.first_token_ms = now.mono_ms;
   take(call, *answer, chunk);
-  flush(connection, call, now, effects);
+  flush(id, call, now, effects);
   return true;
 }
 
@@ -87,6 +209,7 @@ void HttpCalls::take(Call& call, Answer& answer, const messages::ReplyChunk& chu
   answer.prompt_tokens = chunk.prompt_tokens;
   answer.produced_tokens = chunk.produced_tokens;
   answer.cached_tokens = chunk.cached_tokens;
+  call.head.resumed_inexact |= chunk.resumed_inexact;
   answer.whole.finish = chunk.finish == FinishReason::kNone ? FinishReason::kStop : chunk.finish;
   if (call.stream) {
     call.held += finish_event(call.head, answer.whole.index, answer.whole.finish, answer.text_end);
@@ -107,53 +230,74 @@ void HttpCalls::take_text(Call& call, Answer& answer, const messages::ReplyChunk
                            .logprobs = chunk.logprobs,
                            .characters_before = answer.characters,
                            .text_end = answer.text_end});
+  call.head.offsets[answer.whole.index] = answer.text_end;
+  if (!call.key.none()) {
+    answer.history.push_back({chunk.text, chunk.logprobs, answer.characters, answer.text_end});
+  }
   answer.characters += characters_of(chunk.logprobs);
 }
 
 // The status is decided by the answer that dispatch refuses, so the head waits until it accepted
 // all.
-void HttpCalls::flush(ConnectionId connection, Call& call, Now now, Effects& effects) {
+void HttpCalls::flush(CallId id, Call& call, Now now, Effects& effects) {
   if (!std::ranges::all_of(call.answers, &Answer::accepted)) return;
   const auto unfinished = [](const Answer& a) { return a.whole.finish == FinishReason::kNone; };
   const bool ended = std::ranges::none_of(call.answers, unfinished);
-  if (ended) return finish(connection, call, effects);
+  if (ended) return finish(id, call, now, effects);
+  if (!call.connection) return call.held.clear();  // its history has it
   if (!call.stream) return;
-  if (!call.head_sent) effects.emplace_back(HttpStreamBegin{connection, event_stream_head()});
+  if (!call.head_sent) effects.emplace_back(HttpStreamBegin{*call.connection, event_stream_head()});
   call.head_sent = true;
   if (call.held.empty()) return;
-  effects.emplace_back(HttpStreamWrite{connection, std::exchange(call.held, {})});
+  effects.emplace_back(HttpStreamWrite{*call.connection, std::exchange(call.held, {})});
   call.written_ms = now.mono_ms;
 }
 
-void HttpCalls::finish(ConnectionId connection, Call& call, Effects& effects) {
+void HttpCalls::finish(CallId id, Call& call, Now now, Effects& effects) {
   const TokenCounts counts = counts_of(call.answers, call.n);
   const bool cut = call.answers.front().whole.finish == FinishReason::kLength;
   CallNote note = note_of(call, cut ? "length" : "stop");
-  if (call.stream) {
+  if (call.connection && call.stream) {
+    const ConnectionId connection = *call.connection;
     if (!call.head_sent) effects.emplace_back(HttpStreamBegin{connection, event_stream_head()});
     if (call.head.include_usage) call.held += usage_event(call.head, counts);
     call.held += kDoneEvent;
     effects.emplace_back(HttpStreamWrite{connection, std::move(call.held)});
     effects.emplace_back(HttpStreamEnd{connection, std::move(note)});
-  } else {
+  } else if (call.connection) {
     std::vector<WholeAnswer> answers;
-    for (Answer& answer : call.answers) answers.push_back(std::move(answer.whole));
+    for (const Answer& answer : call.answers) answers.push_back(answer.whole);
     effects.emplace_back(HttpRespond{
-        connection, {.body = whole_reply(call.head, answers, counts)}, std::move(note)});
+        *call.connection, {.body = whole_reply(call.head, answers, counts)}, std::move(note)});
   }
-  forget(connection);
+  end(id, call, now);
 }
 
-void HttpCalls::fail(ConnectionId connection, Call& call, const ApiError& error, Effects& effects) {
-  cancel_open(call, effects);
-  if (call.head_sent) {
-    std::string end = std::move(call.held) + error_event(error) + std::string(kDoneEvent);
-    effects.emplace_back(HttpStreamWrite{connection, std::move(end)});
-    effects.emplace_back(HttpStreamEnd{connection, note_of(call, error.code)});
-  } else {
-    effects.emplace_back(HttpRespond{connection, error_response(error), note_of(call, error.code)});
+void HttpCalls::fail(CallId id, Call& call, const ApiError& error, Now now, Effects& effects) {
+  if (!call.ended) cancel_open(call, effects);
+  if (call.connection && call.head_sent) {
+    std::string last = std::move(call.held) + error_event(error) + std::string(kDoneEvent);
+    effects.emplace_back(HttpStreamWrite{*call.connection, std::move(last)});
+    effects.emplace_back(HttpStreamEnd{*call.connection, note_of(call, error.code)});
+  } else if (call.connection) {
+    effects.emplace_back(
+        HttpRespond{*call.connection, error_response(error), note_of(call, error.code)});
   }
-  forget(connection);
+  // What was refused may be tried again under its key; what was accepted and failed may not.
+  const bool promised = std::ranges::all_of(call.answers, &Answer::accepted);
+  if (!promised) return forget(id);
+  call.failure = error;
+  end(id, call, now);
+}
+
+// A call without a key is forgotten at its end; the others when nobody has asked for a while.
+void HttpCalls::end(CallId id, Call& call, Now now) {
+  if (call.key.none()) return forget(id);
+  detach(call);
+  for (const Answer& answer : call.answers) owners_.erase(answer.request_id);
+  if (!call.ended) --open_calls_;
+  call.ended = true;
+  call.left_ms = now.mono_ms;
 }
 
 CallNote HttpCalls::note_of(const Call& call, std::string finish) {
@@ -166,27 +310,41 @@ CallNote HttpCalls::note_of(const Call& call, std::string finish) {
           .first_token_s = call.first_token_ms < 0 ? -1.0 : static_cast<double>(first_ms) * 1e-3};
 }
 
-void HttpCalls::on_gone(ConnectionId connection, Effects& effects) {
-  const auto found = calls_.find(connection);
-  if (found == calls_.end()) return;
-  cancel_open(found->second, effects);
-  forget(connection);
+void HttpCalls::on_gone(ConnectionId connection, Now now, Effects& effects) {
+  const auto found = connections_.find(connection);
+  if (found == connections_.end()) return;
+  const CallId id = found->second;
+  Call& call = calls_.at(id);
+  if (!call.key.none()) {
+    detach(call);
+    call.left_ms = now.mono_ms;
+    return;
+  }
+  cancel_open(call, effects);
+  forget(id);
 }
 
 void HttpCalls::on_tick(Now now, Effects& effects) {
-  for (auto& [connection, call] : calls_) {
+  std::vector<CallId> abandoned;
+  for (auto& [id, call] : calls_) {
+    if (!call.connection && now.mono_ms - call.left_ms > resume_grace_ms_) abandoned.push_back(id);
     if (!call.head_sent || now.mono_ms - call.written_ms < config::kSsePingInterval.count()) {
       continue;
     }
-    effects.emplace_back(HttpStreamWrite{connection, std::string(kPingEvent)});
+    effects.emplace_back(HttpStreamWrite{*call.connection, std::string(kPingEvent)});
     call.written_ms = now.mono_ms;
+  }
+  for (const CallId id : abandoned) {
+    if (!calls_.at(id).ended) cancel_open(calls_.at(id), effects);
+    forget(id);
   }
 }
 
-void HttpCalls::fail_all(const ApiError& error, Effects& effects) {
+void HttpCalls::fail_all(const ApiError& error, Now now, Effects& effects) {
   while (!calls_.empty()) {
     const auto first = calls_.begin();
-    fail(first->first, first->second, error, effects);
+    first->second.key = {};
+    fail(first->first, first->second, error, now, effects);
   }
 }
 
@@ -198,9 +356,13 @@ void HttpCalls::cancel_open(const Call& call, Effects& effects) {
   }
 }
 
-void HttpCalls::forget(ConnectionId connection) {
-  const auto found = calls_.find(connection);
-  for (const Answer& answer : found->second.answers) connections_.erase(answer.request_id);
+void HttpCalls::forget(CallId id) {
+  const auto found = calls_.find(id);
+  Call& call = found->second;
+  for (const Answer& answer : call.answers) owners_.erase(answer.request_id);
+  if (call.connection) connections_.erase(*call.connection);
+  std::erase_if(keys_, [id](const auto& entry) { return entry.second == id; });
+  if (!call.ended) --open_calls_;
   calls_.erase(found);
 }
 

@@ -17,6 +17,9 @@ struct HttpRequest {
   std::string method;
   std::string target;  // path and query as sent
   std::string body;
+  std::string idempotency_key;  // header Idempotency-Key
+  std::string last_event_id;    // header Last-Event-ID
+  std::string authorization;    // header Authorization: tells callers apart
 };
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;

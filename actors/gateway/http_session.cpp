@@ -70,7 +70,7 @@ void HttpSession::read_request() {
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(config::kHttpHeaderBytesMax));
   parser_->body_limit(config::kBodyBytesMax);
-  request_ = {.connection = id_, .method = {}, .target = {}, .body = {}};
+  request_ = {.connection = id_};
   framing_ = {};
   body_unread_ = false;
   arm(host_.options.idle_timeout);
@@ -102,6 +102,9 @@ void HttpSession::note_request() {
   started_ = std::chrono::steady_clock::now();
   request_.method = std::string(message.method_string());
   request_.target = std::string(message.target());
+  request_.idempotency_key = std::string(message["Idempotency-Key"]);
+  request_.last_event_id = std::string(message["Last-Event-ID"]);
+  request_.authorization = std::string(message[http::field::authorization]);
   body_unread_ = !parser_->is_done();
   // A header that was refused half-read says nothing about its connection, and asking would abort.
   framing_ = {.keep_alive = parser_->is_header_done() && parser_->keep_alive(),

@@ -1,5 +1,6 @@
 #include "actors/gateway/openai_reply.hpp"
 
+#include "actors/gateway/event_id.hpp"
 #include "actors/gateway/json_text.hpp"
 #include "actors/gateway/openai_logprobs.hpp"
 
@@ -32,11 +33,13 @@ std::string data_line(const ReplyJson& json) { return "data: " + to_text(json) +
 
 std::string event(const ReplyHead& head, ReplyJson choice, std::uint64_t text_end) {
   const auto index = choice["index"].get<std::uint32_t>();
-  std::string out = "id: " + head.id;
-  if (head.answers > 1) out += "/" + std::to_string(index);
-  out += ":" + std::to_string(text_end) + "\n";
+  std::vector<std::uint64_t> offsets = head.offsets;
+  offsets.resize(head.answers);
+  offsets.at(index) = text_end;
+  std::string out = "id: " + event_id(head.id, offsets) + "\n";
   ReplyJson json = envelope(head, "chat.completion.chunk", ReplyJson::array({std::move(choice)}));
   if (head.include_usage) json["usage"] = nullptr;
+  if (head.resumed_inexact) json["resumed_inexact"] = true;
   return out + data_line(json);
 }
 
@@ -106,6 +109,7 @@ std::string whole_reply(const ReplyHead& head,
   }
   ReplyJson json = envelope(head, "chat.completion", std::move(choices));
   json["usage"] = usage_json(counts);
+  if (head.resumed_inexact) json["resumed_inexact"] = true;
   return to_text(json);
 }
 

@@ -24,6 +24,8 @@ struct ReplyHead {
   bool include_usage = false;  // then every event says `usage`: null, until the last one
   bool with_logprobs = false;
   std::uint32_t answers = 1;
+  std::vector<std::uint64_t> offsets = {};  // [answers], UTF-8 bytes of each so far, for event ids
+  bool resumed_inexact = false;  // its tokens come from workers that need not compute the same bits
 };
 
 struct TokenCounts {
@@ -49,9 +51,8 @@ struct WholeAnswer {
   messages::FinishReason finish = messages::FinishReason::kNone;
 };
 
-// Every event ends with the empty line that delivers it. Those with text carry `id:
-// REQUEST:OFFSET`, REQUEST being the call's id, followed by /INDEX when the call has several
-// answers.
+// Every event ends with the empty line that delivers it. Those of answers carry an `id:`
+// (event_id.hpp) that says how much of every answer of the call has been sent with it.
 std::string role_event(const ReplyHead& head, std::uint32_t index);
 std::string text_event(const ReplyHead& head, const ReplyPiece& piece);
 std::string finish_event(const ReplyHead& head,

@@ -4,7 +4,6 @@
 
 #include "actors/gateway/failure_reply.hpp"
 #include "actors/gateway/zmq_generate.hpp"
-#include "messages/wire_kinds.hpp"
 
 namespace troupe::actors::gateway {
 namespace {
@@ -15,10 +14,6 @@ using messages::Failure;
 using messages::FailureCode;
 using messages::FinishReason;
 using messages::Kind;
-
-Failure invalid(std::string why) {
-  return {.code = FailureCode::kInvalid, .message = std::move(why)};
-}
 
 client::Final final_of(const std::string& id,
                        FinishReason finish,
@@ -37,27 +32,22 @@ client::Final final_of(const std::string& id,
                     .cached_tokens = cached}};
 }
 
-bool is_worth_sending(const client::Chunk& chunk) {
-  return !chunk.text.empty() || !chunk.tokens.empty();
-}
-
 }  // namespace
 
-template <class Message>
-void ZmqDoor::send(const std::string& peer, const Message& message, Effects& effects) const {
-  effects.emplace_back(ZmqSend{peer, messages::encode(message, options_.front_epoch)});
+std::string ZmqDoor::error_frame(const std::string& id, const Failure& failure) const {
+  return messages::encode(
+      client::Error{.id = id,
+                    .code = zmq_code(failure.code),
+                    .message = failure.message,
+                    .retry_after_ms = std::min(failure.retry_after_ms, config::kRetryAfterMsMax)},
+      options_.front_epoch);
 }
 
 void ZmqDoor::send_error(const std::string& peer,
                          const std::string& id,
                          const Failure& failure,
                          Effects& effects) const {
-  send(peer,
-       client::Error{.id = id,
-                     .code = zmq_code(failure.code),
-                     .message = failure.message,
-                     .retry_after_ms = std::min(failure.retry_after_ms, config::kRetryAfterMsMax)},
-       effects);
+  effects.emplace_back(ZmqSend{peer, error_frame(id, failure)});
 }
 
 void ZmqDoor::on_frame(const std::string& peer,
@@ -69,6 +59,7 @@ void ZmqDoor::on_frame(const std::string& peer,
   if (const auto known = clients_.find(peer); known != clients_.end()) {
     known->second.heard_ms = now.mono_ms;
     known->second.unreachable_ms.reset();
+    known->second.grace_ms = kClientGraceMs;
   }
   const auto refuse = [&](const char* code, std::string why) {
     send(peer, client::Error{.id = {}, .code = code, .message = std::move(why)}, effects);
@@ -128,6 +119,7 @@ void ZmqDoor::on_generate(const Input& input, client::Generate generate) {
   }
   const auto open = sender->open.find(generate.id);
   if (open != sender->open.end()) return resume(input, generate, open->second);
+  if (ended_.find({input.peer, generate.id}) != nullptr) return repeat(input, generate);
   if (const auto failure = refuse_new(input, *sender, generate)) {
     const bool counted = failure->code == FailureCode::kInvalid;
     if (counted) input.effects.emplace_back(CountRefusal{"invalid"});
@@ -160,6 +152,7 @@ std::optional<Failure> ZmqDoor::refuse_new(const Input& input,
 
 void ZmqDoor::start(const Input& input, Client& sender, client::Generate generate) {
   const std::uint64_t request_id = input.admission.next_id();
+  const bool stream = generate.stream;
   owners_.emplace(request_id, Owner{input.peer, generate.id});
   sender.open.emplace(generate.id,
                       Request{.request_id = request_id,
@@ -168,26 +161,12 @@ void ZmqDoor::start(const Input& input, Client& sender, client::Generate generat
                               .emitted = {}});
   messages::GenerateRequest request = to_request(std::move(generate));
   request.request_id = request_id;
+  request.origin = {.door = messages::Door::kZmq,
+                    .peer = input.peer,
+                    .id = owners_.at(request_id).id,
+                    .stream = stream};
   if (request.sampling.seed == 0) request.sampling.seed = input.admission.draw_seed();
   input.effects.emplace_back(std::move(request));
-}
-
-// The answer goes on where the client lost it; nothing runs twice.
-void ZmqDoor::resume(const Input& input, const client::Generate& generate, Request& request) {
-  if (generate.resume_from > request.emitted.size()) {
-    const Failure beyond =
-        invalid("resume_from is beyond the " + std::to_string(request.emitted.size()) +
-                " bytes that were sent; the request was cancelled");
-    input.effects.emplace_back(messages::CancelRequest{.request_id = request.request_id});
-    send_error(input.peer, generate.id, beyond, input.effects);
-    return close({input.peer, generate.id}, {.finish = "invalid"}, input.now, input.effects);
-  }
-  if (!request.accepted) return;  // `accepted` is still to come
-  send(input.peer, client::Accepted{.id = generate.id}, input.effects);
-  if (!request.stream) return;
-  client::Chunk missed = request.emitted.from(generate.resume_from);
-  missed.id = generate.id;
-  if (is_worth_sending(missed)) send(input.peer, missed, input.effects);
 }
 
 // A cancel that crosses the end on its way finds nothing, which is no fault.
@@ -209,13 +188,26 @@ bool ZmqDoor::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effe
   const Owner owner = found->second;
   Request& request = clients_.at(owner.peer).open.at(owner.id);
   if (chunk.kind == ChunkKind::kError && chunk.failure.code != FailureCode::kCancelled) {
-    send_error(owner.peer, owner.id, chunk.failure, effects);
-    close(owner,
-          {.prompt_tokens = chunk.prompt_tokens, .finish = zmq_code(chunk.failure.code)},
-          now,
-          effects);
+    end_with(owner, chunk.failure, chunk.prompt_tokens, now, effects);
     return true;
   }
+  if (!chunk.tokens.empty() && chunk.token_begin != request.emitted.tokens()) {
+    effects.emplace_back(messages::CancelRequest{.request_id = chunk.request_id});
+    end_with(owner, lost_piece(chunk.request_id), chunk.prompt_tokens, now, effects);
+    return true;
+  }
+  take_piece(owner, request, chunk, now, effects);
+  if (chunk.kind == ChunkKind::kFinal || chunk.kind == ChunkKind::kError) {
+    take_final(owner, request, chunk, now, effects);
+  }
+  return true;
+}
+
+void ZmqDoor::take_piece(const Owner& owner,
+                         Request& request,
+                         const messages::ReplyChunk& chunk,
+                         Now now,
+                         Effects& effects) {
   if (!request.accepted && chunk.kind != ChunkKind::kError) {
     send(owner.peer, client::Accepted{.id = owner.id}, effects);
     request.accepted = true;
@@ -225,22 +217,33 @@ bool ZmqDoor::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effe
   if (request.first_token_ms < 0 && request.emitted.tokens() > 0) {
     request.first_token_ms = now.mono_ms;
   }
-  if (request.stream && !(chunk.text.empty() && chunk.tokens.empty())) {
-    send(owner.peer,
-         client::Chunk{.id = owner.id,
-                       .choice = 0,
-                       .text_offset = before,
-                       .text = chunk.text,
-                       .token_begin = request.emitted.tokens() -
-                                      static_cast<std::uint32_t>(chunk.tokens.size()),
-                       .token_end = request.emitted.tokens(),
-                       .tokens = chunk.tokens},
-         effects);
+  if (!request.stream || request.detached || (chunk.text.empty() && chunk.tokens.empty())) return;
+  const std::uint32_t end = request.emitted.tokens();
+  send(owner.peer,
+       client::Chunk{.id = owner.id,
+                     .choice = 0,
+                     .text_offset = before,
+                     .text = chunk.text,
+                     .token_begin = end - static_cast<std::uint32_t>(chunk.tokens.size()),
+                     .token_end = end,
+                     .tokens = chunk.tokens},
+       effects);
+}
+
+void ZmqDoor::end_with(const Owner& owner,
+                       const Failure& failure,
+                       std::uint32_t prompt_tokens,
+                       Now now,
+                       Effects& effects) {
+  Request& request = clients_.at(owner.peer).open.at(owner.id);
+  std::string frame = error_frame(owner.id, failure);
+  if (!request.detached) effects.emplace_back(ZmqSend{owner.peer, frame});
+  // What was never accepted may be sent again under its id.
+  if (request.accepted) {
+    ended_.keep({owner.peer, owner.id},
+                {request.emitted, request.stream, std::move(frame), now.mono_ms});
   }
-  if (chunk.kind == ChunkKind::kFinal || chunk.kind == ChunkKind::kError) {
-    take_final(owner, request, chunk, now, effects);
-  }
-  return true;
+  close(owner, {.prompt_tokens = prompt_tokens, .finish = zmq_code(failure.code)}, now, effects);
 }
 
 void ZmqDoor::take_final(const Owner& owner,
@@ -248,18 +251,21 @@ void ZmqDoor::take_final(const Owner& owner,
                          const messages::ReplyChunk& chunk,
                          Now now,
                          Effects& effects) {
-  if (!request.stream) {
+  if (!request.stream && !request.detached) {
     client::Chunk whole = request.emitted.from(0);
     whole.id = owner.id;
     send(owner.peer, whole, effects);
   }
   const FinishReason finish =
       chunk.kind == ChunkKind::kError ? FinishReason::kCancelled : chunk.finish;
-  const client::Final final_message =
+  client::Final last =
       final_of(owner.id, finish, chunk.prompt_tokens, chunk.produced_tokens, chunk.cached_tokens);
-  send(owner.peer, final_message, effects);
-  close(
-      owner, {.prompt_tokens = chunk.prompt_tokens, .finish = final_message.reason}, now, effects);
+  last.resumed_inexact = chunk.resumed_inexact;
+  std::string frame = messages::encode(last, options_.front_epoch);
+  if (!request.detached) effects.emplace_back(ZmqSend{owner.peer, frame});
+  ended_.keep({owner.peer, owner.id},
+              {request.emitted, request.stream, std::move(frame), now.mono_ms});
+  close(owner, {.prompt_tokens = chunk.prompt_tokens, .finish = last.reason}, now, effects);
 }
 
 void ZmqDoor::on_unreachable(const std::string& peer, Now now) {
@@ -272,11 +278,12 @@ void ZmqDoor::on_tick(Now now, Effects& effects) {
   // A client that waits for a whole answer gets no frame for long: this one shows whether it is
   // there.
   for (const auto& [peer, sender] : clients_) {
-    if (!sender.open.empty()) send(peer, client::Ping{}, effects);
+    if (!sender.open.empty() && !sender.unreachable_ms) send(peer, client::Ping{}, effects);
   }
+  ended_.forget_before(now.mono_ms - options_.resume_grace_ms);
   std::erase_if(clients_, [&](auto& entry) {
     const auto since = entry.second.unreachable_ms;
-    if (!since || now.mono_ms - *since < kClientGraceMs) return false;
+    if (!since || now.mono_ms - *since < entry.second.grace_ms) return false;
     for (const auto& [id, request] : entry.second.open) {
       effects.emplace_back(messages::CancelRequest{.request_id = request.request_id});
       owners_.erase(request.request_id);

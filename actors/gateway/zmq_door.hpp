@@ -13,10 +13,12 @@
 
 #include "actors/gateway/effects.hpp"
 #include "actors/gateway/emitted_text.hpp"
+#include "actors/gateway/ended_answers.hpp"
+#include "actors/gateway/restored_answer.hpp"
 #include "config/limits.hpp"
 #include "messages/failure.hpp"
 #include "messages/reply_chunk.hpp"
-#include "messages/wire.hpp"
+#include "messages/wire_kinds.hpp"
 
 namespace troupe::actors::gateway {
 
@@ -29,6 +31,9 @@ inline constexpr std::size_t kClientFrameBytesMax = config::kBodyBytesMax;
 // A client that cannot be reached has this long to come back to its open requests: ZeroMQ
 // reconnects within 200 ms, and what nobody waits for should not hold a sequence.
 inline constexpr std::int64_t kClientGraceMs = 2'000;
+// After the front was restarted everybody has to come back at once, through back-off of up to a
+// second.
+inline constexpr std::int64_t kRestoredGraceMs = 15'000;
 
 struct ZmqDoorOptions {
   std::uint64_t front_epoch = 0;
@@ -36,6 +41,7 @@ struct ZmqDoorOptions {
   std::string model;
   std::uint32_t context_max = 0;
   std::uint32_t credit = config::kClientCreditDefault;
+  std::int64_t resume_grace_ms = config::kResumeGraceDefault.count();  // ended answers are kept
 };
 
 // What the door needs of the core for a new request.
@@ -55,6 +61,9 @@ class ZmqDoor {
                 const Admission& admission,
                 Now now,
                 Effects& effects);
+
+  // An answer of the front before this one. Nothing of it is sent until its client asks for it.
+  void restore(const RestoredAnswer& restored, Now now, Effects& effects);
 
   // False when no open request waits for this answer.
   bool on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effects);
@@ -76,6 +85,7 @@ class ZmqDoor {
     std::uint64_t request_id = 0;
     bool stream = true;
     bool accepted = false;
+    bool detached = false;  // restored, and its client has not come back
     std::int64_t opened_ms = 0;
     std::int64_t first_token_ms = -1;
     EmittedText emitted;
@@ -87,6 +97,7 @@ class ZmqDoor {
     std::unordered_set<std::size_t> finished;
     std::int64_t heard_ms = 0;
     std::optional<std::int64_t> unreachable_ms;  // since when
+    std::int64_t grace_ms = kClientGraceMs;
   };
 
   struct Owner {
@@ -108,14 +119,26 @@ class ZmqDoor {
   std::optional<messages::Failure> refuse_new(const Input& input,
                                               const Client& client,
                                               const messages::client::Generate& generate) const;
+  void repeat(const Input& input, const messages::client::Generate& generate);
   void on_cancel(const Input& input, const std::string& id);
   Client* find_or_add(const std::string& peer, Now now);
+  void take_piece(const Owner& owner,
+                  Request& request,
+                  const messages::ReplyChunk& chunk,
+                  Now now,
+                  Effects& effects);
   void take_final(const Owner& owner,
                   Request& request,
                   const messages::ReplyChunk& chunk,
                   Now now,
                   Effects& effects);
+  void end_with(const Owner& owner,
+                const messages::Failure& failure,
+                std::uint32_t prompt_tokens,
+                Now now,
+                Effects& effects);
   void close(const Owner& owner, observe::AccessRecord record, Now now, Effects& effects);
+  std::string error_frame(const std::string& id, const messages::Failure& failure) const;
   void send_error(const std::string& peer,
                   const std::string& id,
                   const messages::Failure& failure,
@@ -127,6 +150,12 @@ class ZmqDoor {
   ZmqDoorOptions options_;
   std::unordered_map<std::string, Client> clients_;  // by routing id
   std::unordered_map<std::uint64_t, Owner> owners_;  // by request id
+  EndedAnswers ended_;
 };
+
+template <class Message>
+void ZmqDoor::send(const std::string& peer, const Message& message, Effects& effects) const {
+  effects.emplace_back(ZmqSend{peer, messages::encode(message, options_.front_epoch)});
+}
 
 }  // namespace troupe::actors::gateway

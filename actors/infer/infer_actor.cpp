@@ -12,9 +12,9 @@ caf::behavior infer_actor(caf::event_based_actor* self,
   link::name_exceptions(self);
   return {
       [engine, links = std::move(links)](const messages::Batch& batch) {
-        links.on_step(true);
+        links.before_step(batch);
         StepOutput& output = engine->run(batch);
-        links.on_step(false);
+        links.after_step();
         output.frame.front_epoch = batch.front_epoch;
         output.frame.worker_generation = links.worker_generation;
         if (!output.frame.events.empty()) links.to_ledger.send(output.frame);

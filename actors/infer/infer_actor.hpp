@@ -15,7 +15,8 @@ struct InferLinks {
   link::Sender to_batch;
   link::Sender to_ledger;  // the worker's DEALER
   std::uint64_t worker_generation = 0;
-  std::function<void(bool runs)> on_step;  // before and after each step
+  std::function<void(const messages::Batch&)> before_step;
+  std::function<void()> after_step;
 };
 
 caf::behavior infer_actor(caf::event_based_actor* self,

@@ -156,6 +156,10 @@ struct Metrics::State {
   Counter& stale =
       counters("troupe_stale_messages_total", "Messages of dead incarnations that were dropped")
           .Add({});
+  double stale_last = 0.0;  // dispatch alone sets it
+  Counter& resumed = counters("troupe_resumed_requests_total",
+                              "Requests taken from a worker, dead or alive, that go on elsewhere")
+                         .Add({});
   Counter& refusals =
       counters("troupe_link_refusals_total", "Frames that a link could not read or take").Add({});
 
@@ -171,7 +175,7 @@ struct Metrics::State {
 // Reasons that alerts are written against exist from the start, at zero: a rate over a series that
 // only appears with its first event misses that event.
 Metrics::Metrics() : state_(std::make_unique<State>()) {
-  for (const char* reason : {"stop", "length", "cancelled", "deadline", "error"}) {
+  for (const char* reason : {"stop", "length", "cancelled", "deadline", "error", "quarantined"}) {
     state_->finished.at("reason", reason);
   }
   for (const char* reason : {"open", "limit", "deadline", "overload", "draining", "invalid"}) {
@@ -270,7 +274,11 @@ void Metrics::child_restarted(std::string_view child, std::string_view reason) {
       .Increment();
 }
 
-void Metrics::stale_message() { state_->stale.Increment(); }
+void Metrics::set_stale_messages(std::uint64_t total) {
+  raise_to(state_->stale, state_->stale_last, static_cast<double>(total));
+}
+
+void Metrics::request_resumed() { state_->resumed.Increment(); }
 
 void Metrics::link_refusal() { state_->refusals.Increment(); }
 

@@ -20,7 +20,8 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
 
   void request_accepted();
-  void request_finished(std::string_view reason);  // stop, length, cancelled, deadline, error
+  void request_finished(std::string_view reason);  // stop, length, cancelled, deadline,
+                                                   // error, quarantined
   void request_refused(
       std::string_view reason);  // open, limit, deadline, overload, draining, invalid
   // `queued` by priority, 0 … 9.
@@ -50,7 +51,8 @@ class Metrics {
   void set_nonfinite(std::string_view worker, std::uint64_t total);
   void set_child_up(std::string_view child, bool up);
   void child_restarted(std::string_view child, std::string_view reason);
-  void stale_message();
+  void set_stale_messages(std::uint64_t total);
+  void request_resumed();  // its worker died, or it was taken from it, and it goes on
   void link_refusal();
 
   // The whole registry in Prometheus' text format 0.0.4; samples process CPU, RSS and open files

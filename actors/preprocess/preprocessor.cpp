@@ -64,7 +64,8 @@ Preprocessed Preprocessor::run(const GenerateRequest& request) const {
                                        .deadline_ms = request.deadline_ms,
                                        .cache_salt = request.cache_salt,
                                        .call_first = request.call_first,
-                                       .call_size = request.call_size};
+                                       .call_size = request.call_size,
+                                       .origin = request.origin};
   try {
     tokenized.prompt_tokens = prompt_tokens(request);
   } catch (const std::invalid_argument& error) {

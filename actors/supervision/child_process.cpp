@@ -55,11 +55,10 @@ struct SpawnPlan {
 pid_t spawn(const std::filesystem::path& executable,
             std::vector<std::string> arguments,
             int control_fd,
-            int beat_fd,
-            int error_fd) {
+            int error_fd,
+            const std::vector<int>& inherited) {
   SpawnPlan plan;
-  plan.keep(control_fd);
-  plan.keep(beat_fd);
+  for (const int fd : inherited) plan.keep(fd);
   posix_spawn_file_actions_adddup2(&plan.files, error_fd, STDERR_FILENO);
   plan.shield_from_group_signals();
   std::vector<char*> pointers;
@@ -83,13 +82,15 @@ std::pair<UniqueFd, UniqueFd> make_pipe() {
 }  // namespace
 
 ChildProcess::ChildProcess(const std::filesystem::path& executable,
-                           std::vector<std::string> arguments)
+                           std::vector<std::string> arguments,
+                           std::vector<int> inherited)
     : control_(-1), beats_(BeatPage::make()) {
   auto [ours, theirs] = ControlChannel::make_pair();
   auto [read_end, write_end] = make_pipe();
   arguments.insert(arguments.end(), {"--control-fd", std::to_string(theirs.fd())});
   arguments.insert(arguments.end(), {"--beat-fd", std::to_string(beats_.fd())});
-  pid_ = spawn(executable, std::move(arguments), theirs.fd(), beats_.fd(), write_end.get());
+  inherited.insert(inherited.end(), {theirs.fd(), beats_.fd()});
+  pid_ = spawn(executable, std::move(arguments), write_end.get(), inherited);
   const int pid_fd = pidfd_open(pid_, 0);
   if (pid_fd < 0) {
     // Without a pidfd the child could not be watched: no child is better than an unwatched one.

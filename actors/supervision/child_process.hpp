@@ -22,8 +22,11 @@ class ChildProcess {
  public:
   // Starts `executable` with `arguments` (argv[0] first), --control-fd and --beat-fd. SIGINT is
   // blocked in it from its first instruction. Call from the main thread only: the parent-death
-  // signal follows the thread. Throws std::system_error.
-  ChildProcess(const std::filesystem::path& executable, std::vector<std::string> arguments);
+  // signal follows the thread. `inherited`: descriptors that it keeps under the same numbers.
+  // Throws std::system_error.
+  ChildProcess(const std::filesystem::path& executable,
+               std::vector<std::string> arguments,
+               std::vector<int> inherited = {});
 
   pid_t pid() const { return pid_; }
 

@@ -55,6 +55,7 @@ def node(nodes: Callable[[Path], Node]) -> Iterator[Node]:
     """The shared SmolLM2 node. A test that leaves something running in it has failed."""
     shared = nodes(SMOLLM2)
     yield shared
+    shared.assert_conserved()
 
 
 @pytest.fixture(params=list(MODELS))
@@ -73,6 +74,8 @@ def own_node() -> Iterator[Node]:
     """A SmolLM2 node that the test may kill."""
     own = Node(SMOLLM2)
     yield own
+    if own.process.poll() is None and own.pid_of("front"):
+        own.assert_conserved()
     own.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -113,8 +114,11 @@ class Node:
 
     living: list[Node] = []  # for the report of a test that failed
 
-    def __init__(self, model: Path, *flags: str, wrapper: tuple[str, ...] = ()) -> None:
-        """`wrapper`: a command that runs the rest of its command line, such as `nice`."""
+    def __init__(
+        self, model: Path, *flags: str, wrapper: tuple[str, ...] = (), config: str = ""
+    ) -> None:
+        """`wrapper`: a command that runs the rest of its command line, such as `nice`. `config`:
+        TOML, for what has no flag."""
         self.folder = Path(tempfile.mkdtemp(prefix="troupe-"))  # short: it holds UNIX sockets
         self.state = self.folder / "state"
         self.http_port, self.zmq_port = free_ports(2)
@@ -122,6 +126,9 @@ class Node:
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.errors = self.folder / "stderr"
         command = [*wrapper, str(BINARY), "serve"]
+        if config:
+            (self.folder / "troupe.toml").write_text(config)
+            command += ["--config", "troupe.toml"]
         command += ["--model", str(require(model)), "--alias", "test"]
         command += ["--http", f"127.0.0.1:{self.http_port}", "--zmq", self.zmq, *flags]
         with open(self.errors, "wb") as errors:
@@ -135,6 +142,16 @@ class Node:
             report = self.report()
             self.stop()
             raise AssertionError(report) from error
+
+    @classmethod
+    @contextlib.contextmanager
+    def of(cls, model: Path, *flags: str, config: str = "") -> Iterator[Node]:
+        """A node that ends with the block."""
+        node = cls(model, *flags, config=config)
+        try:
+            yield node
+        finally:
+            node.stop()
 
     # --- Asking ---
 
@@ -172,6 +189,25 @@ class Node:
             for sample in family.samples:
                 values[sample.name] = values.get(sample.name, 0) + sample.value
         return values
+
+    def metric_lines(self, name: str) -> dict[str, float]:
+        """The values of one metric, by name and labels as they are printed."""
+        lines = [line.rsplit(" ", 1) for line in self.ask("/metrics")[1].splitlines()]
+        return {line[0]: float(line[1]) for line in lines if line[0].startswith(name)}
+
+    def assert_conserved(self) -> None:
+        """Every accepted request has ended for one reason, is queued, or runs. To be called when no
+        request begins or ends."""
+
+        def balance() -> float:
+            values = self.metrics()
+            assert values["troupe_requests_conservation_error"] == 0
+            ended = values["troupe_requests_finished_total"]
+            open_now = values["troupe_requests_queued"] + values["troupe_requests_running"]
+            return values["troupe_requests_accepted_total"] - ended - open_now
+
+        # Gauges are set once a beat, counters at once.
+        eventually("the counters balance", lambda: balance() == 0)
 
     def running(self) -> float:
         return self.metrics()["troupe_requests_running"]

@@ -204,6 +204,25 @@ BOOST_AUTO_TEST_CASE(any_bytes_come_out_as_valid_text_that_never_holds_a_stop_st
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_token_that_comes_twice_is_emitted_once) {
+  plan({});
+  text("ab");
+  --position;
+  token('b');
+  BOOST_TEST(answer == "ab");
+}
+
+BOOST_AUTO_TEST_CASE(a_token_that_is_missing_ends_the_answer_with_an_error) {
+  plan({});
+  text("a");
+  ++position;
+  token('c');
+  BOOST_TEST(answer == "a");
+  BOOST_REQUIRE(finished.size() == 1U);
+  BOOST_CHECK(finished[0].reason == FinishReason::kError);
+  BOOST_CHECK(chunks.back().kind == ChunkKind::kError);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

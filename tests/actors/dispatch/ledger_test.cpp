@@ -33,7 +33,8 @@ BOOST_AUTO_TEST_CASE(the_next_token_of_the_current_attempt_is_journalled) {
 
 BOOST_AUTO_TEST_CASE(a_position_the_ledger_holds_is_dropped) {
   (void)append(2, 0, 8);
-  BOOST_CHECK(append(2, 0, 9) == Append::kRepeated);
+  BOOST_CHECK(append(2, 0, 8) == Append::kRepeated);
+  BOOST_CHECK(append(2, 0, 9) == Append::kConflict);
   BOOST_TEST(ledger.find(1)->produced == std::vector<std::int32_t>{8});
 }
 

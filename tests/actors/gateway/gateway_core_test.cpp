@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(six_answers_merge_into_one_stream_with_one_end) {
   stream += written(chunk(accepted_chunk(kFirstId + 5)));
   BOOST_TEST(count(stream, R"("text":"early")") == 1U);
   for (std::uint64_t i = 6; i-- > 0;) {
-    stream += written(chunk(text_chunk(kFirstId + i, "t" + std::to_string(i), 1)));
+    stream += written(chunk(text_chunk(kFirstId + i, "t" + std::to_string(i), i == 0 ? 1 : 0)));
   }
   Effects end;
   for (std::uint64_t i = 0; i < 6; ++i) {
@@ -198,19 +198,19 @@ BOOST_AUTO_TEST_CASE(one_failed_answer_ends_the_call_and_cancels_the_others) {
 BOOST_AUTO_TEST_CASE(a_client_that_leaves_cancels_every_open_answer) {
   complete(1, R"("prompt": "a", "n": 3, "stream": true)");
   chunk(final_chunk(kFirstId + 1));
-  const auto cancels = all<CancelRequest>(core.on_gone(1));
+  const auto cancels = all<CancelRequest>(core.on_gone(1, now));
   BOOST_REQUIRE_EQUAL(cancels.size(), 2U);
   BOOST_TEST(cancels[0].request_id == kFirstId);
   BOOST_TEST(cancels[1].request_id == kFirstId + 2);
   BOOST_TEST(core.open_calls() == 0U);
   BOOST_TEST(chunk(text_chunk(kFirstId, "late")).empty());
-  BOOST_TEST(core.on_gone(1).empty());
+  BOOST_TEST(core.on_gone(1, now).empty());
 }
 
 BOOST_AUTO_TEST_CASE(another_clients_call_survives) {
   chat(1, R"(, "stream": true)");
   chat(2, R"(, "stream": true)");
-  core.on_gone(1);
+  core.on_gone(1, now);
   BOOST_TEST(!written(chunk(accepted_chunk(kFirstId + 1))).empty());
 }
 

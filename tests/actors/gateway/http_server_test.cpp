@@ -218,7 +218,9 @@ BOOST_AUTO_TEST_CASE(a_reader_that_stops_reading_loses_its_request) {
   const auto id = node.next_request().request_id;
   node.chunk(accepted_chunk(id));
   // More than the kernel's buffers and the bound together can hold.
-  for (int i = 0; i < 400; ++i) node.chunk(text_chunk(id, std::string(64 * 1024, 'x')));
+  for (std::uint32_t i = 0; i < 400; ++i) {
+    node.chunk(text_chunk(id, std::string(64 * 1024, 'x'), i));
+  }
   BOOST_TEST(node.next_cancelled() == id);
 }
 

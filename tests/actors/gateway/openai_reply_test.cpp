@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(completion_events_carry_text) {
 BOOST_AUTO_TEST_CASE(with_several_answers_the_event_id_names_the_answer) {
   ReplyHead head = head_of(Endpoint::kChat);
   head.answers = 2;
-  BOOST_TEST(role_event(head, 1).starts_with("id: chatcmpl-1/1:0\n"));
+  BOOST_TEST(role_event(head, 1).starts_with("id: chatcmpl-1:0,0\n"));
 }
 
 BOOST_AUTO_TEST_CASE(usage_is_null_until_its_own_event_without_choices) {

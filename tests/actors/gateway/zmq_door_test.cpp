@@ -175,13 +175,66 @@ BOOST_AUTO_TEST_CASE(an_offset_beyond_the_answer_ends_the_request) {
   BOOST_TEST(only<CancelRequest>(effects).request_id == kFirstId);
 }
 
-BOOST_AUTO_TEST_CASE(a_finished_id_is_refused_and_not_run_again) {
-  client("p", generate("a"));
+BOOST_AUTO_TEST_CASE(a_finished_id_is_answered_again_and_not_run_again) {
+  open_hello("p", "a");
   chunk(final_chunk(kFirstId));
+  client::Generate again = generate("a");
+  again.resume_from = 3;
+  const Effects effects = client("p", again);
+  BOOST_TEST(all<GenerateRequest>(effects).empty());
+  BOOST_TEST(
+      frame_kinds(effects) ==
+          (std::vector<int>{number(Kind::kAccepted), number(Kind::kChunk), number(Kind::kFinal)}),
+      boost::test_tools::per_element());
+  BOOST_TEST(frame_at<client::Chunk>(effects, 1).text == "lo");
+  again.resume_from = 6;
+  BOOST_TEST(only_frame<client::Error>(client("p", again)).code == "invalid");
+  BOOST_TEST(all<GenerateRequest>(client("q", generate("a"))).size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_finished_id_whose_answer_is_forgotten_is_refused) {
+  open_hello("p", "a");
+  chunk(final_chunk(kFirstId));
+  now.mono_ms += config::kResumeGraceDefault.count() + 1;
+  core.on_tick(now);
   const Effects effects = client("p", generate("a"));
   BOOST_TEST(only_frame<client::Error>(effects).code == "invalid");
   BOOST_TEST(all<GenerateRequest>(effects).empty());
-  BOOST_TEST(all<GenerateRequest>(client("q", generate("a"))).size() == 1U);
+}
+
+messages::TokenizedRequest of_front_before(std::uint64_t id, const std::string& peer) {
+  return {.request_id = id, .origin = {.door = messages::Door::kZmq, .peer = peer, .id = "old"}};
+}
+
+BOOST_AUTO_TEST_CASE(a_request_of_the_front_before_goes_on_when_its_client_comes_back) {
+  core.restore({{of_front_before(5, "p"), {accepted_chunk(5), text_chunk(5, "Hel")}}}, now);
+  BOOST_TEST(core.open_calls() == 1U);
+  BOOST_TEST(all<ZmqSend>(chunk(text_chunk(5, "lo", 1))).empty());  // nobody is there yet
+  BOOST_TEST(all<ZmqSend>(core.on_tick(now)).empty());
+  client::Generate again = generate("old");
+  again.resume_from = 3;
+  const Effects effects = client("p", again);
+  BOOST_TEST(all<GenerateRequest>(effects).empty());
+  BOOST_TEST(frame_at<client::Chunk>(effects, 1).text == "lo");
+  BOOST_TEST(only_frame<client::Chunk>(chunk(text_chunk(5, "!", 2))).text == "!");
+  BOOST_TEST(only_frame<client::Final>(chunk(final_chunk(5))).reason == "stop");
+}
+
+BOOST_AUTO_TEST_CASE(a_request_of_the_front_before_that_ended_is_there_for_its_client) {
+  core.restore(
+      {{of_front_before(5, "p"), {accepted_chunk(5), text_chunk(5, "Hi"), final_chunk(5)}}}, now);
+  BOOST_TEST(core.open_calls() == 0U);
+  const Effects effects = client("p", generate("old"));
+  BOOST_TEST(frame_at<client::Chunk>(effects, 1).text == "Hi");
+  BOOST_TEST(frame_at<client::Final>(effects, 2).reason == "stop");
+}
+
+BOOST_AUTO_TEST_CASE(a_request_of_the_front_before_whose_client_stays_away_is_cancelled) {
+  core.restore({{of_front_before(5, "p"), {accepted_chunk(5)}}}, now);
+  now.mono_ms += kRestoredGraceMs - 1;
+  BOOST_TEST(all<CancelRequest>(core.on_tick(now)).empty());
+  now.mono_ms += 1;
+  BOOST_TEST(only<CancelRequest>(core.on_tick(now)).request_id == 5U);
 }
 
 BOOST_AUTO_TEST_CASE(a_forgotten_id_cannot_be_resumed) {

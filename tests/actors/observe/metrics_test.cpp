@@ -40,7 +40,8 @@ void touch_all(Metrics& metrics) {
   metrics.set_nonfinite("worker-0", 1);
   metrics.set_child_up("worker-0", true);
   metrics.child_restarted("worker-0", "SIGKILL");
-  metrics.stale_message();
+  metrics.set_stale_messages(1);
+  metrics.request_resumed();
   metrics.link_refusal();
 }
 
@@ -80,6 +81,7 @@ BOOST_AUTO_TEST_CASE(the_names_are_those_that_users_rely_on) {
                                   "troupe_requests_refused_total counter",
                                   "troupe_requests_running gauge",
                                   "troupe_restarts_total counter",
+                                  "troupe_resumed_requests_total counter",
                                   "troupe_stage_seconds histogram",
                                   "troupe_stale_messages_total counter",
                                   "troupe_step_seconds histogram",
@@ -121,6 +123,7 @@ BOOST_AUTO_TEST_CASE(what_was_counted_is_exposed_with_its_labels) {
                            "troupe_child_up{child=\"worker-0\"} 1",
                            "troupe_restarts_total{child=\"worker-0\",reason=\"SIGKILL\"} 1",
                            "troupe_stale_messages_total 1",
+                           "troupe_resumed_requests_total 1",
                            "troupe_link_refusals_total 1"}) {
     BOOST_TEST(has_line(text, line), line);
   }

@@ -1,0 +1,62 @@
+// The dispatcher's rules at its two doors: which workers may join, and what refused clients are
+// told.
+#include <algorithm>
+
+#include "actors/dispatch/dispatcher.hpp"
+
+namespace troupe::actors::dispatch {
+
+using std::chrono::milliseconds;
+
+// Why a worker cannot join, or empty. Workers of one pool must give the same answers.
+std::string Dispatcher::objection_to(const messages::WorkerHello& hello) const {
+  if (hello.vocabulary_hash != options_.vocabulary_hash) {
+    return "its model has another vocabulary than the front's: start both with the same file";
+  }
+  if (hello.context_max < options_.context_max) {
+    return "it holds a context of " + std::to_string(hello.context_max) +
+           " tokens and the front promises " + std::to_string(options_.context_max) +
+           ": start it with the same --context";
+  }
+  for (const auto& [peer, worker] : workers_.workers()) {
+    if (worker.hello.worker != hello.worker && worker.hello.numerics_id != hello.numerics_id) {
+      return "its answers would differ (" + hello.numerics_id + ", here " +
+             worker.hello.numerics_id +
+             "): start it with the same model file, --precision and --cpu-backend";
+    }
+  }
+  return {};
+}
+
+void Dispatcher::note_finish(Time now) {
+  // Weight 1/8: about the last dozen requests decide, so that a change of load shows within
+  // seconds.
+  if (last_finish_ != Time{}) finish_interval_ += (now - last_finish_ - finish_interval_) / 8;
+  last_finish_ = now;
+}
+
+std::string Dispatcher::why_full(std::uint32_t call_size) const {
+  const std::string bound = std::to_string(options_.queued_max) + " requests";
+  if (call_size <= 1) return "the queue is full (" + bound + "): retry later";
+  return "the queue (" + bound + ") has no room for the " + std::to_string(call_size) +
+         " answers of this call: retry later";
+}
+
+std::array<std::uint64_t, kPriorities> Dispatcher::queued_by_priority() const {
+  std::array<std::uint64_t, kPriorities> queued{};
+  for (const auto& [id, entry] : ledger_.entries()) {
+    const auto priority = std::min<std::size_t>(entry.request.priority, kPriorities - 1);
+    if (!entry.running()) ++queued[priority];
+  }
+  return queued;
+}
+
+// When the queue will have moved by as many places as it holds, at the measured rate.
+std::uint32_t Dispatcher::retry_after_ms() const {
+  const auto wait = std::chrono::duration_cast<milliseconds>(
+      finish_interval_ * static_cast<std::int64_t>(queue_.size()));
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(wait.count(), 100, config::kRetryAfterMsMax));
+}
+
+}  // namespace troupe::actors::dispatch

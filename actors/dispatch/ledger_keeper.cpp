@@ -1,0 +1,61 @@
+#include "actors/dispatch/ledger_keeper.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe::actors::dispatch {
+
+RestoredEntry entry_of(const RestoredRequest& old) {
+  LedgerEntry entry{.request = old.request,
+                    .accepted = Time{old.accepted_us},
+                    .numerics_id = old.numerics_id,
+                    .resumed_inexact = old.resumed_inexact};
+  for (const messages::TokenEvent& event : old.events) entry.produced.push_back(event.token);
+  return {std::move(entry), old.suspicion};
+}
+
+void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time now) {
+  if (!file_) return;
+  const auto keep = [this, &core](std::uint64_t id) {
+    return core.ledger_entry(id) != nullptr || ended_.contains(id);
+  };
+  for (const messages::TokenizedRequest& request : effects.accepted) {
+    file_->accept(request, now.count(), keep);
+  }
+  for (const messages::TokenEvent& event : effects.journaled.events) file_->append(event, keep);
+  for (const std::uint64_t id : effects.judged) file_->judge(id, core.suspicion(id), keep);
+  for (const auto& [peer, item] : effects.work) {
+    const LedgerEntry* entry = core.ledger_entry(item.request_id);
+    if (entry == nullptr) continue;
+    file_->give(item.request_id, entry->numerics_id, entry->resumed_inexact, keep);
+  }
+  for (const EndedRequest& ended : effects.ended) {
+    const auto failure =
+        std::ranges::find(effects.failures, ended.request_id, &messages::Failure::request_id);
+    LedgerEnd end{.at_us = now.count(), .failed = failure != effects.failures.end()};
+    if (end.failed) end.failure = *failure;
+    ended_.insert(ended.request_id);
+    order_.push_back({ended, now});
+    file_->end(ended.request_id, end, keep);
+  }
+  forget_old(core, now);
+}
+
+// While one answer of a call lives, so do the others: a part of a reply is worth nothing.
+void LedgerKeeper::forget_old(const Dispatcher& core, Time now) {
+  while (!order_.empty() && now - order_.front().at > ended_kept_) {
+    const Ended oldest = order_.front();
+    order_.pop_front();
+    bool call_lives = false;
+    for (std::uint32_t i = 0; i < oldest.request.call_size; ++i) {
+      call_lives |= core.ledger_entry(oldest.request.call_first + i) != nullptr;
+    }
+    if (call_lives) {
+      order_.push_back({oldest.request, now});
+    } else {
+      ended_.erase(oldest.request.request_id);
+    }
+  }
+}
+
+}  // namespace troupe::actors::dispatch

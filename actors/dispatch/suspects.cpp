@@ -1,0 +1,42 @@
+#include "actors/dispatch/suspects.hpp"
+
+#include <algorithm>
+
+namespace troupe::actors::dispatch {
+
+std::vector<std::uint64_t> Suspects::on_death(std::span<const InStep> known, std::size_t size) {
+  std::vector<std::uint64_t> guilty;
+  if (size > 1 && all_just_passed(known)) {
+    batch_limit_ = std::max<std::size_t>(1, size / 2);
+    return guilty;
+  }
+  for (const InStep& one : known) {
+    Suspicion& record = records_[one.request_id];
+    record.suspect = true;
+    if (size == 1 && ++record.lone_crashes == kLoneCrashesMax) guilty.push_back(one.request_id);
+  }
+  return guilty;
+}
+
+bool Suspects::all_just_passed(std::span<const InStep> known) const {
+  return !known.empty() && std::ranges::all_of(known, [&](const InStep& one) {
+    const auto found = records_.find(one.request_id);
+    if (found == records_.end() || !found->second.passed_at) return false;
+    return one.produced <= *found->second.passed_at + kSamePlaceTokens;
+  });
+}
+
+void Suspects::acquit(std::uint64_t request_id, std::size_t produced) {
+  records_[request_id] = {.suspect = false, .lone_crashes = 0, .passed_at = produced};
+}
+
+Suspicion Suspects::suspicion(std::uint64_t request_id) const {
+  const auto found = records_.find(request_id);
+  return found == records_.end() ? Suspicion{} : found->second;
+}
+
+bool Suspects::any() const {
+  return std::ranges::any_of(records_, [](const auto& entry) { return entry.second.suspect; });
+}
+
+}  // namespace troupe::actors::dispatch

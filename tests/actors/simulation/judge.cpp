@@ -1,0 +1,102 @@
+// What the simulator holds true of every work item, token, chunk and moment.
+#include <algorithm>
+
+#include "tests/actors/simulation/simulator.hpp"
+
+namespace troupe::tests {
+
+using namespace actors;
+using messages::ChunkKind;
+using messages::FailureCode;
+
+// What must hold of every work item.
+void Simulator::hand_over(const std::string& peer, const messages::WorkItem& item) {
+  Client& client = clients_.at(item.request_id);
+  const bool told = std::ranges::none_of(front_.finished, [&](const auto& finished) {
+    return finished.request_id == item.request_id;
+  });
+  expect(!client.ended || client.cancelled || !told, "work for a request that has ended");
+  expect(item.attempt > client.attempt, "an attempt is given out twice");
+  client.attempt = item.attempt;
+  const auto& produced = item.produced_tokens;
+  const bool whole =
+      !produced.empty() && finish_of(produced, item.sampling) != messages::FinishReason::kNone;
+  expect(!whole, "work beyond the last token");
+  // A suspect on trial has a worker to itself that nobody else may have.
+  const bool newcomer = item.attempt == 1 && !front_.dispatcher->is_suspect(item.request_id);
+  if (newcomer) judge_order(peer, item.request_id);
+}
+
+// Who was resumed goes before who has not run yet.
+void Simulator::judge_order(const std::string& peer, std::uint64_t newcomer) {
+  const dispatch::Worker& worker = front_.dispatcher->workers().workers().at(peer);
+  for (const auto& [id, older] : clients_) {
+    if (id >= newcomer) return;
+    const dispatch::LedgerEntry* entry = front_.dispatcher->ledger_entry(id);
+    const bool waits = entry != nullptr && !entry->running() && entry->attempt > 1;
+    const bool may_run = !front_.dispatcher->is_suspect(id) && !worker.holds.contains(id);
+    expect(!waits || !may_run || older.ended,
+           "newcomer " + std::to_string(newcomer) + " overtakes " + std::to_string(id) +
+               ", which was resumed");
+  }
+}
+
+// A worker's token says itself for which place it was computed.
+void Simulator::judge_token(const messages::TokenEvent& event) {
+  const Place place = place_of(event);
+  const bool current = place.front_epoch == epoch_ && place.attempt == event.attempt;
+  expect(current, "the journal takes a token of an attempt that is over");
+  expect(place.position >= event.position, "the journal takes a token twice");
+  expect(place.position <= event.position, "the journal lacks a token");
+}
+
+void Simulator::take(const aggregate::Replies& replies) {
+  for (const auto& chunk : replies.chunks) take_chunk(chunk);
+  for (const auto& finished : replies.finished) front_.finished.push_back(finished);
+}
+
+// The client's side.
+void Simulator::take_chunk(const messages::ReplyChunk& chunk) {
+  Client& client = clients_.at(chunk.request_id);
+  if (chunk.kind == ChunkKind::kAccepted) client.accepted = true;
+  if (chunk.kind != ChunkKind::kError) {
+    expect(chunk.text_offset == client.text.size(), "a chunk does not follow the one before");
+    client.text += chunk.text;
+    expect(client.expected.text.starts_with(client.text), "a token differs from the oracle's");
+  }
+  if (chunk.kind == ChunkKind::kFinal || chunk.kind == ChunkKind::kError) judge_end(chunk, client);
+}
+
+void Simulator::judge_end(const messages::ReplyChunk& chunk, Client& client) {
+  const bool again = client.ended && !client.cancelled;
+  expect(!again, "a request ends twice");
+  client.ended = true;
+  if (chunk.kind == ChunkKind::kError) {
+    const FailureCode code = chunk.failure.code;
+    const bool guilty = code == FailureCode::kQuarantined && client.poison;
+    seen_.quarantined += guilty ? 1U : 0U;
+    const bool asked = code == FailureCode::kCancelled && client.cancelled;
+    expect(guilty || asked || code == FailureCode::kOverload,
+           "a request ends with an error: " + chunk.failure.message);
+    return;
+  }
+  expect(client.text == client.expected.text, "an answer is cut short");
+  expect(chunk.finish == client.expected.finish, "an answer ends for another reason");
+  expect(chunk.produced_tokens == client.expected.tokens, "an answer has another length");
+}
+
+void Simulator::check() {
+  expect(front_.dispatcher->snapshot().conservation_error() == 0, "requests are not conserved");
+  for (const Process& process : processes_) {
+    if (!process.worker) continue;
+    expect(process.worker->unreleased() <= kSequences, "a worker holds more than its credit");
+  }
+}
+
+void Simulator::expect(bool held, const std::string& what) {
+  if (held || !fault_.empty() || what.find(options_.only) == std::string::npos) return;
+  fault_ = "seed " + std::to_string(options_.seed) + ", step " + std::to_string(seen_.steps) +
+           ": " + what;
+}
+
+}  // namespace troupe::tests

@@ -1,0 +1,320 @@
+#include "tests/actors/simulation/simulator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe::tests {
+
+using namespace actors;
+using dispatch::Effects;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::size_t kActions = 600;
+constexpr std::size_t kSettlingMax = 20'000;  // several times what any seed needs
+constexpr std::uint32_t kRequestsMax = 24;
+constexpr std::size_t kMemoryWords = 8192;  // small, so that the file is cleaned up often
+
+std::span<std::byte> bytes_of(std::vector<std::uint64_t>& words) {
+  return std::as_writable_bytes(std::span(words));
+}
+
+}  // namespace
+
+Simulator::Simulator(const SimulatorOptions& options,
+                     std::shared_ptr<const model::Tokenizer> tokenizer)
+    : options_(options),
+      tokenizer_(std::move(tokenizer)),
+      random_(options.seed),
+      memory_(kMemoryWords),
+      processes_(1 + options.seed % 3) {
+  start_front();
+  for (Process& process : processes_) start_worker(process);
+}
+
+std::string Simulator::run(Seen& seen) {
+  for (std::size_t i = 0; i < kActions && fault_.empty(); ++i) {
+    ++seen_.steps;
+    act();
+    check();
+  }
+  settle();
+  seen = seen_;
+  return fault_;
+}
+
+// Nothing dies any more, except of poison: now everything has to end.
+void Simulator::settle() {
+  calm_ = true;
+  for (Process& process : processes_) process.hung = false;
+  for (std::size_t i = 0; i < kSettlingMax && fault_.empty() && !all_ended(); ++i) {
+    ++seen_.steps;
+    act();
+    check();
+  }
+  for (const auto& [id, client] : clients_) {
+    expect(client.ended, "request " + std::to_string(id) + " never ends");
+  }
+}
+
+bool Simulator::all_ended() const {
+  const auto ended = [](const auto& entry) { return entry.second.ended; };
+  return front_.arriving.empty() && std::ranges::all_of(clients_, ended);
+}
+
+// One thing that happens next: which one is the seed's choice.
+void Simulator::act() {
+  Process& process = processes_[roll(static_cast<std::uint32_t>(processes_.size()))];
+  now_ += Time{roll(3'000)};
+  const std::uint32_t what = roll(100);
+  if (what < 24) return deliver_to_front(process);
+  if (what < 44) return deliver_to_worker(process);
+  if (what < 64) return step_worker(process);
+  if (what < 76) return deliver_inside();
+  if (what < 84) return arrive();
+  if (what < 92) return tick();
+  if (calm_) return;
+  if (what < 94) return kill_worker(process, false);
+  if (what < 95) return kill_front();
+  if (what < 97) return cancel_one();
+  if (what < 98 && process.worker) {
+    process.hung = !process.hung;
+    ++seen_.hangs;
+  } else if (what < 99) {
+    now_ += milliseconds(4'000);  // long enough for a hung worker to be given up
+  } else if (!process.to_front.empty() &&
+             std::holds_alternative<messages::TokenFrame>(process.to_front.front().second)) {
+    // A frame that comes twice, or never.
+    if (roll(2) == 0)
+      process.to_front.push_back(process.to_front.front());
+    else
+      process.to_front.pop_front();
+  }
+}
+
+void Simulator::start_front() {
+  ++epoch_;
+  front_ = {};
+  front_.dispatcher = std::make_unique<dispatch::Dispatcher>(dispatch::DispatcherOptions{
+      .front_epoch = epoch_,
+      .queued_max = kRequestsMax,
+      .context_max = 64,
+      .vocabulary_hash = "v",
+      .local_workers = static_cast<std::uint32_t>(processes_.size()),
+      .spare_workers = processes_.size() > 1 ? options_.seed / 3 % 2 : 0U,
+      .begun = now_,
+      .workers_known = true,
+      .mutant = options_.mutant});
+  front_.aggregator = std::make_unique<aggregate::Aggregator>(tokenizer_);
+  for (auto& [id, client] : clients_) client.attempt = 0;
+  front_.ledger = std::make_shared<dispatch::LedgerFile>(bytes_of(memory_), 4096);
+  front_.keeper = std::make_unique<dispatch::LedgerKeeper>(front_.ledger, milliseconds(500));
+  for (dispatch::RestoredRequest& old : front_.ledger->fold()) {
+    if (old.end) continue;
+    const std::uint64_t id = old.request.request_id;
+    dispatch::RestoredEntry restored = dispatch::entry_of(old);
+    aggregate::Replies replies = front_.aggregator->on_plan(dispatch::plan_of(old.request));
+    const aggregate::Replies more = front_.aggregator->on_tokens({old.events});
+    replies.chunks.insert(replies.chunks.end(), more.chunks.begin(), more.chunks.end());
+    restored.entry.end_proposed = !more.finished.empty();
+    front_.dispatcher->restore(std::move(restored));
+    // The client has the beginning; what it lacks of it comes now.
+    Client& client = clients_.at(id);
+    for (const auto& finished : more.finished) front_.finished.push_back(finished);
+    if (client.ended) continue;  // it had its last chunk, which dispatch had not heard of
+    const std::string had = std::exchange(client.text, {});
+    take(replies);
+    expect(client.text.starts_with(had), "a new front has less than the client");
+  }
+  for (const auto& [id, client] : clients_) {
+    const bool promised = client.accepted && !client.ended;
+    const bool known = front_.dispatcher->ledger_entry(id) != nullptr;
+    expect(!promised || known, "a front promised what its ledger lacks");
+  }
+}
+
+void Simulator::kill_front() {
+  ++seen_.front_deaths;
+  unjournaled_.reset();
+  // Who was not promised an end asks again, which here means that it is gone.
+  for (auto& [id, client] : clients_) client.ended |= !client.accepted;
+  for (Process& process : processes_) {
+    process.to_front.clear();
+    process.to_worker.clear();
+  }
+  std::set<std::uint64_t> suspects;
+  for (const auto& [id, client] : clients_) {
+    if (front_.dispatcher->is_suspect(id)) suspects.insert(id);
+  }
+  start_front();
+  for (const std::uint64_t id : suspects) {
+    const dispatch::LedgerEntry* entry = front_.dispatcher->ledger_entry(id);
+    const bool open = entry != nullptr && !entry->end_proposed;
+    expect(!open || front_.dispatcher->is_suspect(id), "a new front trusts a suspect");
+  }
+}
+
+void Simulator::start_worker(Process& process) {
+  process.start_at.reset();
+  process.hung = false;
+  ++process.generation;
+  const auto number = &process - processes_.data();
+  process.worker.emplace("worker-" + std::to_string(number), process.generation, kSequences);
+  send(process, process.worker->beat());
+}
+
+void Simulator::kill_worker(Process& process, bool by_work) {
+  if (!process.worker) return;
+  ++(by_work ? seen_.poison_deaths : seen_.worker_deaths);
+  std::vector<std::uint64_t> in_step = process.worker->in_step();
+  front_.from_root.push_back({.child = process.worker->hello().worker,
+                              .generation = process.generation,
+                              .reason = "killed",
+                              .by_work = by_work,
+                              .in_step = std::move(in_step)});
+  process.worker.reset();
+  process.to_worker.clear();
+  // What was sent last may be lost.
+  while (!process.to_front.empty() && roll(2) == 0) process.to_front.pop_back();
+  process.start_at = now_ + milliseconds(50 + roll(200));
+}
+
+void Simulator::deliver_to_front(Process& process) {
+  if (process.to_front.empty()) return;
+  auto [peer, message] = std::move(process.to_front.front());
+  process.to_front.pop_front();
+  dispatch::Dispatcher& core = *front_.dispatcher;
+  // Whatever an incarnation says that has been given up, nobody may believe it.
+  auto* const late = std::get_if<messages::TokenFrame>(&message);
+  if (late != nullptr && !core.workers().workers().contains(peer)) {
+    for (auto& event : late->events) event.token = 'z';
+  }
+  if (const auto* const hello = std::get_if<messages::WorkerHello>(&message)) {
+    perform(core.on_hello(peer, *hello, now_));
+  } else if (const auto* const beat = std::get_if<messages::WorkerBeat>(&message)) {
+    perform(core.on_beat(peer, *beat, now_));
+  } else if (const auto* const frame = std::get_if<messages::TokenFrame>(&message)) {
+    perform(core.on_tokens(peer, *frame, now_));
+  } else {
+    perform(core.on_released(peer, std::get<messages::Released>(message), now_));
+  }
+}
+
+void Simulator::deliver_to_worker(Process& process) {
+  if (!process.worker || process.hung || process.to_worker.empty()) return;
+  const ToWorker message = std::move(process.to_worker.front());
+  process.to_worker.pop_front();
+  send(process, process.worker->take(message));
+}
+
+void Simulator::step_worker(Process& process) {
+  if (!process.worker || process.hung) return;
+  SimulatedWorker& worker = *process.worker;
+  if (worker.stepping()) return send(process, worker.finish_step());
+  send(process, worker.begin_step());
+  const std::vector<std::uint64_t>& in_step = worker.in_step();
+  const auto poison = [this](std::uint64_t id) { return clients_.at(id).poison; };
+  const auto suspect = [&](std::uint64_t id) {
+    const dispatch::LedgerEntry* entry = front_.dispatcher->ledger_entry(id);
+    return entry != nullptr && entry->worker == worker.peer() &&
+           worker.computes(epoch_, id, entry->attempt) && front_.dispatcher->is_suspect(id);
+  };
+  expect(in_step.size() < 2 || std::ranges::none_of(in_step, suspect), "a suspect runs in company");
+  if (std::ranges::any_of(in_step, poison)) kill_worker(process, true);
+}
+
+// The edges inside the front, and root's word.
+void Simulator::deliver_inside() {
+  if (!front_.from_root.empty() && roll(2) == 0) {
+    const messages::SiblingDown down = std::move(front_.from_root.front());
+    front_.from_root.pop_front();
+    perform(front_.dispatcher->on_worker_down(down, now_));
+  } else if (!front_.finished.empty() && roll(2) == 0) {
+    const messages::ReplyFinished finished = front_.finished.front();
+    front_.finished.pop_front();
+    perform(front_.dispatcher->on_finished(finished, now_));
+  } else if (!front_.arriving.empty()) {
+    messages::TokenizedRequest request = std::move(front_.arriving.front());
+    front_.arriving.pop_front();
+    perform(front_.dispatcher->on_request(std::move(request), now_));
+  }
+}
+
+void Simulator::arrive() {
+  if (calm_ || clients_.size() >= kRequestsMax) return;
+  const std::uint64_t id = ++seen_.requests;
+  Client client{.poison = roll(16) == 0};
+  client.request = {.request_id = id, .sampling = {.seed = random_(), .max_tokens = 1 + roll(20)}};
+  const std::uint32_t length = 1 + roll(12);
+  for (std::uint32_t i = 0; i < length; ++i) {
+    client.request.prompt_tokens.push_back('a' + static_cast<std::int32_t>(roll(3)));
+  }
+  if (roll(2) == 0) client.request.sampling.stop = {"ab", "ccc"};
+  client.expected = answer_of(client.request);
+  front_.arriving.push_back(client.request);
+  clients_.emplace(id, std::move(client));
+}
+
+void Simulator::cancel_one() {
+  if (clients_.empty()) return;
+  const std::uint64_t id = 1 + roll(static_cast<std::uint32_t>(seen_.requests));
+  Client& client = clients_.at(id);
+  if (client.ended) return;
+  client.cancelled = true;
+  ++seen_.cancels;
+  perform(front_.dispatcher->on_cancel(id, now_));
+}
+
+void Simulator::tick() {
+  for (Process& process : processes_) {
+    if (process.start_at && now_ >= *process.start_at) start_worker(process);
+    if (process.worker && !process.hung && roll(4) == 0) send(process, process.worker->beat());
+  }
+  perform(front_.dispatcher->on_tick(now_));
+}
+
+void Simulator::send(Process& process, std::vector<ToFront> messages) {
+  for (ToFront& message : messages) {
+    process.to_front.emplace_back(process.worker->peer(), std::move(message));
+  }
+}
+
+void Simulator::perform(const Effects& effects) {
+  for (const auto& event : effects.journaled.events) judge_token(event);
+  seen_.resumed += effects.resumed.size();
+  if (options_.emit_before_journal) {
+    if (unjournaled_) journal(*unjournaled_);
+    unjournaled_ = effects;
+  } else {
+    journal(effects);
+  }
+  emit(effects);
+}
+
+void Simulator::journal(const Effects& effects) {
+  front_.keeper->journal(effects, *front_.dispatcher, now_);
+  expect(front_.ledger->lost() == 0, "the memory file overflows");
+}
+
+void Simulator::emit(const Effects& effects) {
+  for (const auto& plan : effects.plans) take(front_.aggregator->on_plan(plan));
+  take(front_.aggregator->on_tokens(effects.journaled));
+  for (const auto& refusal : effects.refusals) take(front_.aggregator->on_failure(refusal));
+  for (const auto& failure : effects.failures) take(front_.aggregator->on_failure(failure));
+  const auto to = [this](const std::string& peer, ToWorker message) {
+    for (Process& process : processes_) {
+      if (process.worker && process.worker->peer() == peer) {
+        process.to_worker.push_back(std::move(message));
+      }
+    }
+  };
+  for (const auto& [peer, welcome] : effects.welcomes) to(peer, welcome);
+  for (const auto& [peer, cancel] : effects.cancels) to(peer, cancel);
+  for (const auto& [peer, item] : effects.work) {
+    hand_over(peer, item);
+    to(peer, item);
+  }
+}
+
+}  // namespace troupe::tests

@@ -1,0 +1,130 @@
+// Front, workers, links, clients and root in virtual time, driven by one seed. Whatever dies and
+// whenever, every accepted request must end once with the oracle's answer.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/aggregate/aggregator.hpp"
+#include "actors/dispatch/dispatcher.hpp"
+#include "actors/dispatch/ledger_keeper.hpp"
+#include "tests/actors/simulation/oracle.hpp"
+#include "tests/actors/simulation/simulated_worker.hpp"
+
+namespace troupe::tests {
+
+struct SimulatorOptions {
+  std::uint32_t seed = 1;
+  actors::dispatch::Mutant mutant = actors::dispatch::Mutant::kNone;
+  bool emit_before_journal = false;  // a mutant of the front's shell
+  std::string only;                  // looks away from faults that do not say so
+};
+
+// What the run did, so that a test can say that it did it.
+struct Seen {
+  std::uint64_t steps = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t worker_deaths = 0;
+  std::uint64_t poison_deaths = 0;
+  std::uint64_t front_deaths = 0;
+  std::uint64_t hangs = 0;
+  std::uint64_t resumed = 0;
+  std::uint64_t cancels = 0;
+  std::uint64_t quarantined = 0;
+};
+
+inline constexpr std::uint32_t kSequences = 3;  // that a worker takes at once
+
+class Simulator {
+ public:
+  Simulator(const SimulatorOptions& options, std::shared_ptr<const model::Tokenizer> tokenizer);
+
+  // Runs until everything has ended. Empty, or what went wrong and in which step.
+  std::string run(Seen& seen);
+
+ private:
+  using Time = actors::dispatch::Time;
+
+  struct Client {
+    messages::TokenizedRequest request;
+    OracleAnswer expected;
+    std::string text;
+    bool accepted = false;
+    bool cancelled = false;
+    bool poison = false;
+    bool ended = false;
+    std::uint32_t attempt = 0;  // the highest that a worker was given in this front's life
+  };
+
+  // A worker process, its connection, and what travels on it.
+  struct Process {
+    std::optional<SimulatedWorker> worker;  // none: dead
+    bool hung = false;
+    std::uint64_t generation = 0;
+    std::deque<ToWorker> to_worker;
+    std::deque<std::pair<std::string, ToFront>> to_front;  // with the sender's routing id
+    std::optional<Time> start_at;
+  };
+
+  struct Front {
+    std::unique_ptr<actors::dispatch::Dispatcher> dispatcher;
+    std::unique_ptr<actors::aggregate::Aggregator> aggregator;
+    std::shared_ptr<actors::dispatch::LedgerFile> ledger;
+    std::unique_ptr<actors::dispatch::LedgerKeeper> keeper;
+    std::deque<messages::ReplyFinished> finished;  // aggregate → dispatch
+    std::deque<messages::SiblingDown> from_root;
+    std::deque<messages::TokenizedRequest> arriving;  // preprocess → dispatch
+  };
+
+  std::uint32_t roll(std::uint32_t sides) { return static_cast<std::uint32_t>(random_() % sides); }
+
+  void act();
+  void settle();
+  void start_front();
+  void kill_front();
+  void start_worker(Process& process);
+  void kill_worker(Process& process, bool by_work);
+  void deliver_to_front(Process& process);
+  void deliver_to_worker(Process& process);
+  void deliver_inside();
+  void step_worker(Process& process);
+  void arrive();
+  void cancel_one();
+  void tick();
+  void perform(const actors::dispatch::Effects& effects);
+  void journal(const actors::dispatch::Effects& effects);
+  void emit(const actors::dispatch::Effects& effects);
+  void hand_over(const std::string& peer, const messages::WorkItem& item);
+  void judge_order(const std::string& peer, std::uint64_t newcomer);
+  void judge_token(const messages::TokenEvent& event);
+  void take(const actors::aggregate::Replies& replies);
+  void take_chunk(const messages::ReplyChunk& chunk);
+  void judge_end(const messages::ReplyChunk& chunk, Client& client);
+  void send(Process& process, std::vector<ToFront> messages);
+  void check();
+  void expect(bool held, const std::string& what);
+  bool all_ended() const;
+
+  SimulatorOptions options_;
+  std::shared_ptr<const model::Tokenizer> tokenizer_;
+  std::mt19937_64 random_;
+  Time now_{1'000'000'000};
+  std::uint64_t epoch_ = 100;
+  std::vector<std::uint64_t> memory_;  // of the ledger file
+  Front front_;
+  std::vector<Process> processes_;
+  std::map<std::uint64_t, Client> clients_;
+  std::optional<actors::dispatch::Effects> unjournaled_;
+  bool calm_ = false;  // nothing dies any more
+  std::string fault_;
+  Seen seen_;
+};
+
+}  // namespace troupe::tests
