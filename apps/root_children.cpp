@@ -16,6 +16,8 @@ using supervision::Termination;
 
 // A child that floods its channel is answered piece by piece, so that the others are heard too.
 constexpr int kFramesAtOnce = 64;
+// A front is back long before so many workers have died.
+constexpr std::size_t kUntoldMax = 256;
 
 // What the child said about its end, without the name that every line of ours begins with.
 std::string last_words(const supervision::ChildProcess& process) {
@@ -152,8 +154,7 @@ void RootNode::handle_frame(ChildId id, std::string_view frame) {
 void RootNode::handle_ready(ChildId id, messages::ChildReady ready) {
   children_.at(id).answer = std::move(ready.answer);
   perform(supervisor_.ready(id, state(id).generation, now()));
-  // A new front has not heard it, and would wait for them.
-  if (is_front(id)) tell_who_is_gone();
+  if (is_front(id)) tell_front_the_past();
 }
 
 void RootNode::handle_front_status(messages::FrontStatus status) {
@@ -223,11 +224,25 @@ void RootNode::recycle(ChildId id, TimePoint time) {
   perform(actions);
 }
 
-void RootNode::tell_front(ChildId id, const messages::SiblingDown& down) {
-  if (is_front(id) || !front().process) return;
+void RootNode::tell_front(ChildId id, messages::SiblingDown down) {
+  if (is_front(id)) return;
+  if (!front().process) {
+    untold_.push_back(std::move(down));
+    if (untold_.size() > kUntoldMax) untold_.erase(untold_.begin());
+    return;
+  }
   // A front whose channel is full has not read for thousands of messages; its worker link tells it
   // too.
   (void)front().process->control().send(down);
+}
+
+// A new front: who died while none was there, and whom it would wait for in vain.
+void RootNode::tell_front_the_past() {
+  for (const messages::SiblingDown& down : untold_) {
+    (void)front().process->control().send(down);
+  }
+  untold_.clear();
+  tell_who_is_gone();
 }
 
 void RootNode::tell_who_is_gone() {

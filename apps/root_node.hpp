@@ -80,7 +80,8 @@ class RootNode {
   void look_after_children();
   void keep_in_memory_limit(ChildId child, TimePoint time);
   void recycle(ChildId child, TimePoint time);
-  void tell_front(ChildId child, const messages::SiblingDown& down);
+  void tell_front(ChildId child, messages::SiblingDown down);
+  void tell_front_the_past();
   void tell_who_is_gone();
 
   // What is told.
@@ -104,6 +105,7 @@ class RootNode {
   actors::observe::LogFile restart_log_;
   actors::supervision::ServiceManager service_manager_;
   messages::FrontStatus front_status_;
+  std::vector<messages::SiblingDown> untold_;  // deaths while no front was there
   TimePoint last_look_{};
   std::uint64_t worker_memory_max_;  // bytes of one; 0: no limit
   std::string known_answer_;         // what the first worker said to the known prompt

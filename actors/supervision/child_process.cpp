@@ -54,7 +54,6 @@ struct SpawnPlan {
 
 pid_t spawn(const std::filesystem::path& executable,
             std::vector<std::string> arguments,
-            int control_fd,
             int error_fd,
             const std::vector<int>& inherited) {
   SpawnPlan plan;

@@ -137,6 +137,7 @@ BOOST_AUTO_TEST_CASE(a_crashed_worker_waits_for_its_backoff) {
   const auto serve = node.serve();
   auto [worker, front] = node.bring_up();
   worker.tell("signal " + std::to_string(SIGSEGV));
+  BOOST_TEST(front.reports.next().ends_with(" by its work"));
   FakeChild again = node.next_child();
   BOOST_TEST(again.name == "worker-0");
   const json death = last_event(node, "child_terminated");
@@ -184,6 +185,22 @@ BOOST_AUTO_TEST_CASE(a_killed_front_is_restarted_beside_its_worker) {
   serve->err.next_with("front is back after");
   BOOST_TEST(node.status()["ready"] == true);
   BOOST_TEST(!worker.reports.has_more_now());
+}
+
+BOOST_AUTO_TEST_CASE(a_front_is_told_who_died_while_there_was_none) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  serve->err.next_with("ready in");
+  front.tell("signal " + std::to_string(SIGSEGV));
+  serve->err.next_with("front killed by SIGSEGV");  // it waits for its back-off
+  kill(worker.pid, SIGKILL);
+  FakeChild last = node.next_child();
+  if (last.name != "front") last = node.next_child();
+  BOOST_TEST(last.name == "front");
+  last.tell("ready");
+  BOOST_TEST(last.reports.next_with("sibling") ==
+             "sibling worker-0 " + std::to_string(worker.generation) + " killed by SIGKILL");
 }
 
 BOOST_AUTO_TEST_CASE(a_front_that_sends_garbage_is_borne) {

@@ -181,8 +181,15 @@ BOOST_AUTO_TEST_CASE(a_worker_that_fails_at_every_start_is_given_up_and_the_fron
   worker.tell("stderr troupe: no such instruction");
   worker.tell("exit 0");
   BOOST_TEST(serve->err.next_with("any more").find("worker-0 failed too often") != string::npos);
-  BOOST_TEST(front.reports.next_with("given up").find("no such instruction") != string::npos);
+  const string told = front.reports.next_with("for good");
+  BOOST_TEST(told == "sibling worker-0 " + std::to_string(worker.generation) +
+                         " exited with 0: no such instruction for good");
   BOOST_TEST(node.status()["processes"][0]["state"] == "given up");
+  // The next front would wait for it.
+  kill(front.pid, SIGKILL);
+  front = node.next_child();
+  front.tell("ready");
+  BOOST_TEST(front.reports.next_with("for good") == told);
   serve->signal(SIGTERM);
   BOOST_TEST(front.reports.next() == "drain 30000");
 }

@@ -156,3 +156,42 @@ def test_a_lone_poison_request_is_quarantined_and_clients_are_told_not_to_repeat
         assert len(deaths) == 2
         assert node.ask("/v1/completions", {**body, "prompt": "Hi"})[0] == 200
         node.assert_conserved()
+
+
+def test_a_worker_that_dies_at_every_start_ends_in_503_with_the_reason():
+    with Node.of(SMOLLM2, "--context", "1024") as node, Client(node.zmq) as client:
+        stream = client.stream("Count:", max_tokens=900, ignore_eos=True)
+        next(stream)
+        # What a worker reads that starts from now on.
+        file = node.state / "effective.toml"
+        healthy = file.read_text()
+        file.write_text(healthy.replace("crash_at_start = 0", "crash_at_start = 1"))
+        assert file.read_text() != healthy
+        node.kill("worker-0")
+        with pytest.raises(TroupeError) as caught:
+            list(stream)
+        assert caught.value.code == "unavailable"
+        why = "worker-0 is not started again (killed by SIGABRT"
+        assert why in caught.value.message
+
+        def refusal() -> str:
+            status, answer = node.ask("/v1/completions", {"model": "test", "prompt": "Hi"})
+            assert status == 503
+            return answer["error"]["message"]
+
+        assert why in refusal()
+        starts = [e for e in node.restart_log() if e["event"] == "start_error"]
+        assert len(starts) == 11  # one more than the intensity bears
+        node.assert_conserved()
+        # The next front hears it, too.
+        killed = node.kill("front")
+        eventually("another front runs", lambda: node.pid_of("front") not in (0, killed))
+        eventually("it listens", lambda: listens(node))
+        eventually("it knows why", lambda: why in refusal())
+
+
+def listens(node: Node) -> bool:
+    try:
+        return node.ask("/health/live")[0] == 200
+    except OSError:
+        return False
