@@ -68,7 +68,10 @@ class Events(Stream):
         text, last, seen = "", "", 0
         try:
             while seen < most:
-                line = self._response.readline().decode().rstrip()
+                raw = self._response.readline()
+                if not raw:  # the connection ended, without a word
+                    break
+                line = raw.decode().rstrip()
                 if line.startswith("id: "):
                     last = line[4:]
                 elif line == "data: [DONE]":
