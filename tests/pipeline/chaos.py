@@ -56,8 +56,9 @@ class RestartLog:
 class Nemesis:
     """What is done to the node, and when."""
 
-    def __init__(self, node: Node, seed: int) -> None:
+    def __init__(self, node: Node, load: Load, seed: int) -> None:
         self._node = node
+        self._load = load
         self._log = RestartLog(node)
         self._random = random.Random(seed)
         self.done: Counter[str] = Counter()
@@ -89,7 +90,7 @@ class Nemesis:
 
     def any(self) -> None:
         """One of all that this knows, by chance."""
-        role = "front" if self._random.random() < 0.25 else "worker-0"
+        role = "front" if self.chance(0.25) else "worker-0"
         deeds: list[tuple[int, Callable[[], None]]] = [
             (10, lambda: self.kill(role)),
             (3, lambda: self.kill(role, signal.SIGSEGV)),
@@ -99,9 +100,15 @@ class Nemesis:
         weights = [weight for weight, _ in deeds]
         self._random.choices([deed for _, deed in deeds], weights)[0]()
 
-    def rest(self, most_s: float) -> None:
-        """So that the next blow meets any moment of prefill and decode."""
+    def rest(self, most_s: float, until_heard: bool = True) -> None:
+        """So that the next blow meets any moment of prefill and decode. `until_heard`: not before
+        every stream has gone on, so that each blow has a gap of its own."""
+        if until_heard and self.hits:
+            eventually("all go on", lambda: self._load.all_heard_since(self.hits[-1]))
         time.sleep(self._random.uniform(0, most_s))
+
+    def chance(self, share: float) -> bool:
+        return self._random.random() < share
 
     def _pid(self, role: str) -> int:
         return eventually(f"{role} runs", lambda: self._node.pid_of(role))
@@ -205,17 +212,18 @@ def strike(nemesis: Nemesis, options: argparse.Namespace) -> None:
     end = time.monotonic() + 60 * options.minutes
     while time.monotonic() < end:
         nemesis.any()
-        nemesis.rest(options.rest_s)
+        nemesis.rest(options.rest_s, until_heard=nemesis.chance(0.7))
 
 
 def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
     over_http = options.streams // 4 if options.http is None else options.http
     load = Load(node, options.streams, over_http)
     load.start()
-    nemesis = Nemesis(node, options.seed)
+    nemesis = Nemesis(node, load, options.seed)
     nemesis.rest(1)
     for role in ("worker-0", "front"):  # what a first death costs is no leak
         nemesis.kill(role)
+        nemesis.rest(0)
     before = resources(node)
     nemesis.hits.clear()
     nemesis.done.clear()

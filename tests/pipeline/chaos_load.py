@@ -66,9 +66,10 @@ class Listener:
     def __init__(self, silences: list[tuple[float, float]]) -> None:
         self._silences = silences
         self._last: float | None = None
+        self.heard_at = 0.0  # monotonic seconds of the latest piece
 
     def heard(self) -> None:
-        now = time.monotonic()
+        now = self.heard_at = time.monotonic()
         if self._last is not None:
             self._silences.append((self._last, now))
         self._last = now
@@ -144,6 +145,7 @@ class Load:
         self._client = Client(node.zmq, connect_timeout_s=60)
         self._stop = threading.Event()
         self._over_http = over_http
+        self._listeners = [Listener(silences) for silences in self.figures.silences]
         silent = Listener([])
         self._wholes = [read_zeromq(self._client, body_of(i), silent) for i in range(streams)]
         self._threads = [
@@ -162,9 +164,12 @@ class Load:
             assert not thread.is_alive(), "a stream hangs"
         self._client.close()
 
+    def all_heard_since(self, moment: float) -> bool:
+        return all(listener.heard_at > moment for listener in self._listeners)
+
     def _read(self, stream: int) -> None:
         whole = self._wholes[stream]
-        listener = Listener(self.figures.silences[stream])
+        listener = self._listeners[stream]
         turn = 0
         while not self._stop.is_set():
             turn += 1
