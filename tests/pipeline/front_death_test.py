@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from node import SMOLLM2, Node, Stream, eventually
+from node import SMOLLM2, Node, Stream, eventually, run_troupe
 from troupe_client import Client
 
 SAMPLED = {"temperature": 0.9, "top_p": 0.95, "seed": 42, "ignore_eos": True}
@@ -24,21 +24,23 @@ def mortal() -> Iterator[Node]:
         node.assert_conserved()
 
 
-def kill_front(node: Node) -> None:
+def kill_front(node: Node) -> float:
+    """How many requests the next front took over."""
     killed = node.kill("front")
     eventually("another front runs", lambda: node.pid_of("front") not in (0, killed))
     eventually("it is ready", node.is_ready)
+    return node.metrics()["troupe_resumed_requests_total"]
 
 
 def test_zeromq_streams_go_on_when_their_front_is_killed(mortal):
-    bodies = [{"tokens": [100 + i, 200 + i], **SAMPLED, "max_tokens": 60} for i in range(4)]
+    bodies = [{"tokens": [100 + i, 200 + i], **SAMPLED, "max_tokens": 300} for i in range(4)]
     with Client(mortal.zmq) as client:
         undisturbed = [client.generate(**body) for body in bodies]
         streams = [client.stream(**body) for body in bodies]
         for stream in streams:
             next(stream)
         for _ in range(2):
-            kill_front(mortal)
+            assert kill_front(mortal) >= len(streams)
             for stream in streams:
                 next(stream)
         for stream, whole in zip(streams, undisturbed):
@@ -49,12 +51,12 @@ def test_zeromq_streams_go_on_when_their_front_is_killed(mortal):
 
 def test_a_zeromq_stream_survives_front_and_worker_together(mortal):
     with Client(mortal.zmq) as client:
-        body = {**SAMPLED, "max_tokens": 80}
+        body = {**SAMPLED, "max_tokens": 300}
         whole = client.generate(PROMPT, **body)
         stream = client.stream(PROMPT, **body)
         next(stream)
         mortal.kill("worker-0")
-        kill_front(mortal)
+        assert kill_front(mortal) >= 1
         list(stream)
         assert stream.result.tokens == whole.tokens
 
@@ -157,19 +159,35 @@ def test_http_without_a_key_ends_with_its_front_and_leaves_nothing_running(morta
     eventually("nothing runs", lambda: mortal.running() == 0)
 
 
+def events_of(node: Node, event: str) -> list[str]:
+    """The children to which it happened."""
+    return [line["child"] for line in node.restart_log() if line["event"] == event]
+
+
+def busy_worker(node: Node) -> str:
+    """The worker that has a request; empty when none has."""
+    status = json.loads(run_troupe("status", "--json", "--state", node.state).stdout)
+    processes = status["processes"]
+    busy = [p["name"] for p in processes if p["name"] != "front" and p["in_flight"]]
+    return busy[0] if busy else ""
+
+
 def test_a_spare_takes_over_without_waiting_for_a_start():
     with Node.of(SMOLLM2, "--context", "1024", config="[node]\nspare = 1") as node:
-        eventually("both workers are there", lambda: node.pid_of("worker-1"))
+        eventually("all three serve", lambda: len(events_of(node, "progress")) == 3)
         with Client(node.zmq) as client:
-            body = {**SAMPLED, "max_tokens": 80}
+            body = {**SAMPLED, "max_tokens": 600}
             whole = client.generate(PROMPT, **body)
             stream = client.stream(PROMPT, **body)
             next(stream)
-            workers = {role for role in node.roles() if role.startswith("worker")}
-            for worker in sorted(workers):
-                node.kill(worker)
-                next(stream)
-                eventually("it is back", lambda worker=worker: node.pid_of(worker))
+            busy = eventually("a worker has it", lambda: busy_worker(node))
+            # Whoever dies from now on does not come back.
+            file = node.state / "effective.toml"
+            file.write_text(file.read_text().replace("crash_at_start = 0", "crash_at_start = 1"))
+            node.kill(busy)
             list(stream)
             assert stream.result.tokens == whole.tokens
+        assert node.metrics()["troupe_resumed_requests_total"] == 1
+        assert events_of(node, "child_terminated") == [busy]
+        assert len(events_of(node, "progress")) == 3  # it is not back
         node.assert_conserved()

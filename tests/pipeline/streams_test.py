@@ -77,6 +77,7 @@ def test_a_stream_goes_on_over_http_when_its_worker_is_killed(mortal, kind):
 def test_a_stream_goes_on_over_zeromq_when_its_worker_is_killed(mortal, kind):
     with Client(mortal.zmq) as client:
         undisturbed = client.generate(PROMPT, **REQUESTS[kind])
+        resumed = mortal.metrics()["troupe_resumed_requests_total"]
         with client.stream(PROMPT, **REQUESTS[kind]) as stream:
             for count, chunk in enumerate(stream, 1):
                 if count in (5, 12):
@@ -86,6 +87,7 @@ def test_a_stream_goes_on_over_zeromq_when_its_worker_is_killed(mortal, kind):
         assert stream.result.tokens == undisturbed.tokens
         assert stream.result.finish_reason == undisturbed.finish_reason
         assert stream.result.usage.completion_tokens == undisturbed.usage.completion_tokens
+        assert mortal.metrics()["troupe_resumed_requests_total"] > resumed
 
 
 def test_a_whole_answer_is_whole_when_its_worker_is_killed(mortal):
