@@ -181,7 +181,7 @@ def test_a_worker_that_dies_at_every_start_ends_in_503_with_the_reason():
             assert status == 503
             return answer["error"]["message"]
 
-        assert why in refusal()
+        eventually("the door knows why", lambda: why in refusal())
         starts = [e for e in node.restart_log() if e["event"] == "start_error"]
         assert len(starts) == 11  # one more than the intensity bears
         node.assert_conserved()
