@@ -34,6 +34,7 @@ class Shell {
       metrics_->request_resumed();
       core_.restore(std::move(entry));
     }
+    publish();
     tell_readiness();
   }
 
@@ -106,14 +107,19 @@ class Shell {
 
   void tick() {
     perform(core_.on_tick(now()));
-    metrics_->set_requests(core_.queued_by_priority(), core_.running());
-    const Snapshot snapshot = core_.snapshot();
-    metrics_->set_conservation_error(snapshot.conservation_error());
-    metrics_->set_stale_messages(snapshot.totals.stale);
+    publish();
     report();
   }
 
  private:
+  // The gauges; at the start, too, so that nobody reads /metrics without them.
+  void publish() {
+    metrics_->set_requests(core_.queued_by_priority(), core_.running());
+    const Snapshot snapshot = core_.snapshot();
+    metrics_->set_conservation_error(snapshot.conservation_error());
+    metrics_->set_stale_messages(snapshot.totals.stale);
+  }
+
   void report() {
     const Totals& totals = core_.totals();
     links_.report({.accepted = totals.accepted,
