@@ -97,6 +97,7 @@ class Dispatcher {
 
   void hand_out(Effects& effects, Time now);
   void try_suspect(Effects& effects, Time now);
+  const Worker* choose_ward();
   Queue::iterator most_urgent(const std::string& peer, Time now);
   void give(const std::string& peer, Queue::iterator next, Effects& effects, Time now);
   void take(messages::TokenEvent event, Effects& effects, Time now);
@@ -131,6 +132,7 @@ class Dispatcher {
   WorkerPool workers_;
   Suspects suspects_;
   std::string ward_;                  // the worker on which suspects run alone, while there are any
+  std::uint64_t trial_ = 0;           // the request that ran there last
   std::set<std::string> given_up_;    // silent peers, which may not know that they were
   std::map<std::string, Down> down_;  // workers of root's that died and have not come back
   Queue queue_;                       // request ids: resumed ones first, then in order of arrival

@@ -20,19 +20,30 @@ void Dispatcher::hand_out(Effects& effects, Time now) {
   }
 }
 
-// Suspects run one at a time on a worker that holds nothing else; one that is not idle gets no more
-// work until it is. Without another worker everybody waits: a trial is one step long.
+// Suspects run one at a time on a worker that holds nothing else. Where none is idle, the one with
+// the least to do gets no more work until it is, or until another one is: what it holds may be
+// long. Without another worker everybody waits: a trial lasts until the suspect's next token.
 void Dispatcher::try_suspect(Effects& effects, Time now) {
   if (!suspects_.any() || mutated(Mutant::kSuspectsTogether)) return ward_.clear();
-  const Worker* ward = workers_.find(ward_);
-  if (ward == nullptr) {
-    ward_ = workers_.idlest();
-    ward = workers_.find(ward_);
-  }
+  const Worker* ward = choose_ward();
   if (ward == nullptr || !ward->holds.empty()) return;
   const auto next =
       std::ranges::find_if(queue_, [this](std::uint64_t id) { return suspects_.is_suspect(id); });
-  if (next != queue_.end()) give(ward_, next, effects, now);
+  if (next == queue_.end()) return;
+  trial_ = *next;
+  give(ward_, next, effects, now);
+}
+
+// Never leaves a worker while it holds who is or was on trial there: its next step may be the one
+// that kills, and nobody else may be in it.
+const Worker* Dispatcher::choose_ward() {
+  const Worker* ward = workers_.find(ward_);
+  if (ward != nullptr && (ward->holds.empty() || ward->holds.contains(trial_))) return ward;
+  const std::string idlest = workers_.idlest();
+  const Worker* other = workers_.find(idlest);
+  if (ward != nullptr && (other == nullptr || !other->holds.empty())) return ward;
+  ward_ = idlest;
+  return other;
 }
 
 // The end when nobody waits whom `peer` may have: neither suspects, nor what was recalled from it

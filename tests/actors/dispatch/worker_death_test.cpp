@@ -122,6 +122,30 @@ BOOST_AUTO_TEST_CASE(only_what_was_in_the_step_is_suspected) {
   BOOST_TEST(effects.work[0].second.request_id == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(a_suspect_does_not_wait_for_a_long_answer_while_another_worker_is_idle) {
+  worker("a", 1);
+  worker("b", 1);
+  request(1);  // goes to a, and is long
+  request(2);
+  BOOST_TEST(down("b", 1, true, {2}).work.empty());  // only a is left, and it is busy
+  const Effects effects = worker("b", 2);
+  BOOST_REQUIRE(effects.work.size() == 1U);
+  BOOST_TEST(effects.work[0].first == "b#2");
+  BOOST_TEST(effects.work[0].second.request_id == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_suspect_on_trial_keeps_its_worker_to_itself_when_another_becomes_idle) {
+  worker("a", 1);
+  request(1);
+  request(2);
+  down("a", 1, true, {1, 2});
+  BOOST_TEST(worker("b", 1, 3).work.size() == 1U);
+  BOOST_TEST(worker("c", 1, 1).work.empty());  // one trial at a time
+  const Effects effects = request(3);
+  BOOST_REQUIRE(effects.work.size() == 1U);
+  BOOST_TEST(effects.work[0].first == "c#1");
+}
+
 BOOST_AUTO_TEST_CASE(a_group_that_crashes_again_after_all_passed_alone_gets_half_the_batch) {
   worker("a", 1, 2);
   request(1);
