@@ -70,6 +70,8 @@ enum class Mutant : std::uint8_t {
   kSuspectsTogether,
   kRequestLostOnDeath,
   kSuspicionForgotten,
+  kCancelIgnored,
+  kCancelledResumed,
 };
 
 struct DispatcherOptions {

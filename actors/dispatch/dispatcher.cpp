@@ -60,6 +60,7 @@ Effects Dispatcher::on_failure(Failure failure) {
 Effects Dispatcher::on_cancel(std::uint64_t request_id, Time now) {
   Effects effects;
   if (ledger_.find(request_id) == nullptr) bury(request_id);
+  if (mutated(Mutant::kCancelIgnored)) return effects;
   fail(request_id, FailureCode::kCancelled, "the request was cancelled", effects);
   hand_out(effects, now);
   return effects;
@@ -320,6 +321,9 @@ void Dispatcher::fail(std::uint64_t request_id,
                       Effects& effects) {
   if (ledger_.find(request_id) == nullptr) return;
   effects.failures.push_back({.request_id = request_id, .code = code, .message = std::move(why)});
+  if (code == FailureCode::kCancelled && mutated(Mutant::kCancelledResumed)) {
+    return recall(request_id, effects);
+  }
   forget(request_id, ending_of(code), effects);
 }
 

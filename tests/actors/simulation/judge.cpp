@@ -15,7 +15,7 @@ void Simulator::hand_over(const std::string& peer, const messages::WorkItem& ite
   const bool told = std::ranges::none_of(front_.finished, [&](const auto& finished) {
     return finished.request_id == item.request_id;
   });
-  expect(!client.ended || client.cancelled || !told, "work for a request that has ended");
+  expect(!client.ended || !told, "work for a request that has ended");
   expect(item.attempt > client.attempt, "an attempt is given out twice");
   client.attempt = item.attempt;
   const auto& produced = item.produced_tokens;
@@ -46,6 +46,7 @@ void Simulator::judge_token(const messages::TokenEvent& event) {
   const Place place = place_of(event);
   const bool current = place.front_epoch == epoch_ && place.attempt == event.attempt;
   expect(current, "the journal takes a token of an attempt that is over");
+  expect(!clients_.at(event.request_id).cut, "the journal takes a token of a cancelled request");
   expect(place.position >= event.position, "the journal takes a token twice");
   expect(place.position <= event.position, "the journal lacks a token");
 }
@@ -68,15 +69,14 @@ void Simulator::take_chunk(const messages::ReplyChunk& chunk) {
 }
 
 void Simulator::judge_end(const messages::ReplyChunk& chunk, Client& client) {
-  const bool again = client.ended && !client.cancelled;
-  expect(!again, "a request ends twice");
+  expect(!client.ended, "a request ends twice");
   client.ended = true;
   if (chunk.kind == ChunkKind::kError) {
     const FailureCode code = chunk.failure.code;
     const bool guilty = code == FailureCode::kQuarantined && client.poison;
     seen_.quarantined += guilty ? 1U : 0U;
-    const bool asked = code == FailureCode::kCancelled && client.cancelled;
-    expect(guilty || asked || code == FailureCode::kOverload,
+    client.cut = code == FailureCode::kCancelled && client.cancelled;
+    expect(guilty || client.cut || code == FailureCode::kOverload,
            "a request ends with an error: " + chunk.failure.message);
     return;
   }

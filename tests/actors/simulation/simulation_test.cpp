@@ -130,6 +130,12 @@ CATCHES(suspects_that_run_together_are_caught,
 CATCHES(a_front_that_forgets_its_suspects_is_caught,
         "a new front trusts a suspect",
         .mutant = Mutant::kSuspicionForgotten)
+CATCHES(a_cancel_that_is_ignored_is_caught,
+        "a cancel does not end its request",
+        .mutant = Mutant::kCancelIgnored)
+CATCHES(a_cancelled_request_that_is_resumed_is_caught,
+        "work for a request that has ended",
+        .mutant = Mutant::kCancelledResumed)
 CATCHES(a_request_that_a_death_loses_is_caught, "never ends", .mutant = Mutant::kRequestLostOnDeath)
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -263,7 +263,10 @@ void Simulator::cancel_one() {
   if (client.ended) return;
   client.cancelled = true;
   ++seen_.cancels;
+  const bool open = front_.dispatcher->ledger_entry(id) != nullptr;
   perform(front_.dispatcher->on_cancel(id, now_));
+  // Aggregate has not found its end, or the client would have it: so this is the end.
+  expect(!open || client.cut, "a cancel does not end its request");
 }
 
 void Simulator::tick() {

@@ -57,7 +57,8 @@ class Simulator {
     OracleAnswer expected;
     std::string text;
     bool accepted = false;
-    bool cancelled = false;
+    bool cancelled = false;  // it asked for it
+    bool cut = false;        // and got it
     bool poison = false;
     bool ended = false;
     std::uint32_t attempt = 0;  // the highest that a worker was given in this front's life
