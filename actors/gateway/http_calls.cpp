@@ -343,6 +343,7 @@ void HttpCalls::on_tick(Now now, Effects& effects) {
 void HttpCalls::fail_all(const ApiError& error, Now now, Effects& effects) {
   while (!calls_.empty()) {
     const auto first = calls_.begin();
+    forget_key(first->first, first->second);
     first->second.key = {};
     fail(first->first, first->second, error, now, effects);
   }
@@ -356,12 +357,19 @@ void HttpCalls::cancel_open(const Call& call, Effects& effects) {
   }
 }
 
+// By the key and not by the call: thousands of ended calls may be kept, and one ends with each
+// answer.
+void HttpCalls::forget_key(CallId id, const Call& call) {
+  const auto known = keys_.find({call.key.caller, call.key.key});
+  if (known != keys_.end() && known->second == id) keys_.erase(known);
+}
+
 void HttpCalls::forget(CallId id) {
   const auto found = calls_.find(id);
   Call& call = found->second;
   for (const Answer& answer : call.answers) owners_.erase(answer.request_id);
   if (call.connection) connections_.erase(*call.connection);
-  std::erase_if(keys_, [id](const auto& entry) { return entry.second == id; });
+  forget_key(id, call);
   if (!call.ended) --open_calls_;
   calls_.erase(found);
 }

@@ -125,6 +125,7 @@ class HttpCalls {
   void end(CallId id, Call& call, Now now);
   static void cancel_open(const Call& call, Effects& effects);
   void forget(CallId id);
+  void forget_key(CallId id, const Call& call);
 
   std::int64_t resume_grace_ms_;
   std::map<CallId, Call> calls_;

@@ -133,6 +133,13 @@ BOOST_AUTO_TEST_CASE(an_older_connection_is_ended_when_a_newer_one_takes_over) {
   BOOST_TEST(!written_to(2, chunk(text_chunk(kFirstId, "!", 1))).empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_key_of_a_call_that_a_drain_ended_names_no_call_any_more) {
+  post(1, kStream);
+  chunk(accepted_chunk(kFirstId));
+  core.fail_all(now);
+  BOOST_TEST(all<GenerateRequest>(post(2, kStream)).size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_call_of_the_front_before_goes_on) {
   post(1, R"(, "stream": true, "n": 2)");
   std::vector<RestoredAnswer> answers;
