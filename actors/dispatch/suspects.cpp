@@ -6,24 +6,22 @@ namespace troupe::actors::dispatch {
 
 std::vector<std::uint64_t> Suspects::on_death(std::span<const InStep> known, std::size_t size) {
   std::vector<std::uint64_t> guilty;
-  if (size > 1 && all_just_passed(known)) {
-    batch_limit_ = std::max<std::size_t>(1, size / 2);
-    return guilty;
-  }
+  bool innocent = size > 1 && !known.empty();  // all of them, so far
   for (const InStep& one : known) {
+    if (size > 1 && just_passed(one)) continue;
+    innocent = false;
     Suspicion& record = records_[one.request_id];
     record.suspect = true;
     if (size == 1 && ++record.lone_crashes == kLoneCrashesMax) guilty.push_back(one.request_id);
   }
+  if (innocent) batch_limit_ = std::max<std::size_t>(1, size / 2);
   return guilty;
 }
 
-bool Suspects::all_just_passed(std::span<const InStep> known) const {
-  return !known.empty() && std::ranges::all_of(known, [&](const InStep& one) {
-    const auto found = records_.find(one.request_id);
-    if (found == records_.end() || !found->second.passed_at) return false;
-    return one.produced <= *found->second.passed_at + kSamePlaceTokens;
-  });
+bool Suspects::just_passed(const InStep& one) const {
+  const auto found = records_.find(one.request_id);
+  if (found == records_.end() || !found->second.passed_at) return false;
+  return one.produced <= *found->second.passed_at + kSamePlaceTokens;
 }
 
 void Suspects::acquit(std::uint64_t request_id, std::size_t produced) {

@@ -31,7 +31,8 @@ struct Suspicion {
 class Suspects {
  public:
   // A death that work can cause, with the `size` requests of the step, of which `known` have not
-  // ended. Returns those that are found guilty: they crashed alone twice.
+  // ended. Of a group only those are suspects that have not just passed alone: whoever has is not
+  // tried again for each newcomer. Returns those that are found guilty: they crashed alone twice.
   std::vector<std::uint64_t> on_death(std::span<const InStep> known, std::size_t size);
 
   // The suspect, alone on its worker, has got a token: it passed.
@@ -55,7 +56,7 @@ class Suspects {
   void lift_limit() { batch_limit_.reset(); }
 
  private:
-  bool all_just_passed(std::span<const InStep> known) const;
+  bool just_passed(const InStep& one) const;
 
   std::map<std::uint64_t, Suspicion> records_;
   std::optional<std::size_t> batch_limit_;

@@ -173,6 +173,25 @@ BOOST_AUTO_TEST_CASE(a_group_that_crashes_again_after_all_passed_alone_gets_half
   BOOST_TEST(worker("a", 4, 2).work.size() == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(a_group_that_crashes_with_each_newcomer_gets_half_the_batch_when_it_is_full) {
+  Suspects suspects;
+  std::vector<InStep> group{{1, 0}};
+  for (std::uint64_t newcomer = 2; newcomer <= 4; ++newcomer) {
+    group.push_back({newcomer, 0});
+    BOOST_TEST(suspects.on_death(group, group.size()).empty());
+    BOOST_TEST(!suspects.batch_limit());
+    for (InStep& one : group) {
+      // Who has just passed is not tried again.
+      BOOST_TEST(suspects.is_suspect(one.request_id) == (one.produced == 0));
+      one.produced = 1;
+      if (suspects.is_suspect(one.request_id)) suspects.acquit(one.request_id, 1);
+    }
+  }
+  BOOST_TEST(suspects.on_death(group, group.size()).empty());
+  BOOST_TEST(!suspects.any());
+  BOOST_TEST(suspects.batch_limit().value_or(0) == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_root_gives_up_ends_the_queue_with_its_reason) {
   worker("a", 1);
   request(1);
