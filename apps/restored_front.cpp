@@ -15,25 +15,20 @@ namespace {
 namespace aggregate = actors::aggregate;
 namespace dispatch = actors::dispatch;
 
-bool may_come_back(const messages::Origin& origin) {
-  return origin.door == messages::Door::kZmq ||
-         (origin.door == messages::Door::kHttp && !origin.id.empty());
-}
-
 }  // namespace
 
 RestoredFront restore_front(std::shared_ptr<dispatch::LedgerFile> file,
                             std::shared_ptr<const model::Tokenizer> tokenizer,
                             std::chrono::milliseconds ended_kept,
                             dispatch::Time now) {
-  RestoredFront front{.aggregator = std::make_shared<aggregate::Aggregator>(std::move(tokenizer)),
-                      .memory = {.file = file, .restored = {}, .ended_kept = ended_kept},
-                      .answers = {},
-                      .finished = {}};
+  RestoredFront front{
+      .aggregator = std::make_shared<aggregate::Aggregator>(std::move(tokenizer)),
+      .memory = {.file = file, .restored = {}, .ended = {}, .ended_kept = ended_kept},
+      .answers = {},
+      .finished = {}};
   if (!file) return front;
-  for (dispatch::RestoredRequest& old : file->fold()) {
-    if (!may_come_back(old.request.origin)) continue;
-    if (old.end && now - dispatch::Time{old.end->at_us} > ended_kept) continue;
+  for (const dispatch::RestoredRequest& old :
+       dispatch::worth_restoring(file->fold(), ended_kept, now)) {
     actors::gateway::RestoredAnswer answer{.request = old.request, .chunks = {}};
     const auto take = [&](aggregate::Replies replies) {
       std::ranges::move(replies.chunks, std::back_inserter(answer.chunks));
@@ -43,7 +38,10 @@ RestoredFront restore_front(std::shared_ptr<dispatch::LedgerFile> file,
     const auto finished = take(front.aggregator->on_tokens({old.events}));
     if (old.end && old.end->failed) take(front.aggregator->on_failure(old.end->failure));
     front.answers.push_back(std::move(answer));
-    if (old.end) continue;
+    if (old.end) {
+      front.memory.ended.push_back(dispatch::end_of(old));
+      continue;
+    }
     dispatch::RestoredEntry restored = dispatch::entry_of(old);
     restored.entry.end_proposed = !finished.empty();
     front.memory.restored.push_back(std::move(restored));

@@ -27,7 +27,7 @@ class Shell {
       : self_(self),
         core_(std::move(options)),
         links_(std::move(links)),
-        keeper_(std::move(memory.file), memory.ended_kept),
+        keeper_(std::move(memory.file), memory.ended_kept, std::move(memory.ended)),
         metrics_(std::move(metrics)) {
     for (RestoredEntry& entry : memory.restored) {
       metrics_->request_accepted();

@@ -25,6 +25,7 @@ struct DispatchLinks {
 struct DispatchMemory {
   std::shared_ptr<LedgerFile> file;        // nullptr: nothing outlives this front
   std::vector<RestoredEntry> restored;     // in the order of acceptance
+  std::vector<KeptEnd> ended;              // of those, that stay in the file for a while
   std::chrono::milliseconds ended_kept{};  // an ended request stays in the file for so long
 };
 

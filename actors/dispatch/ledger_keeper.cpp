@@ -1,9 +1,18 @@
 #include "actors/dispatch/ledger_keeper.hpp"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace troupe::actors::dispatch {
+namespace {
+
+bool may_come_back(const messages::Origin& origin) {
+  return origin.door == messages::Door::kZmq ||
+         (origin.door == messages::Door::kHttp && !origin.id.empty());
+}
+
+}  // namespace
 
 RestoredEntry entry_of(const RestoredRequest& old) {
   LedgerEntry entry{.request = old.request,
@@ -12,6 +21,38 @@ RestoredEntry entry_of(const RestoredRequest& old) {
                     .resumed_inexact = old.resumed_inexact};
   for (const messages::TokenEvent& event : old.events) entry.produced.push_back(event.token);
   return {std::move(entry), old.suspicion};
+}
+
+KeptEnd end_of(const RestoredRequest& old) {
+  return {.request = {.request_id = old.request.request_id,
+                      .call_first = old.request.call_first,
+                      .call_size = old.request.call_size},
+          .at = Time{old.end->at_us}};
+}
+
+std::vector<RestoredRequest> worth_restoring(std::vector<RestoredRequest> left,
+                                             Time ended_kept,
+                                             Time now) {
+  const auto call_of = [](const RestoredRequest& one) {
+    return one.request.call_size > 1 ? one.request.call_first : one.request.request_id;
+  };
+  std::map<std::uint64_t, bool> wanted;  // by call
+  for (const RestoredRequest& one : left) {
+    wanted[call_of(one)] |= !one.end || now - Time{one.end->at_us} <= ended_kept;
+  }
+  std::erase_if(left, [&](const RestoredRequest& one) {
+    return !may_come_back(one.request.origin) || !wanted.at(call_of(one));
+  });
+  return left;
+}
+
+LedgerKeeper::LedgerKeeper(std::shared_ptr<LedgerFile> file,
+                           std::chrono::milliseconds ended_kept,
+                           std::vector<KeptEnd> ended)
+    : file_(std::move(file)), ended_kept_(ended_kept) {
+  std::ranges::sort(ended, {}, &KeptEnd::at);
+  order_.assign(ended.begin(), ended.end());
+  for (const KeptEnd& one : order_) ended_.insert(one.request.request_id);
 }
 
 void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time now) {
@@ -44,7 +85,7 @@ void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time 
 // While one answer of a call lives, so do the others: a part of a reply is worth nothing.
 void LedgerKeeper::forget_old(const Dispatcher& core, Time now) {
   while (!order_.empty() && now - order_.front().at > ended_kept_) {
-    const Ended oldest = order_.front();
+    const KeptEnd oldest = order_.front();
     order_.pop_front();
     bool call_lives = false;
     for (std::uint32_t i = 0; i < oldest.request.call_size; ++i) {

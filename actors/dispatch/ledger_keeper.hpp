@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include "actors/dispatch/dispatcher.hpp"
 #include "actors/dispatch/ledger_file.hpp"
@@ -16,26 +17,37 @@ namespace troupe::actors::dispatch {
 // Where the dispatcher goes on with a request of the front before.
 RestoredEntry entry_of(const RestoredRequest& old);
 
+// An ended request that a client may still ask for.
+struct KeptEnd {
+  EndedRequest request;
+  Time at{};
+};
+
+// Of a request of the front before that has ended.
+KeptEnd end_of(const RestoredRequest& old);
+
+// Of `left`, what the front before left, that for which a client may come back. While one answer of
+// a call is open or ended less than `ended_kept` ago, so are the others worth keeping.
+std::vector<RestoredRequest> worth_restoring(std::vector<RestoredRequest> left,
+                                             Time ended_kept,
+                                             Time now);
+
 class LedgerKeeper {
  public:
-  // `file` nullptr: nothing is kept.
-  LedgerKeeper(std::shared_ptr<LedgerFile> file, std::chrono::milliseconds ended_kept)
-      : file_(std::move(file)), ended_kept_(ended_kept) {}
+  // `file` nullptr: nothing is kept. `ended`: what has ended in fronts before and stays for a next.
+  LedgerKeeper(std::shared_ptr<LedgerFile> file,
+               std::chrono::milliseconds ended_kept,
+               std::vector<KeptEnd> ended = {});
 
   // To be called before any of `effects` leaves the front.
   void journal(const Effects& effects, const Dispatcher& core, Time now);
 
  private:
-  struct Ended {
-    EndedRequest request;
-    Time at{};
-  };
-
   void forget_old(const Dispatcher& core, Time now);
 
   std::shared_ptr<LedgerFile> file_;
   Time ended_kept_;
-  std::deque<Ended> order_;        // ended requests that a client may still ask for, oldest first
+  std::deque<KeptEnd> order_;      // oldest first
   std::set<std::uint64_t> ended_;  // their ids
 };
 

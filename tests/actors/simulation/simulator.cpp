@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kActions = 600;
 constexpr std::size_t kSettlingMax = 20'000;  // several times what any seed needs
 constexpr std::uint32_t kRequestsMax = 24;
+constexpr milliseconds kEndedKept{500};
 constexpr std::size_t kMemoryWords = 8192;  // small, so that the file is cleaned up often
 
 std::span<std::byte> bytes_of(std::vector<std::uint64_t>& words) {
@@ -109,9 +110,13 @@ void Simulator::start_front() {
   front_.aggregator = std::make_unique<aggregate::Aggregator>(tokenizer_);
   for (auto& [id, client] : clients_) client.attempt = 0;
   front_.ledger = std::make_shared<dispatch::LedgerFile>(bytes_of(memory_), 4096);
-  front_.keeper = std::make_unique<dispatch::LedgerKeeper>(front_.ledger, milliseconds(500));
-  for (dispatch::RestoredRequest& old : front_.ledger->fold()) {
-    if (old.end) continue;
+  std::vector<dispatch::KeptEnd> ended;
+  for (const dispatch::RestoredRequest& old :
+       dispatch::worth_restoring(front_.ledger->fold(), kEndedKept, now_)) {
+    if (old.end) {
+      ended.push_back(dispatch::end_of(old));
+      continue;
+    }
     const std::uint64_t id = old.request.request_id;
     dispatch::RestoredEntry restored = dispatch::entry_of(old);
     aggregate::Replies replies = front_.aggregator->on_plan(dispatch::plan_of(old.request));
@@ -127,6 +132,8 @@ void Simulator::start_front() {
     take(replies);
     expect(client.text.starts_with(had), "a new front has less than the client");
   }
+  front_.keeper =
+      std::make_unique<dispatch::LedgerKeeper>(front_.ledger, kEndedKept, std::move(ended));
   for (const auto& [id, client] : clients_) {
     const bool promised = client.accepted && !client.ended;
     const bool known = front_.dispatcher->ledger_entry(id) != nullptr;
@@ -246,6 +253,7 @@ void Simulator::arrive() {
   const std::uint64_t id = ++seen_.requests;
   Client client{.poison = roll(16) == 0};
   client.request = {.request_id = id, .sampling = {.seed = random_(), .max_tokens = 1 + roll(20)}};
+  client.request.origin.door = messages::Door::kZmq;
   const std::uint32_t length = 1 + roll(12);
   for (std::uint32_t i = 0; i < length; ++i) {
     client.request.prompt_tokens.push_back('a' + static_cast<std::int32_t>(roll(3)));

@@ -1,0 +1,83 @@
+// What the ledger's file keeps for the next front, and what the next front makes of it.
+#include "actors/dispatch/ledger_keeper.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/actors/dispatch/dispatcher_fixture.hpp"
+
+namespace troupe::actors::dispatch {
+namespace {
+
+struct KeeperFixture : DispatcherFixture {
+  std::span<std::byte> bytes() { return std::as_writable_bytes(std::span(words)); }
+
+  // A file that is cleaned up with nearly every frame.
+  std::shared_ptr<LedgerFile> file() { return std::make_shared<LedgerFile>(bytes(), 64); }
+
+  static RestoredRequest left(std::uint64_t id, std::uint64_t call, std::uint32_t size) {
+    return {.request = {.request_id = id,
+                        .call_first = call,
+                        .call_size = size,
+                        .origin = {.door = messages::Door::kZmq}}};
+  }
+
+  static RestoredRequest ended(RestoredRequest one, Time at) {
+    one.end = LedgerEnd{.at_us = at.count()};
+    return one;
+  }
+
+  std::vector<std::uint64_t> words = std::vector<std::uint64_t>(8192);
+};
+
+std::vector<std::uint64_t> ids_of(const std::vector<RestoredRequest>& requests) {
+  std::vector<std::uint64_t> ids;
+  for (const RestoredRequest& one : requests) ids.push_back(one.request.request_id);
+  return ids;
+}
+
+using Ids = std::vector<std::uint64_t>;
+
+BOOST_FIXTURE_TEST_SUITE(ledger_keeper, KeeperFixture)
+
+BOOST_AUTO_TEST_CASE(an_answer_that_ended_long_ago_stays_while_its_call_runs) {
+  const std::vector<RestoredRequest> all{
+      ended(left(1, 1, 2), now - seconds(60)), left(2, 1, 2), ended(left(3, 3, 1), now)};
+  BOOST_TEST(ids_of(worth_restoring(all, seconds(30), now)) == (Ids{1, 2, 3}));
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_ended_long_ago_as_a_whole_is_forgotten) {
+  const std::vector<RestoredRequest> all{ended(left(1, 1, 2), now - seconds(60)),
+                                         ended(left(2, 1, 2), now - seconds(31)),
+                                         ended(left(3, 3, 1), now - seconds(31))};
+  BOOST_TEST(worth_restoring(all, seconds(30), now).empty());
+}
+
+BOOST_AUTO_TEST_CASE(whose_client_cannot_come_back_is_not_restored) {
+  RestoredRequest http = left(1, 1, 1);
+  http.request.origin = {.door = messages::Door::kHttp};
+  RestoredRequest keyed = left(2, 2, 1);
+  keyed.request.origin = {.door = messages::Door::kHttp, .id = "key"};
+  BOOST_TEST(ids_of(worth_restoring({http, keyed}, seconds(30), now)) == (Ids{2}));
+}
+
+BOOST_AUTO_TEST_CASE(what_ended_under_the_first_front_is_there_after_the_death_of_the_second) {
+  {
+    LedgerKeeper first(file(), seconds(30));
+    first.journal(request(1), core, now);
+    first.journal(core.on_cancel(1, now), core, now);
+  }
+  std::vector<KeptEnd> kept;
+  for (const RestoredRequest& old : file()->fold()) kept.push_back(end_of(old));
+  BOOST_REQUIRE(kept.size() == 1U);
+  LedgerKeeper second(file(), seconds(30), kept);
+  for (std::uint64_t id = 2; id < 20; ++id) {  // enough to clean the file up
+    second.journal(request(id), core, now);
+    second.journal(core.on_cancel(id, now), core, now);
+    BOOST_TEST(ids_of(file()->fold()).front() == 1U);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace troupe::actors::dispatch
