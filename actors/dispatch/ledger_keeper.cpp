@@ -60,6 +60,11 @@ void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time 
   const auto keep = [this, &core](std::uint64_t id) {
     return core.ledger_entry(id) != nullptr || ended_.contains(id);
   };
+  // Before any frame: each may clean the file up, and dispatch knows the ended ones no more.
+  for (const EndedRequest& ended : effects.ended) {
+    ended_.insert(ended.request_id);
+    order_.push_back({ended, now});
+  }
   for (const messages::TokenizedRequest& request : effects.accepted) {
     file_->accept(request, now.count(), keep);
   }
@@ -75,8 +80,6 @@ void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time 
         std::ranges::find(effects.failures, ended.request_id, &messages::Failure::request_id);
     LedgerEnd end{.at_us = now.count(), .failed = failure != effects.failures.end()};
     if (end.failed) end.failure = *failure;
-    ended_.insert(ended.request_id);
-    order_.push_back({ended, now});
     file_->end(ended.request_id, end, keep);
   }
   forget_old(core, now);

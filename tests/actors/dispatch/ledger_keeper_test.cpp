@@ -39,6 +39,23 @@ using Ids = std::vector<std::uint64_t>;
 
 BOOST_FIXTURE_TEST_SUITE(ledger_keeper, KeeperFixture)
 
+BOOST_AUTO_TEST_CASE(an_end_keeps_its_request_through_the_cleaning_up_that_frames_beside_it_cause) {
+  LedgerKeeper keeper(file(), seconds(30));
+  keeper.journal(worker("a", 1), core, now);
+  keeper.journal(request(1), core, now);
+  keeper.journal(request(2), core, now);
+  // One input that ends a request and journals tokens of another.
+  Effects both = core.on_finished({.request_id = 1, .reason = FinishReason::kStop}, now);
+  for (std::uint32_t position = 0; position < 100; ++position) {
+    const Effects one = token(2, position);
+    both.journaled.events.push_back(one.journaled.events.at(0));
+  }
+  keeper.journal(both, core, now);
+  const auto found = file()->fold();
+  BOOST_TEST(ids_of(found) == (Ids{1, 2}));
+  BOOST_TEST(found.at(0).end.has_value());
+}
+
 BOOST_AUTO_TEST_CASE(an_answer_that_ended_long_ago_stays_while_its_call_runs) {
   const std::vector<RestoredRequest> all{
       ended(left(1, 1, 2), now - seconds(60)), left(2, 1, 2), ended(left(3, 3, 1), now)};
