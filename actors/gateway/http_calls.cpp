@@ -1,6 +1,7 @@
 #include "actors/gateway/http_calls.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "actors/gateway/event_id.hpp"
 #include "config/check.hpp"
@@ -113,7 +114,10 @@ bool HttpCalls::resume(ConnectionId connection,
                    .code = "key_reused"});
   }
   const auto offsets = read_event_id(last_event_id, call.head.id, call.answers.size());
-  if (!offsets) {
+  const auto sent = [&] {
+    return std::ranges::equal(*offsets, call.answers, std::less_equal<>{}, {}, &Answer::text_end);
+  };
+  if (!offsets || !sent()) {
     return refuse({.message = "Last-Event-ID is not the id of an event of this stream",
                    .param = "Last-Event-ID",
                    .code = "invalid_value"});
@@ -121,16 +125,24 @@ bool HttpCalls::resume(ConnectionId connection,
   if (call.connection) {
     // The client is on its new connection; whoever still holds the old one gets no more.
     const ApiError error = conflict("the call goes on over another connection");
-    call.head_sent ? effects.emplace_back(HttpStreamEnd{*call.connection, note_of(call, "resumed")})
-                   : effects.emplace_back(HttpRespond{*call.connection, error_response(error), {}});
+    if (call.head_sent) {
+      effects.emplace_back(
+          HttpStreamWrite{*call.connection, error_event(error) + std::string(kDoneEvent)});
+      effects.emplace_back(HttpStreamEnd{*call.connection, note_of(call, "resumed")});
+    } else {
+      effects.emplace_back(HttpRespond{*call.connection, error_response(error), {}});
+    }
   }
   detach(call);
   attach(id, call, connection);
+  replay(call, *offsets, last_event_id.empty());
   if (call.failure) {
+    // The text before the failure first: its client paid for it.
+    call.head_sent = !call.held.empty();
+    if (call.head_sent) effects.emplace_back(HttpStreamBegin{connection, event_stream_head()});
     fail(id, call, ApiError(*call.failure), now, effects);
     return true;
   }
-  replay(call, *offsets, last_event_id.empty());
   flush(id, call, now, effects);
   return true;
 }
@@ -156,8 +168,9 @@ void HttpCalls::replay(Call& call, const std::vector<std::uint64_t>& offsets, bo
                                .text_end = piece.text_end});
       call.head.offsets[i] = piece.text_end;
     }
-    if (answer.whole.finish == FinishReason::kNone) continue;
-    call.held += finish_event(call.head, answer.whole.index, answer.whole.finish, answer.text_end);
+    const FinishReason finish = answer.whole.finish;
+    if (finish == FinishReason::kNone || finish == FinishReason::kError) continue;
+    call.held += end_event(call, answer);
   }
 }
 
@@ -211,9 +224,7 @@ void HttpCalls::take(Call& call, Answer& answer, const messages::ReplyChunk& chu
   answer.cached_tokens = chunk.cached_tokens;
   call.head.resumed_inexact |= chunk.resumed_inexact;
   answer.whole.finish = chunk.finish == FinishReason::kNone ? FinishReason::kStop : chunk.finish;
-  if (call.stream) {
-    call.held += finish_event(call.head, answer.whole.index, answer.whole.finish, answer.text_end);
-  }
+  if (call.stream) call.held += end_event(call, answer);
 }
 
 void HttpCalls::take_text(Call& call, Answer& answer, const messages::ReplyChunk& chunk) {
@@ -224,17 +235,29 @@ void HttpCalls::take_text(Call& call, Answer& answer, const messages::ReplyChunk
     std::ranges::copy(chunk.logprobs, std::back_inserter(answer.whole.logprobs));
     return;
   }
+  std::ranges::copy(chunk.logprobs, std::back_inserter(answer.unsent));
+  // Without text its event would have the id of the one before: nobody could tell, behind that id,
+  // whether it was had. So it joins the next text, or the end.
+  if (chunk.text.empty() && !call.key.none()) return;
+  Piece piece{chunk.text, std::exchange(answer.unsent, {}), answer.characters, answer.text_end};
   call.held += text_event(call.head,
                           {.index = answer.whole.index,
-                           .text = chunk.text,
-                           .logprobs = chunk.logprobs,
-                           .characters_before = answer.characters,
-                           .text_end = answer.text_end});
+                           .text = piece.text,
+                           .logprobs = piece.logprobs,
+                           .characters_before = piece.characters_before,
+                           .text_end = piece.text_end});
   call.head.offsets[answer.whole.index] = answer.text_end;
-  if (!call.key.none()) {
-    answer.history.push_back({chunk.text, chunk.logprobs, answer.characters, answer.text_end});
-  }
-  answer.characters += characters_of(chunk.logprobs);
+  answer.characters += characters_of(piece.logprobs);
+  if (!call.key.none()) answer.history.push_back(std::move(piece));
+}
+
+std::string HttpCalls::end_event(const Call& call, const Answer& answer) {
+  return finish_event(call.head,
+                      answer.whole.index,
+                      answer.whole.finish,
+                      answer.text_end,
+                      answer.unsent,
+                      answer.characters);
 }
 
 // The status is decided by the answer that dispatch refuses, so the head waits until it accepted

@@ -91,8 +91,9 @@ class HttpCalls {
     std::uint32_t produced_tokens = 0;
     std::uint32_t cached_tokens = 0;  // of the prompt
     bool resumed_inexact = false;
-    WholeAnswer whole;           // its text only when the call is not streamed
-    std::vector<Piece> history;  // of a stream with a key
+    WholeAnswer whole;                           // its text only when the call is not streamed
+    std::vector<Piece> history;                  // of a stream with a key
+    std::vector<messages::TokenLogprob> unsent;  // of its last tokens, which gave no text yet
   };
 
   struct Call {
@@ -117,6 +118,7 @@ class HttpCalls {
   void detach(Call& call);
   void take(Call& call, Answer& answer, const messages::ReplyChunk& chunk);
   void take_text(Call& call, Answer& answer, const messages::ReplyChunk& chunk);
+  static std::string end_event(const Call& call, const Answer& answer);
   void replay(Call& call, const std::vector<std::uint64_t>& offsets, bool from_start);
   void flush(CallId id, Call& call, Now now, Effects& effects);
   void finish(CallId id, Call& call, Now now, Effects& effects);

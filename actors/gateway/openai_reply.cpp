@@ -76,10 +76,15 @@ std::string text_event(const ReplyHead& head, const ReplyPiece& piece) {
 std::string finish_event(const ReplyHead& head,
                          std::uint32_t index,
                          FinishReason finish,
-                         std::uint64_t text_end) {
+                         std::uint64_t text_end,
+                         std::span<const messages::TokenLogprob> logprobs,
+                         std::uint64_t characters_before) {
   ReplyJson choice = head.endpoint == Endpoint::kChat
                          ? choice_json(index, "delta", ReplyJson::object())
                          : choice_json(index, "text", "");
+  if (!logprobs.empty()) {
+    choice["logprobs"] = logprobs_json(head.endpoint, logprobs, characters_before);
+  }
   choice["finish_reason"] = finish_name(finish);
   return event(head, std::move(choice), text_end);
 }

@@ -58,7 +58,9 @@ std::string text_event(const ReplyHead& head, const ReplyPiece& piece);
 std::string finish_event(const ReplyHead& head,
                          std::uint32_t index,
                          messages::FinishReason finish,
-                         std::uint64_t text_end);
+                         std::uint64_t text_end,
+                         std::span<const messages::TokenLogprob> logprobs = {},
+                         std::uint64_t characters_before = 0);
 std::string usage_event(const ReplyHead& head, const TokenCounts& counts);
 std::string error_event(const ApiError& error);
 

@@ -47,6 +47,13 @@ inline std::string written(const Effects& effects) {
   return text;
 }
 
+// How often `part` is in `text`.
+inline std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t found = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
 inline messages::ReplyChunk accepted_chunk(std::uint64_t id) {
   return {.request_id = id, .kind = messages::ChunkKind::kAccepted};
 }

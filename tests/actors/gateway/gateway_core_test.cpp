@@ -10,12 +10,6 @@ using messages::FailureCode;
 using messages::FinishReason;
 using messages::GenerateRequest;
 
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t found = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 BOOST_FIXTURE_TEST_SUITE(gateway_core, CoreFixture)
 
 BOOST_AUTO_TEST_CASE(request_ids_carry_the_epoch_and_never_repeat) {

@@ -119,6 +119,47 @@ BOOST_AUTO_TEST_CASE(another_body_or_an_event_of_another_stream_is_refused) {
   BOOST_TEST(only<HttpRespond>(post(5, kStream, std::string(129, 'k'))).response.status == 400);
 }
 
+BOOST_AUTO_TEST_CASE(an_event_that_was_never_sent_is_refused) {
+  post(1, kStream);
+  chunk(text_chunk(kFirstId, "Hel"));
+  const auto refused = only<HttpRespond>(post(2, kStream, "k", "cmpl-30000000001:4"));
+  BOOST_TEST(refused.response.status == 400);
+  BOOST_TEST(!written_to(1, chunk(text_chunk(kFirstId, "lo", 1))).empty());  // it goes on
+}
+
+BOOST_AUTO_TEST_CASE(a_failed_stream_gives_its_text_before_the_failure) {
+  post(1, kStream);
+  chunk(text_chunk(kFirstId, "Hel"));
+  core.on_gone(1, now);
+  chunk(text_chunk(kFirstId, "lo", 1));
+  chunk(error_chunk(kFirstId, FailureCode::kInternal));
+  const std::string rest = written_to(2, post(2, kStream, "k", "cmpl-30000000001:3"));
+  BOOST_TEST(rest.find(R"("text":"lo")") != std::string::npos);
+  BOOST_TEST(rest.find("why") > rest.find(R"("text":"lo")"));
+  BOOST_TEST(rest.find(R"("finish_reason":")") == std::string::npos);
+  BOOST_TEST(rest.ends_with(kDoneEvent));
+}
+
+BOOST_AUTO_TEST_CASE(log_probabilities_without_text_come_with_the_next_text_or_the_end) {
+  const auto with_logprob = [](std::string text, std::uint32_t token, float logprob) {
+    messages::ReplyChunk piece = text_chunk(kFirstId, std::move(text), token);
+    piece.logprobs = {{.chosen = {.token = 7, .bytes = "t", .logprob = logprob}, .top = {}}};
+    return piece;
+  };
+  post(1, R"(, "stream": true, "logprobs": 0)");
+  chunk(with_logprob("a", 0, -0.25F));
+  BOOST_TEST(written_to(1, chunk(with_logprob("", 1, -0.5F))).empty());
+  const std::string joined = written_to(1, chunk(with_logprob("b", 2, -0.75F)));
+  BOOST_TEST(joined.find("[-0.5,-0.75]") != std::string::npos);
+  chunk(with_logprob("", 3, -1.5F));
+  const std::string end = written_to(1, chunk(final_chunk(kFirstId)));
+  BOOST_TEST(end.find("[-1.5]") != std::string::npos);
+  const std::string rest =
+      written_to(2, post(2, R"(, "stream": true, "logprobs": 0)", "k", "cmpl-30000000001:1"));
+  BOOST_TEST(count(rest, "[-0.5,-0.75]") == 1U);
+  BOOST_TEST(count(rest, "[-1.5]") == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_key_belongs_to_its_caller) {
   post(1, kStream, "k", "", "Bearer one");
   BOOST_TEST(all<GenerateRequest>(post(2, kStream, "k", "", "Bearer two")).size() == 1U);
@@ -129,6 +170,9 @@ BOOST_AUTO_TEST_CASE(an_older_connection_is_ended_when_a_newer_one_takes_over) {
   chunk(text_chunk(kFirstId, "Hi"));
   const Effects effects = post(2, kStream);
   BOOST_TEST(only<HttpStreamEnd>(effects).connection == 1U);
+  const std::string last = written_to(1, effects);
+  BOOST_TEST(last.find("another connection") != std::string::npos);
+  BOOST_TEST(last.ends_with(kDoneEvent));
   BOOST_TEST(core.on_gone(1, now).empty());
   BOOST_TEST(!written_to(2, chunk(text_chunk(kFirstId, "!", 1))).empty());
 }
