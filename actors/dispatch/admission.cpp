@@ -36,6 +36,7 @@ void Dispatcher::note_finish(Time now) {
 }
 
 std::string Dispatcher::why_full(std::uint32_t call_size) const {
+  if (ledger_full_) return "the memory for requests and their answers is full: retry later";
   const std::string bound = std::to_string(options_.queued_max) + " requests";
   if (call_size <= 1) return "the queue is full (" + bound + "): retry later";
   return "the queue (" + bound + ") has no room for the " + std::to_string(call_size) +

@@ -47,6 +47,7 @@ class Shell {
 
   void perform(const Effects& effects) {
     keeper_.journal(effects, core_, now());  // nothing is emitted that the ledger does not hold
+    core_.hold_back(keeper_.full());
     for (const auto& plan : effects.plans) {
       metrics_->request_accepted();
       metrics_->add_prompt_tokens(plan.prompt_tokens.size());
@@ -118,6 +119,7 @@ class Shell {
     const Snapshot snapshot = core_.snapshot();
     metrics_->set_conservation_error(snapshot.conservation_error());
     metrics_->set_stale_messages(snapshot.totals.stale);
+    metrics_->set_ledger_lost(keeper_.lost());
   }
 
   void report() {

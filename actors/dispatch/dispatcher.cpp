@@ -25,7 +25,7 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
   Effects effects;
   const std::uint64_t id = request.request_id;
   const std::size_t room =
-      options_.queued_max - std::min<std::size_t>(queue_.size(), options_.queued_max);
+      ledger_full_ ? 0 : options_.queued_max - std::min(queue_.size(), options_.queued_max + 0UL);
   if (!calls_.admit(id, request.call_first, request.call_size, room)) {
     ++totals_.refused;
     std::erase(tombstones_, id);

@@ -52,6 +52,9 @@ class Dispatcher {
   // To be called every beat: deadlines, and a queue that no worker has served for too long.
   Effects on_tick(Time now);
 
+  // While the ledger's memory is nearly full, nothing more is accepted.
+  void hold_back(bool ledger_full) { ledger_full_ = ledger_full; }
+
   // To be called before any event.
   void restore(RestoredEntry restored);
 
@@ -135,7 +138,8 @@ class Dispatcher {
   std::uint64_t trial_ = 0;           // the request that ran there last
   std::set<std::string> given_up_;    // silent peers, which may not know that they were
   std::map<std::string, Down> down_;  // workers of root's that died and have not come back
-  Queue queue_;                       // request ids: resumed ones first, then in order of arrival
+  bool ledger_full_ = false;
+  Queue queue_;  // request ids: resumed ones first, then in order of arrival
   std::deque<std::uint64_t> tombstones_;  // cancels that overtook their request
   Totals totals_;
   Time worker_seen_;  // when a worker was last there

@@ -169,7 +169,7 @@ void LedgerFile::add(Kind kind,
                      std::string_view payload,
                      const Keep& keep) {
   const std::size_t bytes = kFrameHead + padded(payload.size());
-  if (used_ + bytes > half_bytes_ || used_ > std::max(compact_at_, 2 * live_)) compact(keep);
+  if (worth_compacting(bytes)) compact(keep);
   if (used_ + bytes > half_bytes_) {
     ++lost_;
     return;
@@ -178,18 +178,41 @@ void LedgerFile::add(Kind kind,
       put(half(*word(1)) + used_, {.request_id = request_id, .kind = kind, .payload = payload});
 }
 
+// A half that is full of what lives is not copied again for every frame that does not fit: that
+// takes a tenth of a second for each 100 MB, and gives nothing.
+bool LedgerFile::worth_compacting(std::size_t bytes) const {
+  if (used_ > std::max(compact_at_, 2 * live_)) return true;
+  return may_shrink_ && used_ + bytes > half_bytes_;
+}
+
+// The frame there, which lies whole in what this process has read or written: no checksum is
+// needed.
+LedgerFile::Frame LedgerFile::own_frame_at(std::size_t offset) const {
+  std::uint64_t head[2];
+  std::memcpy(head, half(*word(1)) + offset, sizeof head);
+  return {.request_id = head[1], .bytes = kFrameHead + padded(head[0] & 0xFFFFFFFFU)};
+}
+
 void LedgerFile::compact(const Keep& keep) {
   const std::uint64_t next = 1 - *word(1);
+  const std::byte* from = half(*word(1));
   std::byte* to = half(next);
-  std::memset(to, 0, sizeof(std::uint64_t));
-  std::size_t offset = 0;
   live_ = 0;
-  while (const auto frame = frame_at(offset)) {
-    offset += frame->bytes;
-    if (keep(frame->request_id)) live_ += put(to + live_, *frame);
+  for (std::size_t offset = 0; offset < used_;) {
+    const Frame frame = own_frame_at(offset);
+    if (keep(frame.request_id)) {
+      std::memcpy(to + live_, from + offset, frame.bytes);
+      live_ += frame.bytes;
+    }
+    offset += frame.bytes;
+  }
+  // Nothing follows the last one.
+  if (live_ + sizeof(std::uint64_t) <= half_bytes_) {
+    std::memset(to + live_, 0, sizeof(std::uint64_t));
   }
   std::atomic_ref(*word(1)).store(next, std::memory_order_release);
   used_ = live_;
+  may_shrink_ = false;
   if (discard_) discard_({half(1 - next), half_bytes_});
 }
 

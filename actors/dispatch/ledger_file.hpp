@@ -74,6 +74,17 @@ class LedgerFile {
   void judge(std::uint64_t request_id, const Suspicion& suspicion, const Keep& keep);
   void end(std::uint64_t request_id, const LedgerEnd& end, const Keep& keep);
 
+  // Something that `keep` wanted it wants no more: cleaning up has become worth its while.
+  void forgotten() { may_shrink_ = true; }
+
+  // Cleans up now, if that may give room.
+  void tidy(const Keep& keep) {
+    if (may_shrink_) compact(keep);
+  }
+
+  // Too full to promise more: what is promised grows by its tokens.
+  bool pressed() const { return used_ > half_bytes_ / 4 * 3; }
+
   // Frames that did not fit, even after cleaning up: their requests would not survive the front.
   std::uint64_t lost() const { return lost_; }
 
@@ -91,10 +102,12 @@ class LedgerFile {
 
   static void fold(const Frame& frame, RestoredRequest& request);
   void add(Kind kind, std::uint64_t request_id, std::string_view payload, const Keep& keep);
+  bool worth_compacting(std::size_t bytes) const;
   void compact(const Keep& keep);
   std::byte* half(std::uint64_t index) const;
   std::uint64_t* word(std::size_t index) const;
   std::optional<Frame> frame_at(std::size_t offset) const;
+  Frame own_frame_at(std::size_t offset) const;
   std::size_t put(std::byte* to, const Frame& frame) const;
 
   std::span<std::byte> memory_;
@@ -102,7 +115,8 @@ class LedgerFile {
   std::size_t compact_at_;
   Discard discard_;
   bool is_new_ = false;
-  std::size_t live_ = 0;  // bytes after the last cleaning up
+  std::size_t live_ = 0;    // bytes after the last cleaning up
+  bool may_shrink_ = true;  // something was forgotten since
   std::size_t used_ = 0;
   std::uint64_t lost_ = 0;
 };

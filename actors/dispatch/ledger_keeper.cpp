@@ -83,23 +83,27 @@ void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time 
     file_->end(ended.request_id, end, keep);
   }
   forget_old(core, now);
+  if (!file_->pressed()) return;
+  // What has ended is only kept as a courtesy.
+  for (std::size_t i = (order_.size() + 1) / 2; i > 0; --i) forget_oldest(core, now);
+  file_->tidy(keep);
+}
+
+void LedgerKeeper::forget_old(const Dispatcher& core, Time now) {
+  while (!order_.empty() && now - order_.front().at > ended_kept_) forget_oldest(core, now);
 }
 
 // While one answer of a call lives, so do the others: a part of a reply is worth nothing.
-void LedgerKeeper::forget_old(const Dispatcher& core, Time now) {
-  while (!order_.empty() && now - order_.front().at > ended_kept_) {
-    const KeptEnd oldest = order_.front();
-    order_.pop_front();
-    bool call_lives = false;
-    for (std::uint32_t i = 0; i < oldest.request.call_size; ++i) {
-      call_lives |= core.ledger_entry(oldest.request.call_first + i) != nullptr;
-    }
-    if (call_lives) {
-      order_.push_back({oldest.request, now});
-    } else {
-      ended_.erase(oldest.request.request_id);
-    }
+void LedgerKeeper::forget_oldest(const Dispatcher& core, Time now) {
+  const KeptEnd oldest = order_.front();
+  order_.pop_front();
+  bool call_lives = false;
+  for (std::uint32_t i = 0; i < oldest.request.call_size; ++i) {
+    call_lives |= core.ledger_entry(oldest.request.call_first + i) != nullptr;
   }
+  if (call_lives) return order_.push_back({oldest.request, now});
+  ended_.erase(oldest.request.request_id);
+  file_->forgotten();
 }
 
 }  // namespace troupe::actors::dispatch

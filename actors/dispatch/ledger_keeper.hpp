@@ -39,11 +39,18 @@ class LedgerKeeper {
                std::chrono::milliseconds ended_kept,
                std::vector<KeptEnd> ended = {});
 
+  // True when no more should be promised: the file is nearly full of what is promised already.
+  bool full() const { return file_ && file_->pressed(); }
+
+  // Frames that the file had no room for.
+  std::uint64_t lost() const { return file_ ? file_->lost() : 0; }
+
   // To be called before any of `effects` leaves the front.
   void journal(const Effects& effects, const Dispatcher& core, Time now);
 
  private:
   void forget_old(const Dispatcher& core, Time now);
+  void forget_oldest(const Dispatcher& core, Time now);
 
   std::shared_ptr<LedgerFile> file_;
   Time ended_kept_;

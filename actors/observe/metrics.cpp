@@ -157,6 +157,11 @@ struct Metrics::State {
       counters("troupe_stale_messages_total", "Messages of dead incarnations that were dropped")
           .Add({});
   double stale_last = 0.0;  // dispatch alone sets it
+  Counter& ledger_lost =
+      counters("troupe_ledger_lost_frames_total",
+               "Frames without room in the ledger's memory: their requests end with the front")
+          .Add({});
+  double ledger_lost_last = 0.0;  // dispatch alone sets it
   Counter& resumed = counters("troupe_resumed_requests_total",
                               "Requests taken from a worker, dead or alive, that go on elsewhere")
                          .Add({});
@@ -276,6 +281,10 @@ void Metrics::child_restarted(std::string_view child, std::string_view reason) {
 
 void Metrics::set_stale_messages(std::uint64_t total) {
   raise_to(state_->stale, state_->stale_last, static_cast<double>(total));
+}
+
+void Metrics::set_ledger_lost(std::uint64_t total) {
+  raise_to(state_->ledger_lost, state_->ledger_lost_last, static_cast<double>(total));
 }
 
 void Metrics::request_resumed() { state_->resumed.Increment(); }

@@ -52,6 +52,7 @@ class Metrics {
   void set_child_up(std::string_view child, bool up);
   void child_restarted(std::string_view child, std::string_view reason);
   void set_stale_messages(std::uint64_t total);
+  void set_ledger_lost(std::uint64_t total);  // frames
   void request_resumed();  // its worker died, or it was taken from it, and it goes on
   void link_refusal();
 

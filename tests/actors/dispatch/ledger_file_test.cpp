@@ -118,12 +118,33 @@ BOOST_AUTO_TEST_CASE(a_full_half_keeps_what_lives_and_drops_what_ended) {
     request.request_id = id;
     first.accept(request, 78, keep);
     first.end(id, {}, keep);
+    first.forgotten();
     if (id % 100 == 0) first.append(token(5, static_cast<std::uint32_t>(id / 100) - 1), keep);
   }
   BOOST_TEST(first.lost() == 0U);
   const auto found = file().fold();
   BOOST_TEST(found.at(0).request.request_id == 5U);
   BOOST_TEST(found[0].events.size() == 9U);
+}
+
+BOOST_AUTO_TEST_CASE(a_half_full_of_what_lives_is_not_copied_for_every_frame) {
+  std::size_t copies = 0;
+  LedgerFile full(bytes(), 1 << 20, [&](std::span<std::byte>) { ++copies; });
+  live = {5};
+  full.accept(request, 77, keep);
+  std::uint32_t position = 0;
+  while (full.lost() == 0) full.append(token(5, position++), keep);
+  BOOST_TEST(copies == 1U);
+  BOOST_TEST(full.pressed());
+  for (std::uint32_t i = 0; i < 100; ++i) full.append(token(5, position++), keep);
+  BOOST_TEST(copies == 1U);
+  BOOST_TEST(full.lost() == 101U);
+  BOOST_TEST(file().fold().at(0).events.size() == position - 101U);
+  live = {};
+  full.forgotten();
+  full.append(token(5, position), keep);
+  BOOST_TEST(copies == 2U);
+  BOOST_TEST(full.lost() == 101U);
 }
 
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_counted_and_harms_nothing) {

@@ -94,6 +94,43 @@ BOOST_AUTO_TEST_CASE(what_ended_under_the_first_front_is_there_after_the_death_o
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_nearly_full_ledger_forgets_what_ended_and_keeps_every_promise) {
+  const auto small = file();
+  LedgerKeeper keeper(small, seconds(30));
+  keeper.journal(request(1), core, now);
+  for (std::uint64_t id = 2; id < 300; ++id) {
+    keeper.journal(request(id), core, now);
+    keeper.journal(core.on_cancel(id, now), core, now);
+  }
+  BOOST_TEST(keeper.lost() == 0U);
+  BOOST_TEST(!keeper.full());
+  const Ids ids = ids_of(small->fold());
+  BOOST_TEST(ids.front() == 1U);
+  BOOST_TEST(ids.back() == 299U);
+  BOOST_TEST(ids.size() < 299U);
+}
+
+BOOST_AUTO_TEST_CASE(a_nearly_full_ledger_accepts_no_more_until_something_ends) {
+  const auto small = file();
+  LedgerKeeper keeper(small, seconds(30));
+  const auto perform = [&](const Effects& effects) {
+    keeper.journal(effects, core, now);
+    core.hold_back(keeper.full());
+  };
+  perform(worker("a", 1));
+  perform(request(1));
+  for (std::uint32_t position = 0; !keeper.full(); ++position) perform(token(1, position));
+  const Effects refused = request(2);
+  BOOST_REQUIRE(refused.refusals.size() == 1U);
+  BOOST_CHECK(refused.refusals[0].code == FailureCode::kOverload);
+  BOOST_TEST(refused.refusals[0].message.find("memory") != std::string::npos);
+  perform(refused);
+  perform(core.on_cancel(1, now));
+  BOOST_TEST(request(3).refusals.empty());
+  BOOST_TEST(keeper.lost() == 0U);
+  BOOST_TEST(conserved());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

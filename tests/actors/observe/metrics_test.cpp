@@ -41,6 +41,7 @@ void touch_all(Metrics& metrics) {
   metrics.set_child_up("worker-0", true);
   metrics.child_restarted("worker-0", "SIGKILL");
   metrics.set_stale_messages(1);
+  metrics.set_ledger_lost(2);
   metrics.request_resumed();
   metrics.link_refusal();
 }
@@ -66,6 +67,7 @@ BOOST_AUTO_TEST_CASE(the_names_are_those_that_users_rely_on) {
                                   "troupe_generated_tokens_total counter",
                                   "troupe_inter_token_seconds histogram",
                                   "troupe_kv_blocks gauge",
+                                  "troupe_ledger_lost_frames_total counter",
                                   "troupe_link_refusals_total counter",
                                   "troupe_nonfinite_total counter",
                                   "troupe_preemptions_total counter",
@@ -123,6 +125,7 @@ BOOST_AUTO_TEST_CASE(what_was_counted_is_exposed_with_its_labels) {
                            "troupe_child_up{child=\"worker-0\"} 1",
                            "troupe_restarts_total{child=\"worker-0\",reason=\"SIGKILL\"} 1",
                            "troupe_stale_messages_total 1",
+                           "troupe_ledger_lost_frames_total 2",
                            "troupe_resumed_requests_total 1",
                            "troupe_link_refusals_total 1"}) {
     BOOST_TEST(has_line(text, line), line);

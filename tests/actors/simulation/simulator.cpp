@@ -305,6 +305,7 @@ void Simulator::perform(const Effects& effects) {
 
 void Simulator::journal(const Effects& effects) {
   front_.keeper->journal(effects, *front_.dispatcher, now_);
+  front_.dispatcher->hold_back(front_.keeper->full());
   expect(front_.ledger->lost() == 0, "the memory file overflows");
 }
 
