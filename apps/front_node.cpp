@@ -43,6 +43,7 @@ enum FrontSocket : link::SocketId {
 };
 
 constexpr const char* kClientsName = "clients";
+constexpr const char* kWorkersName = "workers";
 
 void add_edge(std::vector<link::SocketSpec>& sockets,
               const std::string& name,
@@ -59,7 +60,7 @@ std::vector<link::SocketSpec> front_sockets(const config::NodeConfig& config) {
                                             .type = SocketType::kRouter,
                                             .bind = true,
                                             .endpoint = config.gateway.zmq},
-                                           {.name = "workers",
+                                           {.name = kWorkersName,
                                             .type = SocketType::kRouter,
                                             .bind = true,
                                             .endpoint = links.dispatch_to_worker}};
@@ -179,14 +180,17 @@ FrontNode::FrontNode(caf::actor_system& system,
   auto metrics = std::make_shared<observe::Metrics>();
   // Filled before the port gets its routes, so before any frame to a client can be refused.
   const auto gateway_slot = std::make_shared<caf::actor>();
+  const auto dispatch_slot = std::make_shared<caf::actor>();
   const caf::actor port = link::spawn_port(
       system,
       front_sockets(config),
-      [metrics, gateway_slot, on_error = std::move(options.on_error)](
+      [metrics, gateway_slot, dispatch_slot, on_error = std::move(options.on_error)](
           const std::string& socket, std::string_view peer, const std::string& why) {
         metrics->link_refusal();
         if (socket == kClientsName)
           actors::gateway::client_unreachable(*gateway_slot, std::string(peer));
+        if (socket == kWorkersName)
+          actors::dispatch::worker_unreachable(*dispatch_slot, std::string(peer));
         on_error({.where = "link " + socket, .code = "refused", .text = why, .request_id = {}});
       });
   const EndPortOnFailure end_port_on_failure{port};
@@ -231,6 +235,7 @@ FrontNode::FrontNode(caf::actor_system& system,
                        .on_steps = std::move(options.on_steps)},
                    std::move(restored.memory),
                    metrics);
+  *dispatch_slot = stages.dispatch;
   stages.preprocess = spawn_preprocess(system, config, model, sender(kPreprocessToDispatch));
   for (const messages::ReplyFinished& finished : restored.finished) {
     caf::anon_send(stages.dispatch, finished);

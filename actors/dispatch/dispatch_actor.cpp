@@ -202,11 +202,18 @@ caf::behavior dispatch_actor(caf::event_based_actor* self,
       [shell](const messages::SiblingDown& down) {
         shell->perform(shell->core().on_worker_down(down, shell->now()));
       },
+      [shell](caf::leave_atom, const std::string& peer) {
+        shell->perform(shell->core().on_unreachable(peer, shell->now()));
+      },
       [self, shell](caf::tick_atom) {
         shell->tick();
         self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
       },
   };
+}
+
+void worker_unreachable(const caf::actor& dispatch, std::string peer) {
+  caf::anon_send(dispatch, caf::leave_atom_v, std::move(peer));
 }
 
 }  // namespace troupe::actors::dispatch

@@ -4,6 +4,7 @@
 #include <caf/all.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "actors/dispatch/dispatcher.hpp"
 #include "actors/dispatch/ledger_keeper.hpp"
@@ -34,5 +35,8 @@ caf::behavior dispatch_actor(caf::event_based_actor* self,
                              DispatchLinks links,
                              DispatchMemory memory,
                              std::shared_ptr<observe::Metrics> metrics);
+
+// Tells it of a message that was lost on the link to this worker. Thread-safe.
+void worker_unreachable(const caf::actor& dispatch, std::string peer);
 
 }  // namespace troupe::actors::dispatch

@@ -70,6 +70,7 @@ enum class Mutant : std::uint8_t {
   kSuspectsTogether,
   kRequestLostOnDeath,
   kSuspicionForgotten,
+  kLossIgnored,
   kCancelIgnored,
   kCancelledResumed,
 };

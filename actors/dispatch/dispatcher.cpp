@@ -167,7 +167,7 @@ Effects Dispatcher::on_beat(const std::string& peer, const messages::WorkerBeat&
   Effects effects;
   Worker* worker = workers_.find(peer);
   if (worker != nullptr && worker->hello.generation == beat.worker_generation) {
-    worker->heard = now;
+    if (!worker->unreachable) worker->heard = now;
     return effects;
   }
   // A stranger: this front is new, or has given the worker up.
@@ -196,6 +196,16 @@ Effects Dispatcher::on_released(const std::string& peer,
   }
   hand_out(effects, now);
   return effects;
+}
+
+// It may wait for work that never comes, or go on with what was cancelled, and what it released may
+// count as held. So it is given up as if it had fallen silent, and then starts over.
+Effects Dispatcher::on_unreachable(const std::string& peer, Time now) {
+  Worker* worker = workers_.find(peer);
+  if (worker == nullptr || worker->unreachable || mutated(Mutant::kLossIgnored)) return {};
+  worker->unreachable = true;
+  worker->heard = now - kWorkerSilence + kDeathNews;
+  return {};
 }
 
 Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) {

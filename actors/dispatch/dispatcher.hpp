@@ -49,6 +49,9 @@ class Dispatcher {
   Effects on_released(const std::string& peer, const messages::Released& released, Time now);
   Effects on_worker_down(const messages::SiblingDown& down, Time now);
 
+  // A message for this worker, or one of it, was lost on the link.
+  Effects on_unreachable(const std::string& peer, Time now);
+
   // To be called every beat: deadlines, and a queue that no worker has served for too long.
   Effects on_tick(Time now);
 
@@ -158,6 +161,9 @@ class Dispatcher {
   // Fifteen beats missed: it is dead or hung. A busy machine delays a beat by a few hundred
   // milliseconds at most; a child's death is told by root within milliseconds anyway.
   static constexpr Time kWorkerSilence = 15 * config::kBeatInterval;
+  // An unreachable worker may be a dead one. Root tells so within milliseconds, and whom to blame:
+  // nobody else gets its requests before.
+  static constexpr Time kDeathNews = config::kBeatInterval;
   // Workers fall silent one by one; a forgotten one costs a worker a few places for a while.
   static constexpr std::size_t kGivenUpMax = 256;
   // A cancel overtakes its request while preprocess is at it: one for each that may be there, by

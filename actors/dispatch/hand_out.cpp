@@ -38,10 +38,12 @@ void Dispatcher::try_suspect(Effects& effects, Time now) {
 // that kills, and nobody else may be in it.
 const Worker* Dispatcher::choose_ward() {
   const Worker* ward = workers_.find(ward_);
-  if (ward != nullptr && (ward->holds.empty() || ward->holds.contains(trial_))) return ward;
+  const bool usable = ward != nullptr && !ward->unreachable;
+  if (ward != nullptr && ward->holds.contains(trial_)) return ward;
+  if (usable && ward->holds.empty()) return ward;
   const std::string idlest = workers_.idlest();
   const Worker* other = workers_.find(idlest);
-  if (ward != nullptr && (other == nullptr || !other->holds.empty())) return ward;
+  if (usable && (other == nullptr || !other->holds.empty())) return ward;
   ward_ = idlest;
   return other;
 }

@@ -6,7 +6,7 @@ std::vector<std::uint64_t> WorkerPool::admit(const std::string& peer,
                                              const messages::WorkerHello& hello,
                                              Time now) {
   if (Worker* known = find(peer); known != nullptr && known->hello == hello) {
-    known->heard = now;
+    if (!known->unreachable) known->heard = now;
     return {};
   }
   std::vector<std::uint64_t> orphans = remove(hello.worker, hello.generation);
@@ -33,7 +33,8 @@ std::string WorkerPool::freest(const std::string& except, std::size_t most) cons
   std::string best;
   std::size_t best_credits = 0;
   for (const auto& [peer, worker] : workers_) {
-    if (worker.active && peer != except && worker.credits(most) > best_credits) {
+    if (worker.active && !worker.unreachable && peer != except &&
+        worker.credits(most) > best_credits) {
       best = peer;
       best_credits = worker.credits(most);
     }
@@ -45,7 +46,7 @@ std::string WorkerPool::idlest() const {
   const Worker* fewest = nullptr;
   std::string best;
   for (const auto& [peer, worker] : workers_) {
-    if (!worker.active) continue;
+    if (!worker.active || worker.unreachable) continue;
     if (fewest != nullptr && worker.holds.size() >= fewest->holds.size()) continue;
     fewest = &worker;
     best = peer;

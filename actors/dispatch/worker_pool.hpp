@@ -18,7 +18,9 @@ struct Worker {
   messages::WorkerHello hello;
   // [request id] → attempt, of what took a credit and has not been released
   std::map<std::uint64_t, std::uint32_t> holds;
-  Time heard{};         // its last hello or beat
+  Time heard{};  // its last hello or beat
+  // A message for it or of it was lost: nobody knows what it does, until it has started over.
+  bool unreachable = false;
   bool active = false;  // else a spare: it waits for another one's death
 
   // With at most `most` requests at once.

@@ -285,6 +285,30 @@ BOOST_AUTO_TEST_CASE(a_worker_that_falls_silent_is_given_up_and_may_come_back) {
   BOOST_TEST(back.work[0].second.attempt == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_whose_messages_were_lost_gets_no_more_and_starts_over) {
+  worker("a", 1);
+  request(1);
+  core.on_unreachable("a#1", now);
+  BOOST_TEST(request(2).work.empty());
+  BOOST_TEST(core.on_tick(now).resumed.empty());  // its death may be told in a moment
+  now += milliseconds(201);
+  core.on_beat("a#1", {.worker_generation = 1}, now);  // that it lives is no news
+  BOOST_TEST(core.on_tick(now).resumed == std::vector<std::uint64_t>{1});
+  BOOST_TEST(core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.at(0).second.introduce);
+  BOOST_TEST(worker("a", 1).welcomes.at(0).second.introduce);
+  BOOST_TEST(worker("a", 1).work.size() == 2U);
+  BOOST_TEST(conserved());
+}
+
+BOOST_AUTO_TEST_CASE(who_killed_an_unreachable_worker_is_blamed_for_it) {
+  worker("a", 1);
+  worker("b", 1, 1);
+  request(1);
+  core.on_unreachable("a#1", now);
+  BOOST_TEST(down("a", 1, true, {1}).work.size() == 1U);
+  BOOST_TEST(core.is_suspect(1));
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_was_given_up_cannot_release_what_it_was_given_since) {
   worker("a", 1, 1);
   request(1);

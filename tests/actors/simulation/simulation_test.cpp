@@ -38,6 +38,7 @@ std::string run_seed(SimulatorOptions options, Seen& sum) {
   sum.poison_deaths += seen.poison_deaths;
   sum.front_deaths += seen.front_deaths;
   sum.hangs += seen.hangs;
+  sum.reconnects += seen.reconnects;
   sum.resumed += seen.resumed;
   sum.cancels += seen.cancels;
   sum.quarantined += seen.quarantined;
@@ -70,9 +71,9 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
   BOOST_TEST_MESSAGE(seeds << " seeds: " << seen.steps << " steps, " << seen.requests
                            << " requests, " << seen.worker_deaths << " workers killed, "
                            << seen.poison_deaths << " poisoned, " << seen.front_deaths
-                           << " fronts killed, " << seen.hangs << " hangs, " << seen.resumed
-                           << " requests resumed, " << seen.cancels << " cancelled, "
-                           << seen.quarantined << " quarantined");
+                           << " fronts killed, " << seen.hangs << " hangs, " << seen.reconnects
+                           << " links lost, " << seen.resumed << " requests resumed, "
+                           << seen.cancels << " cancelled, " << seen.quarantined << " quarantined");
   if (replay) return;
   BOOST_TEST(seen.worker_deaths > seeds);
   BOOST_TEST(seen.front_deaths > seeds);
@@ -80,6 +81,7 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
   BOOST_TEST(seen.cancels > seeds / 4);
   BOOST_TEST(seen.quarantined > seeds / 4);
   BOOST_TEST(seen.hangs > seeds);
+  BOOST_TEST(seen.reconnects > seeds);
 }
 
 BOOST_AUTO_TEST_CASE(a_seed_replays_exactly) {
@@ -130,6 +132,7 @@ CATCHES(suspects_that_run_together_are_caught,
 CATCHES(a_front_that_forgets_its_suspects_is_caught,
         "a new front trusts a suspect",
         .mutant = Mutant::kSuspicionForgotten)
+CATCHES(a_loss_on_a_link_that_is_ignored_is_caught, "never ends", .mutant = Mutant::kLossIgnored)
 CATCHES(a_cancel_that_is_ignored_is_caught,
         "a cancel does not end its request",
         .mutant = Mutant::kCancelIgnored)

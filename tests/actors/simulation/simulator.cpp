@@ -76,7 +76,8 @@ void Simulator::act() {
   if (what < 84) return arrive();
   if (what < 92) return tick();
   if (calm_) return;
-  if (what < 94) return kill_worker(process, false);
+  if (what < 93) return kill_worker(process, false);
+  if (what < 94) return roll(2) == 0 ? kill_worker(process, false) : reconnect(process);
   if (what < 95) return kill_front();
   if (what < 97) return cancel_one();
   if (what < 98 && process.worker) {
@@ -185,6 +186,15 @@ void Simulator::kill_worker(Process& process, bool by_work) {
   // What was sent last may be lost.
   while (!process.to_front.empty() && roll(2) == 0) process.to_front.pop_back();
   process.start_at = now_ + milliseconds(50 + roll(200));
+}
+
+// The connection breaks and is made again: of what was on its way anything may be lost.
+void Simulator::reconnect(Process& process) {
+  if (!process.worker) return;
+  ++seen_.reconnects;
+  std::erase_if(process.to_worker, [this](const ToWorker&) { return roll(2) == 0; });
+  std::erase_if(process.to_front, [this](const auto&) { return roll(2) == 0; });
+  perform(front_.dispatcher->on_unreachable(process.worker->peer(), now_));
 }
 
 void Simulator::deliver_to_front(Process& process) {

@@ -35,6 +35,7 @@ struct Seen {
   std::uint64_t poison_deaths = 0;
   std::uint64_t front_deaths = 0;
   std::uint64_t hangs = 0;
+  std::uint64_t reconnects = 0;
   std::uint64_t resumed = 0;
   std::uint64_t cancels = 0;
   std::uint64_t quarantined = 0;
@@ -92,6 +93,7 @@ class Simulator {
   void kill_front();
   void start_worker(Process& process);
   void kill_worker(Process& process, bool by_work);
+  void reconnect(Process& process);
   void deliver_to_front(Process& process);
   void deliver_to_worker(Process& process);
   void deliver_inside();
