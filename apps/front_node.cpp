@@ -120,6 +120,26 @@ struct EndPortOnFailure {
   }
 };
 
+// Who is told that a peer cannot be reached. Filled before the port gets its routes, so before any
+// frame can be refused.
+struct RefusalListeners {
+  caf::actor gateway;
+  caf::actor dispatch;
+};
+
+link::RefusalHandler on_refusal(std::shared_ptr<observe::Metrics> metrics,
+                                std::shared_ptr<const RefusalListeners> hears,
+                                decltype(FrontNodeOptions::on_error) on_error) {
+  return [=](const std::string& socket, std::string_view peer, const std::string& why) {
+    metrics->link_refusal();
+    if (socket == kClientsName)
+      actors::gateway::client_unreachable(hears->gateway, std::string(peer));
+    if (socket == kWorkersName)
+      actors::dispatch::worker_unreachable(hears->dispatch, std::string(peer));
+    on_error({.where = "link " + socket, .code = "refused", .text = why, .request_id = {}});
+  };
+}
+
 // Adds what dispatch does not know to its numbers.
 std::function<void(const messages::FrontStatus&)> with_addresses(
     std::function<void(const messages::FrontStatus&)> report,
@@ -178,21 +198,9 @@ FrontNode::FrontNode(caf::actor_system& system,
     : system_(system) {
   const std::uint64_t epoch = options.generation;
   auto metrics = std::make_shared<observe::Metrics>();
-  // Filled before the port gets its routes, so before any frame to a client can be refused.
-  const auto gateway_slot = std::make_shared<caf::actor>();
-  const auto dispatch_slot = std::make_shared<caf::actor>();
+  const auto hears = std::make_shared<RefusalListeners>();
   const caf::actor port = link::spawn_port(
-      system,
-      front_sockets(config),
-      [metrics, gateway_slot, dispatch_slot, on_error = std::move(options.on_error)](
-          const std::string& socket, std::string_view peer, const std::string& why) {
-        metrics->link_refusal();
-        if (socket == kClientsName)
-          actors::gateway::client_unreachable(*gateway_slot, std::string(peer));
-        if (socket == kWorkersName)
-          actors::dispatch::worker_unreachable(*dispatch_slot, std::string(peer));
-        on_error({.where = "link " + socket, .code = "refused", .text = why, .request_id = {}});
-      });
+      system, front_sockets(config), on_refusal(metrics, hears, std::move(options.on_error)));
   const EndPortOnFailure end_port_on_failure{port};
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 
@@ -215,7 +223,7 @@ FrontNode::FrontNode(caf::actor_system& system,
        .clients = sender(kClients),
        .restored = std::move(restored.answers),
        .on_access = std::move(options.on_access)});
-  *gateway_slot = gateway.actor;
+  hears->gateway = gateway.actor;
   http_ = host_of(config.gateway.http) + ":" + std::to_string(gateway.http_port);
 
   FrontStages stages{.gateway = gateway.actor, .preprocess = {}, .dispatch = {}, .aggregate = {}};
@@ -235,7 +243,7 @@ FrontNode::FrontNode(caf::actor_system& system,
                        .on_steps = std::move(options.on_steps)},
                    std::move(restored.memory),
                    metrics);
-  *dispatch_slot = stages.dispatch;
+  hears->dispatch = stages.dispatch;
   stages.preprocess = spawn_preprocess(system, config, model, sender(kPreprocessToDispatch));
   for (const messages::ReplyFinished& finished : restored.finished) {
     caf::anon_send(stages.dispatch, finished);
