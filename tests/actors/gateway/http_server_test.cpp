@@ -35,7 +35,7 @@ class Node {
                         },
                     .on_gone =
                         [this](ConnectionId connection) {
-                          with_lock([&] { perform(core_.on_gone(connection)); });
+                          with_lock([&] { perform(core_.on_gone(connection, {})); });
                         }});
   }
 
