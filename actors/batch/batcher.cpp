@@ -43,6 +43,11 @@ void Batcher::add(messages::WorkItem item) {
     released_.push_back({item.request_id, item.attempt});
     return;
   }
+  // A message that was lost with a link may leave an earlier attempt here when the next one comes.
+  if (const Sequence* known = find_uncancelled(item.request_id)) {
+    if (known->work.attempt >= item.attempt) return;
+    cancel({.request_id = item.request_id, .attempt = known->work.attempt});
+  }
   Sequence sequence{.tokens = item.prompt_tokens};
   sequence.tokens.insert(
       sequence.tokens.end(), item.produced_tokens.begin(), item.produced_tokens.end());
@@ -292,6 +297,16 @@ void Batcher::sweep_cancelled() {
 
 std::int32_t Batcher::blocks_for(std::int32_t tokens) const {
   return (tokens + options_.block_tokens - 1) / options_.block_tokens;
+}
+
+const Sequence* Batcher::find_uncancelled(std::uint64_t request_id) const {
+  const auto is_it = [&](const Sequence& sequence) {
+    return sequence.work.request_id == request_id && !sequence.cancelled;
+  };
+  const auto waits = std::ranges::find_if(waiting_, is_it);
+  if (waits != waiting_.end()) return &*waits;
+  const auto runs = std::ranges::find_if(running_, is_it);
+  return runs != running_.end() ? &*runs : nullptr;
 }
 
 Sequence* Batcher::find_running(std::uint64_t request_id) {

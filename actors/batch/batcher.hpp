@@ -109,6 +109,7 @@ class Batcher {
   void sweep_cancelled();
   void learn(const messages::Batch& batch, std::uint64_t step_us);
   std::int32_t blocks_for(std::int32_t tokens) const;
+  const Sequence* find_uncancelled(std::uint64_t request_id) const;
   Sequence* find_running(std::uint64_t request_id);
 
   BatcherOptions options_;

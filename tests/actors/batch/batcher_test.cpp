@@ -124,6 +124,38 @@ BOOST_AUTO_TEST_CASE(a_cancel_of_an_earlier_attempt_spares_a_later_one) {
   BOOST_TEST(batcher.next_batch()->slices.size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(a_later_attempt_takes_the_place_of_an_earlier_one_that_waits) {
+  Batcher batcher(options());
+  batcher.add(item(1, 4, 1));
+  batcher.add(item(1, 4, 2));
+  BOOST_TEST(batcher.waiting() == 1U);
+  BOOST_TEST(released_ids(batcher) == std::vector<std::uint64_t>{1});  // of attempt 1
+  const auto batch = batcher.next_batch();
+  BOOST_TEST(batch->slices.size() == 1U);
+  BOOST_TEST(batch->joined.at(0).attempt == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_later_attempt_takes_the_place_of_an_earlier_one_after_the_step_under_way) {
+  Batcher batcher(options());
+  batcher.add(item(1, 4, 1));
+  const auto step = batcher.next_batch();
+  batcher.add(item(1, 4, 2));
+  batcher.finish(answer(*step));
+  const auto next = batcher.next_batch();
+  BOOST_TEST(next->left == std::vector<std::uint64_t>{1});
+  BOOST_TEST(next->slices.size() == 1U);
+  BOOST_TEST(next->joined.at(0).attempt == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(an_attempt_that_is_there_is_not_run_twice) {
+  Batcher batcher(options());
+  batcher.add(item(1, 4, 2));
+  batcher.add(item(1, 4, 2));
+  batcher.add(item(1, 4, 1));
+  BOOST_TEST(batcher.next_batch()->slices.size() == 1U);
+  BOOST_TEST(batcher.waiting() == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(more_requests_than_places_wait_their_turn) {
   Batcher batcher(options(2));
   for (std::uint64_t id = 1; id <= 3; ++id) batcher.add(item(id, 4));
