@@ -37,6 +37,7 @@ std::string run_seed(SimulatorOptions options, Seen& sum) {
   sum.worker_deaths += seen.worker_deaths;
   sum.poison_deaths += seen.poison_deaths;
   sum.front_deaths += seen.front_deaths;
+  sum.cuts += seen.cuts;
   sum.hangs += seen.hangs;
   sum.reconnects += seen.reconnects;
   sum.resumed += seen.resumed;
@@ -71,15 +72,17 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
   BOOST_TEST_MESSAGE(seeds << " seeds: " << seen.steps << " steps, " << seen.requests
                            << " requests, " << seen.worker_deaths << " workers killed, "
                            << seen.poison_deaths << " poisoned, " << seen.front_deaths
-                           << " fronts killed, " << seen.hangs << " hangs, " << seen.reconnects
-                           << " links lost, " << seen.resumed << " requests resumed, "
-                           << seen.cancels << " cancelled, " << seen.quarantined << " quarantined");
+                           << " fronts killed, " << seen.cuts << " while they wrote, " << seen.hangs
+                           << " hangs, " << seen.reconnects << " links lost, " << seen.resumed
+                           << " requests resumed, " << seen.cancels << " cancelled, "
+                           << seen.quarantined << " quarantined");
   if (replay) return;
   BOOST_TEST(seen.worker_deaths > seeds);
   BOOST_TEST(seen.front_deaths > seeds);
   BOOST_TEST(seen.resumed > seeds);
   BOOST_TEST(seen.cancels > seeds / 4);
   BOOST_TEST(seen.quarantined > seeds / 4);
+  BOOST_TEST(seen.cuts > seeds);
   BOOST_TEST(seen.hangs > seeds);
   BOOST_TEST(seen.reconnects > seeds);
 }

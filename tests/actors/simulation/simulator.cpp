@@ -48,6 +48,7 @@ std::string Simulator::run(Seen& seen) {
 // Nothing dies any more, except of poison: now everything has to end.
 void Simulator::settle() {
   calm_ = true;
+  dies_soon_ = false;
   for (Process& process : processes_) process.hung = false;
   for (std::size_t i = 0; i < kSettlingMax && fault_.empty() && !all_ended(); ++i) {
     ++seen_.steps;
@@ -78,7 +79,11 @@ void Simulator::act() {
   if (calm_) return;
   if (what < 93) return kill_worker(process, false);
   if (what < 94) return roll(2) == 0 ? kill_worker(process, false) : reconnect(process);
-  if (what < 95) return kill_front();
+  if (what < 95 && roll(2) == 0) return kill_front();
+  if (what < 95) {
+    dies_soon_ = true;
+    return;
+  }
   if (what < 97) return cancel_one();
   if (what < 98 && process.worker) {
     process.hung = !process.hung;
@@ -114,24 +119,7 @@ void Simulator::start_front() {
   std::vector<dispatch::KeptEnd> ended;
   for (const dispatch::RestoredRequest& old :
        dispatch::worth_restoring(front_.ledger->fold(), kEndedKept, now_)) {
-    if (old.end) {
-      ended.push_back(dispatch::end_of(old));
-      continue;
-    }
-    const std::uint64_t id = old.request.request_id;
-    dispatch::RestoredEntry restored = dispatch::entry_of(old);
-    aggregate::Replies replies = front_.aggregator->on_plan(dispatch::plan_of(old.request));
-    const aggregate::Replies more = front_.aggregator->on_tokens({old.events});
-    replies.chunks.insert(replies.chunks.end(), more.chunks.begin(), more.chunks.end());
-    restored.entry.end_proposed = !more.finished.empty();
-    front_.dispatcher->restore(std::move(restored));
-    // The client has the beginning; what it lacks of it comes now.
-    Client& client = clients_.at(id);
-    for (const auto& finished : more.finished) front_.finished.push_back(finished);
-    if (client.ended) continue;  // it had its last chunk, which dispatch had not heard of
-    const std::string had = std::exchange(client.text, {});
-    take(replies);
-    expect(client.text.starts_with(had), "a new front has less than the client");
+    restore(old, ended);
   }
   front_.keeper =
       std::make_unique<dispatch::LedgerKeeper>(front_.ledger, kEndedKept, std::move(ended));
@@ -142,20 +130,45 @@ void Simulator::start_front() {
   }
 }
 
-void Simulator::kill_front() {
+// As apps/restored_front.cpp does.
+void Simulator::restore(const dispatch::RestoredRequest& old,
+                        std::vector<dispatch::KeptEnd>& ended) {
+  dispatch::RestoredEntry restored = dispatch::entry_of(old);
+  aggregate::Replies replies = front_.aggregator->on_plan(dispatch::plan_of(old.request));
+  const auto take_more = [&replies](const aggregate::Replies& more) {
+    replies.chunks.insert(replies.chunks.end(), more.chunks.begin(), more.chunks.end());
+    return more.finished;
+  };
+  const auto finished = take_more(front_.aggregator->on_tokens({old.events}));
+  if (old.end && old.end->failed) take_more(front_.aggregator->on_failure(old.end->failure));
+  if (old.end) {
+    ended.push_back(dispatch::end_of(old));
+  } else {
+    restored.entry.end_proposed = !finished.empty();
+    front_.dispatcher->restore(std::move(restored));
+    for (const auto& one : finished) front_.finished.push_back(one);
+  }
+  // The client has the beginning; what it lacks of it comes now.
+  Client& client = clients_.at(old.request.request_id);
+  if (client.ended) return;  // it had its last chunk, which dispatch may not have heard of
+  const std::string had = std::exchange(client.text, {});
+  take(replies);
+  expect(client.text.starts_with(had), "a new front has less than the client");
+}
+
+void Simulator::kill_front(bool journal_whole) {
   ++seen_.front_deaths;
   unjournaled_.reset();
-  // Who was not promised an end asks again, which here means that it is gone.
-  for (auto& [id, client] : clients_) client.ended |= !client.accepted;
   for (Process& process : processes_) {
-    process.to_front.clear();
-    process.to_worker.clear();
+    process.to_worker.clear();  // what workers sent waits for the next front
   }
   std::set<std::uint64_t> suspects;
   for (const auto& [id, client] : clients_) {
-    if (front_.dispatcher->is_suspect(id)) suspects.insert(id);
+    if (journal_whole && front_.dispatcher->is_suspect(id)) suspects.insert(id);
   }
   start_front();
+  // Whom the ledger does not know asks again, which here means that it is gone.
+  for (auto& [id, client] : clients_) client.ended |= !client.accepted;
   for (const std::uint64_t id : suspects) {
     const dispatch::LedgerEntry* entry = front_.dispatcher->ledger_entry(id);
     const bool open = entry != nullptr && !entry->end_proposed;
@@ -281,8 +294,10 @@ void Simulator::cancel_one() {
   if (client.ended) return;
   client.cancelled = true;
   ++seen_.cancels;
+  const std::uint64_t epoch = epoch_;
   const bool open = front_.dispatcher->ledger_entry(id) != nullptr;
   perform(front_.dispatcher->on_cancel(id, now_));
+  if (epoch_ != epoch) return;  // the front died of it, perhaps before it was written down
   // Aggregate has not found its end, or the client would have it: so this is the end.
   expect(!open || client.cut, "a cancel does not end its request");
 }
@@ -304,13 +319,47 @@ void Simulator::send(Process& process, std::vector<ToFront> messages) {
 void Simulator::perform(const Effects& effects) {
   for (const auto& event : effects.journaled.events) judge_token(event);
   seen_.resumed += effects.resumed.size();
+  const bool dies = std::exchange(dies_soon_, false);
+  const std::size_t used = front_.ledger->used();
+  const std::uint64_t half = memory_[1];
   if (options_.emit_before_journal) {
     if (unjournaled_) journal(*unjournaled_);
     unjournaled_ = effects;
   } else {
     journal(effects);
   }
+  if (dies && roll(2) == 0) {
+    ++seen_.cuts;
+    if (memory_[1] == half) cut_journal(used);
+    return kill_front(false);
+  }
+  if (dies) emits_left_ = roll(4);
   emit(effects);
+  emits_left_.reset();
+  if (dies) kill_front();
+}
+
+// The front dies between two of the frames that it wrote from byte `used` on: the first word of the
+// next one is still the zero that ends the log (ledger_file.cpp).
+void Simulator::cut_journal(std::size_t used) {
+  constexpr std::size_t kHeadBytes = 64;
+  constexpr std::size_t kFrameHead = 24;
+  const std::size_t half_bytes = (kMemoryWords * 8 - kHeadBytes) / 2 / 8 * 8;
+  std::uint64_t* const begin = memory_.data() + (kHeadBytes + memory_[1] * half_bytes) / 8;
+  std::vector<std::size_t> frames;
+  while (used < front_.ledger->used()) {
+    frames.push_back(used);
+    used += kFrameHead + ((begin[used / 8] & 0xFFFFFFFF) + 7) / 8 * 8;
+  }
+  if (!frames.empty()) begin[frames[roll(static_cast<std::uint32_t>(frames.size()))] / 8] = 0;
+}
+
+// False when the front has died before this message.
+bool Simulator::goes_out() {
+  if (!emits_left_) return true;
+  if (*emits_left_ == 0) return false;
+  --*emits_left_;
+  return true;
 }
 
 void Simulator::journal(const Effects& effects) {
@@ -320,10 +369,16 @@ void Simulator::journal(const Effects& effects) {
 }
 
 void Simulator::emit(const Effects& effects) {
-  for (const auto& plan : effects.plans) take(front_.aggregator->on_plan(plan));
-  take(front_.aggregator->on_tokens(effects.journaled));
-  for (const auto& refusal : effects.refusals) take(front_.aggregator->on_failure(refusal));
-  for (const auto& failure : effects.failures) take(front_.aggregator->on_failure(failure));
+  for (const auto& plan : effects.plans) {
+    if (goes_out()) take(front_.aggregator->on_plan(plan));
+  }
+  if (goes_out()) take(front_.aggregator->on_tokens(effects.journaled));
+  for (const auto& refusal : effects.refusals) {
+    if (goes_out()) take(front_.aggregator->on_failure(refusal));
+  }
+  for (const auto& failure : effects.failures) {
+    if (goes_out()) take(front_.aggregator->on_failure(failure));
+  }
   const auto to = [this](const std::string& peer, ToWorker message) {
     for (Process& process : processes_) {
       if (process.worker && process.worker->peer() == peer) {
@@ -334,6 +389,7 @@ void Simulator::emit(const Effects& effects) {
   for (const auto& [peer, welcome] : effects.welcomes) to(peer, welcome);
   for (const auto& [peer, cancel] : effects.cancels) to(peer, cancel);
   for (const auto& [peer, item] : effects.work) {
+    if (!goes_out()) return;
     hand_over(peer, item);
     to(peer, item);
   }

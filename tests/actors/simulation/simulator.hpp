@@ -34,6 +34,7 @@ struct Seen {
   std::uint64_t worker_deaths = 0;
   std::uint64_t poison_deaths = 0;
   std::uint64_t front_deaths = 0;
+  std::uint64_t cuts = 0;  // of those, between two frames of one input, or before it is emitted
   std::uint64_t hangs = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t resumed = 0;
@@ -90,7 +91,10 @@ class Simulator {
   void act();
   void settle();
   void start_front();
-  void kill_front();
+  void restore(const actors::dispatch::RestoredRequest& old,
+               std::vector<actors::dispatch::KeptEnd>& ended);
+  // Without `journal_whole` it dies while it writes down what it has just judged.
+  void kill_front(bool journal_whole = true);
   void start_worker(Process& process);
   void kill_worker(Process& process, bool by_work);
   void reconnect(Process& process);
@@ -103,6 +107,8 @@ class Simulator {
   void tick();
   void perform(const actors::dispatch::Effects& effects);
   void journal(const actors::dispatch::Effects& effects);
+  void cut_journal(std::size_t used);
+  bool goes_out();
   void emit(const actors::dispatch::Effects& effects);
   void hand_over(const std::string& peer, const messages::WorkItem& item);
   void judge_order(const std::string& peer, std::uint64_t newcomer);
@@ -125,7 +131,9 @@ class Simulator {
   std::vector<Process> processes_;
   std::map<std::uint64_t, Client> clients_;
   std::optional<actors::dispatch::Effects> unjournaled_;
-  bool calm_ = false;  // nothing dies any more
+  bool dies_soon_ = false;                   // the front, while it performs the next input
+  std::optional<std::uint32_t> emits_left_;  // messages that it sends before
+  bool calm_ = false;                        // nothing dies any more
   std::string fault_;
   Seen seen_;
 };
