@@ -28,8 +28,9 @@ struct WorkerWelcome {
   std::uint64_t front_epoch = 0;
   std::string refused;     // why the worker gets no work, or empty
   bool introduce = false;  // the front does not know the worker (any more): it must say hello again
+  std::uint64_t admission = 0;  // counts at this front: in another one nothing of before is valid
 
-  TROUPE_MESSAGE(WorkerWelcome, front_epoch, refused, introduce)
+  TROUPE_MESSAGE(WorkerWelcome, front_epoch, refused, introduce, admission)
 };
 
 // Worker → dispatch, every beat: proof that the compute loop lives.

@@ -27,13 +27,15 @@ class Shell {
 
   void welcome(const messages::WorkerWelcome& welcome) {
     if (!welcome.refused.empty()) return links_.on_refused(welcome.refused);
-    if (welcome.introduce || (front_epoch_ != 0 && welcome.front_epoch != front_epoch_)) {
+    const bool is_other = welcome.front_epoch != front_epoch_ || welcome.admission != admission_;
+    if (welcome.introduce || (front_epoch_ != 0 && is_other)) {
       core_.drop_all();  // the front has ended what it had given to this worker
       front_epoch_ = 0;
     }
     if (welcome.introduce) return links_.to_dispatch.send(hello_);
     if (front_epoch_ == welcome.front_epoch) return;
     front_epoch_ = welcome.front_epoch;
+    admission_ = welcome.admission;
     links_.on_joined();
   }
 
@@ -94,6 +96,7 @@ class Shell {
   messages::WorkerHello hello_;
   BatchLinks links_;
   std::uint64_t front_epoch_ = 0;  // 0: no front has welcomed this worker yet
+  std::uint64_t admission_ = 0;    // by which it did
   std::uint64_t nonfinite_ = 0;
 };
 

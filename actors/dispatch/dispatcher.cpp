@@ -158,7 +158,10 @@ Effects Dispatcher::on_hello(const std::string& peer,
   down_.erase(hello.worker);
   resume_orphans(workers_.admit(peer, hello, now), peer, effects);
   worker_seen_ = now;
-  effects.welcomes.push_back({peer, {.front_epoch = options_.front_epoch, .refused = {}}});
+  effects.welcomes.push_back({peer,
+                              {.front_epoch = options_.front_epoch,
+                               .refused = {},
+                               .admission = workers_.find(peer)->admission}});
   hand_out(effects, now);
   return effects;
 }

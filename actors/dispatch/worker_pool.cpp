@@ -10,7 +10,7 @@ std::vector<std::uint64_t> WorkerPool::admit(const std::string& peer,
     return {};
   }
   std::vector<std::uint64_t> orphans = remove(hello.worker, hello.generation);
-  workers_[peer] = Worker{.hello = hello, .holds = {}, .heard = now};
+  workers_[peer] = Worker{.hello = hello, .holds = {}, .heard = now, .admission = ++admissions_};
   return orphans;
 }
 

@@ -18,7 +18,8 @@ struct Worker {
   messages::WorkerHello hello;
   // [request id] → attempt, of what took a credit and has not been released
   std::map<std::uint64_t, std::uint32_t> holds;
-  Time heard{};  // its last hello or beat
+  Time heard{};                 // its last hello or beat
+  std::uint64_t admission = 0;  // which of this front's admissions
   // A message for it or of it was lost: nobody knows what it does, until it has started over.
   bool unreachable = false;
   bool active = false;  // else a spare: it waits for another one's death
@@ -75,6 +76,7 @@ class WorkerPool {
   }
 
   std::map<std::string, Worker> workers_;  // by routing id
+  std::uint64_t admissions_ = 0;
 };
 
 }  // namespace troupe::actors::dispatch

@@ -268,7 +268,8 @@ BOOST_AUTO_TEST_CASE(an_answer_that_goes_on_under_another_numerics_id_says_so) {
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_falls_silent_is_given_up_and_may_come_back) {
-  worker("a", 1);
+  const std::uint64_t admission = worker("a", 1).welcomes.at(0).second.admission;
+  BOOST_TEST(worker("a", 1).welcomes.at(0).second.admission == admission);
   request(1);
   now += seconds(2);
   core.on_beat("a#1", {.worker_generation = 1}, now);
@@ -281,6 +282,8 @@ BOOST_AUTO_TEST_CASE(a_worker_that_falls_silent_is_given_up_and_may_come_back) {
   BOOST_TEST(worker("a", 1).welcomes.at(0).second.introduce);
   const Effects back = worker("a", 1);
   BOOST_TEST(!back.welcomes.at(0).second.introduce);
+  // Should it have missed that it had to start over, this says so.
+  BOOST_TEST(back.welcomes.at(0).second.admission != admission);
   BOOST_REQUIRE(back.work.size() == 1U);
   BOOST_TEST(back.work[0].second.attempt == 2U);
 }

@@ -71,6 +71,7 @@ class SimulatedWorker {
   actors::batch::Batcher core_;
   messages::WorkerHello hello_;
   std::uint64_t front_epoch_ = 0;
+  std::uint64_t admission_ = 0;
   std::set<std::pair<std::uint64_t, std::uint32_t>> unreleased_;  // (request id, attempt)
   std::optional<messages::Batch> step_;
   std::uint64_t step_epoch_ = 0;
