@@ -48,11 +48,10 @@ inline constexpr std::uint32_t kStepTokensMaxDefault = 512;
 // still comes faster than people read, and prompts are computed in pieces that are large enough for
 // the tile unit.
 inline constexpr std::uint32_t kStepMsMaxDefault = 100;
-// The ledger's memory file, of which only what is used takes memory: two halves that each hold a
-// full queue of the longest prompts and their answers.
+// The ledger's memory file, of which only what is used takes memory, in two halves. Above three
+// quarters of a half new requests are refused: a full queue of the longest prompts does not fit.
 inline constexpr std::size_t kLedgerBytes = std::size_t{512} << 20;
-// A half is cleaned up when it holds so much: some ten seconds to minutes of tokens, and copying
-// what lives of it takes milliseconds.
+// A half is cleaned up when it holds so much: some ten seconds to minutes of tokens.
 inline constexpr std::size_t kLedgerCleanBytes = std::size_t{8} << 20;
 // Bytes waiting for one slow reader before it loses its request: a whole answer of 32k tokens fits.
 inline constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
