@@ -21,7 +21,7 @@ python=$root/build/venv/bin/python
 broken=() # phases that failed
 
 # phase NAME COMMAND…: runs it with its output in a log, and prints name, outcome and seconds. A
-# failed phase shows the end of its log.
+# failed phase shows the end of its log and the lines that say which check failed.
 phase() {
   local name=$1 begin=$SECONDS log
   shift
@@ -32,6 +32,7 @@ phase() {
   else
     printf '%-28s FAILED  %4d s   (%s)\n' "$name" $((SECONDS - begin)) "$log"
     tail -n 60 "$log"
+    grep -aE 'error: in |^E  |WARNING: ThreadSanitizer|ERROR: AddressSanitizer' "$log" | tail -n 20
     broken+=("$name")
     return 1
   fi

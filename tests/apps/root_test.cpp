@@ -195,11 +195,10 @@ BOOST_AUTO_TEST_CASE(a_front_is_told_who_died_while_there_was_none) {
   front.tell("signal " + std::to_string(SIGSEGV));
   serve->err.next_with("front killed by SIGSEGV");  // it waits for its back-off
   kill(worker.pid, SIGKILL);
-  FakeChild last = node.next_child();
-  if (last.name != "front") last = node.next_child();
-  BOOST_TEST(last.name == "front");
-  last.tell("ready");
-  BOOST_TEST(last.reports.next_with("sibling") ==
+  auto [next_worker, next_front] = node.next_worker_and_front();
+  BOOST_TEST(next_front.name == "front");
+  next_front.tell("ready");
+  BOOST_TEST(next_front.reports.next_with("sibling") ==
              "sibling worker-0 " + std::to_string(worker.generation) + " killed by SIGKILL");
 }
 
