@@ -103,7 +103,7 @@ std::vector<link::SocketRoutes> front_routes(const FrontStages& stages) {
   routes[kDispatchFromAggregate].handlers = {
       {Kind::kReplyFinished, link::deliver_to<messages::ReplyFinished>(stages.dispatch)}};
   routes[kGatewayFromAggregate].handlers = {
-      {Kind::kReplyChunk, link::deliver_to<messages::ReplyChunk>(stages.gateway)}};
+      {Kind::kReplyChunks, link::deliver_to<messages::ReplyChunks>(stages.gateway)}};
   return routes;
 }
 

@@ -1,5 +1,5 @@
-// Aggregate → gateway: a piece of an answer. Every request gets exactly one chunk whose kind is
-// kFinal or kError.
+// Aggregate → gateway: pieces of answers. Every request gets exactly one chunk whose kind is kFinal
+// or kError.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +59,14 @@ struct ReplyChunk {
                  cached_tokens,
                  resumed_inexact,
                  failure)
+};
+
+// What one step brought to all answers, in one frame: sixteen of them cost the front more than the
+// chunks.
+struct ReplyChunks {
+  std::vector<ReplyChunk> chunks;
+
+  TROUPE_MESSAGE(ReplyChunks, chunks)
 };
 
 }  // namespace troupe::messages

@@ -36,7 +36,7 @@ enum class Kind : std::uint16_t {
   kJournaledTokens = 73,
   kReplyPlan = 74,
   kReplyFinished = 75,
-  kReplyChunk = 76,
+  kReplyChunks = 76,
   kWorkerHello = 77,
   kWorkerWelcome = 78,
   kWorkerBeat = 79,

@@ -44,6 +44,9 @@ struct HttpStreamEnd {
   CallNote note = {};
 };
 
+// For the HTTP server.
+using HttpEffect = std::variant<HttpRespond, HttpStreamBegin, HttpStreamWrite, HttpStreamEnd>;
+
 // Respond with the metrics page, which the core has no hands on.
 struct HttpMetrics {
   ConnectionId connection = 0;

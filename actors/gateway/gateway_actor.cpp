@@ -1,7 +1,9 @@
 #include "actors/gateway/gateway_actor.hpp"
 
 #include <chrono>
+#include <concepts>
 #include <random>
+#include <utility>
 
 #include "actors/gateway/gateway_core.hpp"
 #include "actors/gateway/http_server.hpp"
@@ -52,6 +54,7 @@ class Shell {
     for (Effect& effect : effects) {
       std::visit([this](auto& one) { perform_one(one); }, effect);
     }
+    if (!for_server_.empty()) server_->perform(std::exchange(for_server_, {}));
     answer_drained();
   }
 
@@ -61,18 +64,16 @@ class Shell {
   }
 
  private:
-  void perform_one(HttpRespond& effect) { server_->respond(std::move(effect)); }
+  template <class ForServer>
+  requires std::constructible_from<HttpEffect, ForServer>
 
-  void perform_one(HttpStreamBegin& effect) { server_->begin_stream(std::move(effect)); }
-
-  void perform_one(HttpStreamWrite& effect) { server_->write_stream(std::move(effect)); }
-
-  void perform_one(HttpStreamEnd& effect) { server_->end_stream(std::move(effect)); }
+  void perform_one(ForServer& effect) { for_server_.emplace_back(std::move(effect)); }
 
   void perform_one(const HttpMetrics& effect) {
-    server_->respond({effect.connection,
-                      {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                       .body = options_.metrics->expose()}});
+    for_server_.emplace_back(
+        HttpRespond{effect.connection,
+                    {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                     .body = options_.metrics->expose()}});
   }
 
   void perform_one(ZmqSend& effect) {
@@ -100,6 +101,7 @@ class Shell {
   GatewayCore core_;
   GatewayOptions options_;
   std::unique_ptr<HttpServer> server_;
+  std::vector<HttpEffect> for_server_;
   std::vector<caf::response_promise> drained_;
 };
 
@@ -143,8 +145,8 @@ caf::behavior gateway_actor(GatewaySelf* self,
   shell->perform(shell->core().restore(options.restored, current_time()));
   self->delayed_send(self, kTickInterval, caf::tick_atom_v);
   return {
-      [shell](const messages::ReplyChunk& chunk) {
-        shell->perform(shell->core().on_chunk(chunk, current_time()));
+      [shell](const messages::ReplyChunks& replies) {
+        shell->perform(shell->core().on_chunks(replies, current_time()));
       },
       [shell](const std::string& peer, const std::string& frame) {
         shell->perform(shell->core().on_frame(peer, frame, current_time()));

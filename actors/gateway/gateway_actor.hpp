@@ -38,7 +38,7 @@ struct Gateway {
 };
 
 // Throws config::UserError when HTTP cannot listen. The actor takes:
-//   ReplyChunk                  from aggregate;
+//   ReplyChunks                 from aggregate;
 //   (string peer, string frame) raw frames of ZeroMQ clients;
 //   NodeReadiness               from dispatch: before the first, the node is not ready;
 //   Drain                       new calls are refused; answers `true` when no call is open;

@@ -287,9 +287,11 @@ Effects GatewayCore::on_frame(const std::string& peer, std::string_view frame, N
 }
 
 // A chunk that nobody waits for belongs to a call that was cancelled: it is dropped.
-Effects GatewayCore::on_chunk(const messages::ReplyChunk& chunk, Now now) {
+Effects GatewayCore::on_chunks(const messages::ReplyChunks& replies, Now now) {
   Effects effects;
-  if (!http_.on_chunk(chunk, now, effects)) (void)zmq_.on_chunk(chunk, now, effects);
+  for (const messages::ReplyChunk& chunk : replies.chunks) {
+    if (!http_.on_chunk(chunk, now, effects)) (void)zmq_.on_chunk(chunk, now, effects);
+  }
   return effects;
 }
 

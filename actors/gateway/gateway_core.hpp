@@ -48,7 +48,7 @@ class GatewayCore {
 
   void on_unreachable(const std::string& peer, Now now) { zmq_.on_unreachable(peer, now); }
 
-  Effects on_chunk(const messages::ReplyChunk& chunk, Now now);
+  Effects on_chunks(const messages::ReplyChunks& replies, Now now);
 
   // To be called every second or so.
   Effects on_tick(Now now);

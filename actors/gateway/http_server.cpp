@@ -115,15 +115,12 @@ struct HttpServer::Impl {
     });
   }
 
-  // Runs `act` with the session on the server's thread, if it still exists.
-  template <class Act>
-  void with_session(ConnectionId id, Act act) {
-    asio::post(io, [this, id, act = std::move(act)]() mutable {
-      const auto found = sessions.find(id);
-      if (found == sessions.end()) return;
-      const auto session = found->second;  // it may leave the map meanwhile
-      act(*session);
-    });
+  void perform(HttpEffect& effect) {
+    const auto id = std::visit([](const auto& one) { return one.connection; }, effect);
+    const auto found = sessions.find(id);
+    if (found == sessions.end()) return;
+    const auto session = found->second;  // it may leave the map meanwhile
+    std::visit([&](auto& one) { session->perform(std::move(one)); }, effect);
   }
 
   asio::io_context io{1};
@@ -155,30 +152,10 @@ void HttpServer::start(HttpHandlers handlers) {
 
 std::uint16_t HttpServer::port() const { return impl_->port; }
 
-void HttpServer::respond(HttpRespond effect) {
-  impl_->with_session(
-      effect.connection,
-      [response = std::move(effect.response), note = std::move(effect.note)](
-          HttpSession& session) mutable { session.respond(response, std::move(note)); });
-}
-
-void HttpServer::begin_stream(HttpStreamBegin effect) {
-  impl_->with_session(effect.connection, [head = std::move(effect.head)](HttpSession& session) {
-    session.begin_stream(head);
+void HttpServer::perform(std::vector<HttpEffect> effects) {
+  asio::post(impl_->io, [impl = impl_.get(), effects = std::move(effects)]() mutable {
+    for (HttpEffect& effect : effects) impl->perform(effect);
   });
-}
-
-void HttpServer::write_stream(HttpStreamWrite effect) {
-  impl_->with_session(effect.connection, [bytes = std::move(effect.bytes)](HttpSession& session) {
-    session.write_stream(bytes);
-  });
-}
-
-void HttpServer::end_stream(HttpStreamEnd effect) {
-  impl_->with_session(effect.connection,
-                      [note = std::move(effect.note)](HttpSession& session) mutable {
-                        session.end_stream(std::move(note));
-                      });
 }
 
 }  // namespace troupe::actors::gateway

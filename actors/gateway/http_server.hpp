@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/gateway/effects.hpp"
 #include "config/limits.hpp"
@@ -46,11 +47,9 @@ class HttpServer {
 
   std::uint16_t port() const;
 
-  // From any thread, in order. A connection that is gone is passed over.
-  void respond(HttpRespond effect);
-  void begin_stream(HttpStreamBegin effect);
-  void write_stream(HttpStreamWrite effect);
-  void end_stream(HttpStreamEnd effect);
+  // From any thread, in order: what one step brings to all streams wakes the server's thread once.
+  // A connection that is gone is passed over.
+  void perform(std::vector<HttpEffect> effects);
 
  private:
   struct Impl;

@@ -194,24 +194,24 @@ void HttpSession::respond(const HttpResponse& response, CallNote note) {
   write(to_bytes(response, framing_));
 }
 
-void HttpSession::begin_stream(const HttpResponse& head) {
+void HttpSession::perform(const HttpStreamBegin& effect) {
   if (phase_ != Phase::kAnswering) return;
   if (!framing_.chunked) framing_.keep_alive = false;
-  status_ = head.status;
+  status_ = effect.head.status;
   streaming_ = true;
-  head_ = stream_head(head, framing_);
+  head_ = stream_head(effect.head, framing_);
   pump();
 }
 
-void HttpSession::write_stream(std::string_view bytes) {
+void HttpSession::perform(const HttpStreamWrite& effect) {
   if (phase_ != Phase::kAnswering) return;
-  if (!queue_.push(bytes)) return abandon();
+  if (!queue_.push(effect.bytes)) return abandon();
   pump();
 }
 
-void HttpSession::end_stream(CallNote note) {
+void HttpSession::perform(HttpStreamEnd effect) {
   if (phase_ != Phase::kAnswering) return;
-  note_ = std::move(note);
+  note_ = std::move(effect.note);
   ended_ = true;
   pump();
 }

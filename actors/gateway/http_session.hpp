@@ -33,10 +33,11 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   // Answers 503 without reading anything: the server is full.
   void start_full();
 
-  void respond(const HttpResponse& response, CallNote note);
-  void begin_stream(const HttpResponse& head);
-  void write_stream(std::string_view bytes);
-  void end_stream(CallNote note);
+  void perform(HttpRespond effect) { respond(effect.response, std::move(effect.note)); }
+
+  void perform(const HttpStreamBegin& effect);
+  void perform(const HttpStreamWrite& effect);
+  void perform(HttpStreamEnd effect);
 
   // Takes no further request: closes at once when idle, else after the answer.
   void stop();
@@ -53,6 +54,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void refuse_read(Error error);
   void refuse(const HttpResponse& response);
   void note_request();
+  void respond(const HttpResponse& response, CallNote note);
   void watch();
   void on_watched(Error error, std::size_t bytes);
   void pump();

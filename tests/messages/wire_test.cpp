@@ -33,13 +33,13 @@ WireError read(const std::string& frame, Message& message) {
 }
 
 BOOST_AUTO_TEST_CASE(a_frame_is_read_back_as_it_was_written) {
-  const ReplyChunk written = sample_chunk();
+  const ReplyChunks written{{sample_chunk(), sample_chunk()}};
   const std::string frame = encode(written, 42);
   Header header;
   BOOST_TEST(read_header(frame, header) == "");
   BOOST_TEST(header.epoch == 42U);
-  BOOST_CHECK(header.kind == Kind::kReplyChunk);
-  ReplyChunk found;
+  BOOST_CHECK(header.kind == Kind::kReplyChunks);
+  ReplyChunks found;
   BOOST_TEST(decode(frame, found) == "");
   BOOST_CHECK(found == written);
 }
@@ -70,9 +70,9 @@ BOOST_AUTO_TEST_CASE(missing_keys_keep_their_defaults_and_unknown_ones_are_ignor
 }
 
 BOOST_AUTO_TEST_CASE(every_shorter_frame_is_refused) {
-  const std::string frame = encode(sample_chunk(), 1);
+  const std::string frame = encode(ReplyChunks{{sample_chunk()}}, 1);
   for (std::size_t size = 0; size < frame.size(); ++size) {
-    ReplyChunk chunk;
+    ReplyChunks chunk;
     BOOST_TEST(read(frame.substr(0, size), chunk) != "");
   }
 }
@@ -136,15 +136,15 @@ BOOST_AUTO_TEST_CASE(a_declared_container_beyond_its_bound_is_refused_before_it_
 
 BOOST_AUTO_TEST_CASE(random_damage_never_does_more_than_refuse) {
   std::mt19937 random{20261122};
-  const std::string frame = encode(sample_chunk(), 1);
+  const std::string frame = encode(ReplyChunks{{sample_chunk()}}, 1);
   for (int round = 0; round < 20'000; ++round) {
     std::string damaged = frame;
     for (int flips = 0; flips < 3; ++flips)
       damaged[random() % damaged.size()] = static_cast<char>(random());
-    ReplyChunk chunk;
+    ReplyChunks chunk;
     (void)read(damaged, chunk);
   }
-  ReplyChunk chunk;
+  ReplyChunks chunk;
   BOOST_TEST(read(frame, chunk) == "");
 }
 

@@ -114,7 +114,7 @@ struct CoreFixture {
     return core.on_frame(peer, messages::encode(message, 0), now);
   }
 
-  Effects chunk(const messages::ReplyChunk& chunk) { return core.on_chunk(chunk, now); }
+  Effects chunk(const messages::ReplyChunk& chunk) { return core.on_chunks({{chunk}}, now); }
 
   GatewayCore core{core_options()};
   Now now{.mono_ms = 1'000, .unix_s = 1'700'000'100};

@@ -21,13 +21,15 @@ struct SystemConfig : caf::actor_system_config {
 caf::behavior pipeline(caf::event_based_actor* self, caf::actor gateway, bool silent) {
   return {
       [=](const messages::GenerateRequest& request) {
-        self->send(gateway, accepted_chunk(request.request_id));
+        self->send(gateway, messages::ReplyChunks{{accepted_chunk(request.request_id)}});
         if (silent) return;
-        self->send(gateway, text_chunk(request.request_id, "Hi"));
-        self->send(gateway, final_chunk(request.request_id));
+        self->send(gateway, messages::ReplyChunks{{text_chunk(request.request_id, "Hi")}});
+        self->send(gateway, messages::ReplyChunks{{final_chunk(request.request_id)}});
       },
       [=](const messages::CancelRequest& cancel) {
-        self->send(gateway, error_chunk(cancel.request_id, messages::FailureCode::kCancelled));
+        self->send(gateway,
+                   messages::ReplyChunks{
+                       {error_chunk(cancel.request_id, messages::FailureCode::kCancelled)}});
       },
   };
 }
@@ -140,7 +142,7 @@ BOOST_FIXTURE_TEST_CASE(drained_is_answered_when_the_last_call_ended, SilentFixt
   BOOST_TEST(open_calls() == 1U);
   auto drained = self->request(gateway.actor, caf::infinite, messages::Drain{});
   BOOST_TEST(open_calls() == 1U);
-  self->send(gateway.actor, final_chunk(kFirstId));
+  self->send(gateway.actor, messages::ReplyChunks{{final_chunk(kFirstId)}});
   drained.receive([](bool done) { BOOST_TEST(done); },
                   [](const caf::error&) { BOOST_FAIL("no answer"); });
   BOOST_TEST(http.read_until("[DONE]").find("error") == std::string::npos);

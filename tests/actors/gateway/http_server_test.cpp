@@ -48,7 +48,7 @@ class Node {
   observe::AccessRecord next_access() { return next(access_); }
 
   void chunk(const messages::ReplyChunk& chunk) {
-    with_lock([&] { perform(core_.on_chunk(chunk, {})); });
+    with_lock([&] { perform(core_.on_chunks({{chunk}}, {})); });
   }
 
   // What the server's thread has not done yet, it has done after this.
@@ -74,14 +74,16 @@ class Node {
   }
 
   void perform(Effects effects) {
+    std::vector<HttpEffect> http;
     for (Effect& effect : effects) {
-      if (auto* one = std::get_if<HttpRespond>(&effect)) server_->respond(std::move(*one));
-      if (auto* one = std::get_if<HttpStreamBegin>(&effect)) server_->begin_stream(std::move(*one));
-      if (auto* one = std::get_if<HttpStreamWrite>(&effect)) server_->write_stream(std::move(*one));
-      if (auto* one = std::get_if<HttpStreamEnd>(&effect)) server_->end_stream(std::move(*one));
+      if (auto* one = std::get_if<HttpRespond>(&effect)) http.emplace_back(std::move(*one));
+      if (auto* one = std::get_if<HttpStreamBegin>(&effect)) http.emplace_back(std::move(*one));
+      if (auto* one = std::get_if<HttpStreamWrite>(&effect)) http.emplace_back(std::move(*one));
+      if (auto* one = std::get_if<HttpStreamEnd>(&effect)) http.emplace_back(std::move(*one));
       if (auto* one = std::get_if<GenerateRequest>(&effect)) requests_.push_back(std::move(*one));
       if (auto* one = std::get_if<CancelRequest>(&effect)) cancels_.push_back(*one);
     }
+    server_->perform(std::move(http));
   }
 
   std::mutex mutex_;
