@@ -111,6 +111,7 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                                     .vocabulary_hash = model.vocabulary_hash,
                                     .sequences_max = config.batch.sequences_max,
                                     .context_max = model.context_max};
+  engine->keep_cache_warm();
   const caf::actor infer_stage =
       system.spawn<caf::detached>(infer::infer_actor,
                                   std::move(engine),

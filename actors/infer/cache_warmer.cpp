@@ -18,6 +18,14 @@ CacheWarmer::~CacheWarmer() {
   thread_.join();
 }
 
+void CacheWarmer::begin() {
+  {
+    const std::lock_guard lock(mutex_);
+    begun_ = true;
+  }
+  changed_.notify_all();
+}
+
 void CacheWarmer::note(std::int32_t index) {
   if (index <= noted_) return;
   noted_ = index;
@@ -44,7 +52,7 @@ void CacheWarmer::run() {
   setpriority(PRIO_PROCESS, 0, kLowest);  // Linux: of this thread
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stops_ || warm_ < wanted_; });
+    changed_.wait(lock, [this] { return stops_ || (begun_ && warm_ < wanted_); });
     if (stops_) return;
     const std::int32_t first = warm_;
     const std::int32_t count = std::min(kAhead / 4, wanted_ - first);

@@ -17,17 +17,23 @@ namespace troupe::actors::infer {
 
 class CacheWarmer {
  public:
-  // Of blocks that are handed out in order of their index. `cache` must outlive this.
+  // Of blocks that are handed out in order of their index. Makes nothing before begin(). `cache`
+  // must outlive this.
   explicit CacheWarmer(model::KvCache& cache);
 
   ~CacheWarmer();
   CacheWarmer(const CacheWarmer&) = delete;
   CacheWarmer& operator=(const CacheWarmer&) = delete;
 
+  // From now on. A worker that starts has better things to do first: beside streams that wait for
+  // it, the known prompt took up to 140 ms instead of 20 (a thread of low priority held the lock of
+  // the process's memory map).
+  void begin();
+
   // Block `index` is in use; the next ones will be. Cheap, from the thread of the engine.
   void note(std::int32_t index);
 
-  // Returns when nothing is left to do until the next note.
+  // Returns when nothing is left to do until the next note. After begin().
   void wait_until_warm();
 
   // Blocks whose memory is there.
@@ -45,6 +51,7 @@ class CacheWarmer {
   std::int32_t wanted_;      // blocks that should be warm
   std::int32_t noted_ = -1;  // highest index, of the engine's thread alone
   std::int32_t warm_ = 0;
+  bool begun_ = false;
   bool stops_ = false;
   std::thread thread_;  // the last: it uses all of the above
 };

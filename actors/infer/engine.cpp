@@ -79,7 +79,10 @@ StepOutput& Engine::run(const messages::Batch& batch) {
   return output_;
 }
 
+void Engine::keep_cache_warm() { warmer_.begin(); }
+
 void Engine::warm_cache() {
+  warmer_.begin();
   warmer_.note(cache_.blocks() - 1);
   warmer_.wait_until_warm();
 }

@@ -44,6 +44,9 @@ class Engine {
   // sequences that are known allocates nothing.
   StepOutput& run(const messages::Batch& batch);
 
+  // From now on memory for the next blocks is made ahead, by a thread of low priority.
+  void keep_cache_warm();
+
   // Returns when all of the cache has its memory, as after hours of service: for measurements.
   void warm_cache();
 

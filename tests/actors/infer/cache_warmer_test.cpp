@@ -44,8 +44,11 @@ BOOST_AUTO_TEST_CASE(the_first_blocks_have_memory_before_they_are_used_and_later
   Cache c;
   BOOST_TEST(!c.is_there(0, 0));
   CacheWarmer warmer(c.cache);
+  warmer.note(0);
+  BOOST_TEST(warmer.warm() == 0);
+  warmer.begin();
   warmer.wait_until_warm();
-  BOOST_TEST(warmer.warm() == CacheWarmer::kAhead);
+  BOOST_TEST(warmer.warm() == 1 + CacheWarmer::kAhead);
   for (std::int32_t layer = 0; layer < kLayers; ++layer) {
     BOOST_TEST(c.is_there(layer, 0));
     BOOST_TEST(c.is_there(layer, CacheWarmer::kAhead - 1));
@@ -56,6 +59,7 @@ BOOST_AUTO_TEST_CASE(the_first_blocks_have_memory_before_they_are_used_and_later
 BOOST_AUTO_TEST_CASE(it_keeps_ahead_of_the_highest_block_in_use) {
   Cache c;
   CacheWarmer warmer(c.cache);
+  warmer.begin();
   warmer.note(500);
   warmer.note(3);
   warmer.wait_until_warm();
@@ -66,6 +70,7 @@ BOOST_AUTO_TEST_CASE(it_keeps_ahead_of_the_highest_block_in_use) {
 BOOST_AUTO_TEST_CASE(it_ends_where_the_cache_ends) {
   Cache c;
   CacheWarmer warmer(c.cache);
+  warmer.begin();
   warmer.note(kBlocks - 1);
   warmer.wait_until_warm();
   BOOST_TEST(warmer.warm() == kBlocks);
@@ -75,6 +80,7 @@ BOOST_AUTO_TEST_CASE(what_was_written_stays) {
   Cache c;
   c.block(1, 5).front() = std::byte{7};
   CacheWarmer warmer(c.cache);
+  warmer.begin();
   warmer.wait_until_warm();
   BOOST_TEST((c.block(1, 5).front() == std::byte{7}));
   BOOST_TEST((c.block(1, 6).front() == std::byte{0}));
