@@ -63,18 +63,21 @@ constexpr std::int32_t kv_value_index(KvType type,
   return (d / 16 * 16 + slot / 2) * 32 + d % 16 * 2 + slot % 2;
 }
 
-// One layer's cache. Block b, head h lies at storage + (b · kv_heads + h) · kv_head_bytes.
+// One layer's cache. Block b, head h lies at storage + (b · layers · kv_heads + h) · kv_head_bytes:
+// between two blocks of one layer may lie those of the others.
 struct KvPool {
   std::byte* storage = nullptr;
   std::int32_t blocks = 0;
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
   KvType type = KvType::kF32;
+  std::int32_t layers = 1;
 };
 
 inline std::byte* kv_head_block(const KvPool& pool, std::int32_t block, std::int32_t head) {
-  const auto index = static_cast<std::size_t>(block) * static_cast<std::size_t>(pool.kv_heads) +
-                     static_cast<std::size_t>(head);
+  const auto between =
+      static_cast<std::size_t>(pool.layers) * static_cast<std::size_t>(pool.kv_heads);
+  const auto index = static_cast<std::size_t>(block) * between + static_cast<std::size_t>(head);
   return pool.storage + index * kv_head_bytes(pool.type, pool.head_dim);
 }
 

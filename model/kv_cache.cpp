@@ -17,8 +17,7 @@ KvCache::KvCache(kernels::Device& device,
       blocks_(blocks),
       storage_(
           device.allocate(block_bytes(architecture, type) * static_cast<std::uint64_t>(blocks))),
-      layer_bytes_(kernels::kv_block_bytes(type, architecture.kv_heads, architecture.head_dim) *
-                   static_cast<std::uint64_t>(blocks)),
+      layer_bytes_(kernels::kv_block_bytes(type, architecture.kv_heads, architecture.head_dim)),
       kv_heads_(architecture.kv_heads),
       head_dim_(architecture.head_dim),
       type_(type) {}
@@ -28,30 +27,29 @@ std::uint64_t KvCache::block_bytes(const Architecture& architecture, kernels::Kv
          static_cast<std::uint64_t>(architecture.layers);
 }
 
-// A layer's blocks lie one after the other.
 void KvCache::zero(std::int32_t block) {
   CHECK(block >= 0 && block < blocks_, "blocks are the cache's own");
-  const std::uint64_t bytes = layer_bytes_ / static_cast<std::uint64_t>(blocks_);
+  const std::uint64_t bytes = layer_bytes_ * static_cast<std::uint64_t>(layers_);
   const std::vector<std::byte> zeros(bytes);
-  for (std::int32_t layer = 0; layer < layers_; ++layer) {
-    const std::uint64_t offset = static_cast<std::uint64_t>(layer) * layer_bytes_ +
-                                 static_cast<std::uint64_t>(block) * bytes;
-    device_->copy_to_device(storage_.data() + offset, zeros.data(), bytes);
-  }
+  device_->copy_to_device(
+      storage_.data() + static_cast<std::uint64_t>(block) * bytes, zeros.data(), bytes);
 }
 
-void KvCache::prefault(std::int32_t layer, std::int32_t first_block, std::int32_t count) {
+void KvCache::prefault(std::int32_t first_block, std::int32_t count) {
   CHECK(first_block >= 0 && count >= 0 && count <= blocks_ - first_block, "blocks of the cache");
-  const std::uint64_t bytes = layer_bytes_ / static_cast<std::uint64_t>(blocks_);
-  const std::uint64_t offset = static_cast<std::uint64_t>(layer) * layer_bytes_ +
-                               static_cast<std::uint64_t>(first_block) * bytes;
-  device_->prefault(storage_.data() + offset, static_cast<std::uint64_t>(count) * bytes);
+  const std::uint64_t bytes = layer_bytes_ * static_cast<std::uint64_t>(layers_);
+  device_->prefault(storage_.data() + static_cast<std::uint64_t>(first_block) * bytes,
+                    static_cast<std::uint64_t>(count) * bytes);
 }
 
 kernels::KvPool KvCache::layer(std::int32_t index) {
-  const std::uint64_t offset = static_cast<std::uint64_t>(index) * layer_bytes_;
-  CHECK(offset + layer_bytes_ <= storage_.bytes(), "the cache was made for this model");
-  return {storage_.data() + offset, blocks_, kv_heads_, head_dim_, type_};
+  CHECK(index >= 0 && index < layers_, "the cache was made for this model");
+  return {storage_.data() + static_cast<std::uint64_t>(index) * layer_bytes_,
+          blocks_,
+          kv_heads_,
+          head_dim_,
+          type_,
+          layers_};
 }
 
 }  // namespace troupe::model

@@ -1,5 +1,6 @@
-// The key/value cache: a pool of fixed-size blocks that sequences own by index. Layout belongs to
-// the backend.
+// The key/value cache: a pool of fixed-size blocks that sequences own by index. A block holds its
+// tokens' keys and values of all layers, side by side, so that a new block touches few pages. The
+// layout within a layer belongs to the backend.
 #pragma once
 
 #include <cstdint>
@@ -36,10 +37,8 @@ class KvCache {
   // Makes every number of a block zero: what was not finite would survive a weight of zero.
   void zero(std::int32_t block);
 
-  // Has the memory of so many blocks of one layer made (Device::prefault).
-  void prefault(std::int32_t layer, std::int32_t first_block, std::int32_t count);
-
-  std::int32_t layers() const { return layers_; }
+  // Has the memory of so many blocks made (Device::prefault).
+  void prefault(std::int32_t first_block, std::int32_t count);
 
   // What the attention kernel reads and writes for one layer.
   kernels::KvPool layer(std::int32_t index);
@@ -49,7 +48,7 @@ class KvCache {
   std::int32_t layers_ = 0;
   std::int32_t blocks_ = 0;
   kernels::DeviceBuffer storage_;
-  std::uint64_t layer_bytes_ = 0;
+  std::uint64_t layer_bytes_ = 0;  // of one block
   std::int32_t kv_heads_ = 0;
   std::int32_t head_dim_ = 0;
   kernels::KvType type_;

@@ -57,8 +57,7 @@ void CacheWarmer::run() {
     const std::int32_t first = warm_;
     const std::int32_t count = std::min(kAhead / 4, wanted_ - first);
     lock.unlock();
-    for (std::int32_t layer = 0; layer < cache_.layers(); ++layer)
-      cache_.prefault(layer, first, count);
+    cache_.prefault(first, count);
     lock.lock();
     warm_ = first + count;
     changed_.notify_all();

@@ -1,9 +1,9 @@
 // Keeps memory ready for the KV blocks that will be used next.
 //
 // The cache is memory that takes no room before it is written. A block's first writer would wait
-// for its pages, which are zeroed first, layer by layer; longest where a hypervisor must find them.
-// All streams of equal length reach their next block in the same step. A thread of low priority
-// does that ahead of them instead (docs/performance.md, "Over HTTP", has what it gains).
+// for its pages, which are zeroed first; longest where a hypervisor must find them. All streams of
+// equal length reach their next block in the same step. A thread of low priority does that ahead of
+// them instead (docs/performance.md, "Over HTTP", has what it gains).
 #pragma once
 
 #include <condition_variable>

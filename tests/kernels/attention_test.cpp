@@ -22,15 +22,22 @@ constexpr Shape kShapes[] = {
 
 constexpr KvType kTypes[] = {KvType::kF32, KvType::kBf16, KvType::kInt8};
 
+// Those of two other layers lie between two blocks.
+constexpr std::int32_t kLayers = 3;
+
 // A cache for one sequence in shuffled blocks.
 struct Cache {
   Shape shape;
   std::int32_t blocks;
   KvType type = KvType::kF32;
-  std::vector<std::byte> storage = std::vector<std::byte>(
-      static_cast<std::size_t>(blocks) * kv_block_bytes(type, shape.kv_heads, shape.head_dim));
+  std::size_t block_bytes = kv_block_bytes(type, shape.kv_heads, shape.head_dim);
+  std::vector<std::byte> storage =
+      std::vector<std::byte>(static_cast<std::size_t>(blocks * kLayers) * block_bytes);
 
-  KvPool pool() { return {storage.data(), blocks, shape.kv_heads, shape.head_dim, type}; }
+  // The second layer's.
+  KvPool pool() {
+    return {storage.data() + block_bytes, blocks, shape.kv_heads, shape.head_dim, type, kLayers};
+  }
 };
 
 std::size_t values(std::int32_t tokens, std::int32_t heads, std::int32_t head_dim) {

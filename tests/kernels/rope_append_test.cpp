@@ -31,7 +31,7 @@ struct Prompt {
     const std::int32_t blocks[] = {1, 0, 2};
     const AttentionSequence sequence{.blocks = blocks, .tokens = tokens, .position = position};
     Result result{random_floats(floats(tokens, heads), 1),
-                  std::vector<std::byte>(3 * kv_block_bytes(type, kv_heads, head_dim))};
+                  std::vector<std::byte>(6 * kv_block_bytes(type, kv_heads, head_dim))};
     auto k = random_floats(floats(tokens, kv_heads), 2);
     auto v = random_floats(floats(tokens, kv_heads), 3);
     v[5] = -std::numeric_limits<float>::denorm_min() * 1e6F;
@@ -39,7 +39,7 @@ struct Prompt {
     const auto center = random_floats(floats(1, kv_heads), 6);
     const auto cos = random_floats(floats(position + tokens, 1), 4);
     const auto sin = random_floats(floats(position + tokens, 1), 5);
-    device.run(RopeAppend{.pool = {result.storage.data(), 3, kv_heads, head_dim, type},
+    device.run(RopeAppend{.pool = {result.storage.data(), 3, kv_heads, head_dim, type, 2},
                           .q = result.q.data(),
                           .k = k.data(),
                           .v = v.data(),

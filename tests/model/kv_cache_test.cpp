@@ -30,12 +30,13 @@ BOOST_AUTO_TEST_CASE(layers_share_the_memory_without_overlap) {
     BOOST_TEST(cache.blocks() == 5);
     const kernels::KvPool first = cache.layer(0);
     const kernels::KvPool last = cache.layer(2);
-    const auto layer_bytes = KvCache::block_bytes(architecture, type) / 3 * 5;
+    const auto layer_bytes = KvCache::block_bytes(architecture, type) / 3;
     BOOST_TEST(static_cast<std::uint64_t>(last.storage - first.storage) == 2 * layer_bytes);
     BOOST_TEST(last.blocks == 5);
+    BOOST_TEST(last.layers == 3);
     BOOST_TEST(last.kv_heads == 2);
     BOOST_TEST(last.head_dim == 24);
-    last.storage[layer_bytes - 1] = std::byte{1};  // the last byte of all is there
+    last.storage[4 * 3 * layer_bytes + layer_bytes - 1] = std::byte{1};  // the last one is there
     BOOST_TEST((first.storage[0] == std::byte{0}));
   }
 }
@@ -52,7 +53,7 @@ BOOST_AUTO_TEST_CASE(a_zeroed_block_is_zero_in_every_layer_and_its_neighbours_ar
     KvCache cache(*device, architecture, 5, type);
     const std::size_t bytes = KvCache::block_bytes(architecture, type) / 3;  // of a layer
     const auto block = [&](std::int32_t layer, std::size_t index) {
-      return std::span(cache.layer(layer).storage + index * bytes, bytes);
+      return std::span(cache.layer(layer).storage + index * 3 * bytes, bytes);
     };
     for (std::int32_t layer = 0; layer < 3; ++layer) {
       for (std::size_t index = 0; index < 5; ++index) std::ranges::fill(block(layer, index), kOnes);

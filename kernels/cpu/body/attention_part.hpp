@@ -50,7 +50,7 @@ struct TileRows {
     const std::ptrdiff_t bytes = op.pool.type == KvType::kF32    ? 4 * values
                                  : op.pool.type == KvType::kBf16 ? 2 * values
                                                                  : values + 256;
-    return op.pool.storage + (index * op.pool.kv_heads + at.kv_head) * bytes;
+    return op.pool.storage + (index * op.pool.layers * op.pool.kv_heads + at.kv_head) * bytes;
   }
 };
 

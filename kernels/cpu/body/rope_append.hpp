@@ -89,7 +89,7 @@ inline HeadBlock head_block(const KvPool& pool, std::ptrdiff_t block, std::int32
   HeadBlock b{pool.type, padded, pool.storage};
   const std::ptrdiff_t bytes =
       64 * padded * b.value_bytes() + (pool.type == KvType::kInt8 ? 256 : 0);
-  b.keys += (block * pool.kv_heads + head) * bytes;
+  b.keys += (block * pool.layers * pool.kv_heads + head) * bytes;
   return b;
 }
 

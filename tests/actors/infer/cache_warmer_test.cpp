@@ -23,7 +23,8 @@ struct Cache {
 
   std::span<std::byte> block(std::int32_t layer, std::int32_t index) {
     constexpr std::size_t kBytes = 2 * 32 * 2 * 64 * 2;  // heads, tokens, K and V, dims, BF16
-    return {cache.layer(layer).storage + static_cast<std::size_t>(index) * kBytes, kBytes};
+    return {cache.layer(layer).storage + static_cast<std::size_t>(index * kLayers) * kBytes,
+            kBytes};
   }
 
   // Whether the page that a block ends in takes memory.
