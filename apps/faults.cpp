@@ -1,25 +1,137 @@
 #include "apps/faults.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "apps/faulty_device.hpp"
 
 namespace troupe::apps {
+namespace {
+
+namespace link = actors::link;
+
+// An order for the middle of a step is carried out in this operation: in the first layer of any
+// model.
+constexpr std::uint32_t kOperationOfFault = 5;
+constexpr int kExitOnOrder = 3;
+
+[[noreturn]] void hang() {
+  std::atomic<std::uint64_t> turns = 0;
+  for (;;) turns.fetch_add(1);
+}
+
+// As a kernel that runs past its memory.
+void write_where_nothing_is() {
+  volatile std::uintptr_t address = 64;
+  *reinterpret_cast<volatile int*>(address) = 1;
+}
+
+void carry_out(const std::string& order) {
+  if (order == "exit") std::_Exit(kExitOnOrder);
+  if (order == "segv") write_where_nothing_is();
+  if (order == "hang") hang();
+}
+
+}  // namespace
+
+FaultOrders::FaultOrders(const config::NodeConfig& config, const std::string& process) {
+  if (config.faults.orders != 0) file_ = config.node.state / (process + ".order");
+}
+
+std::string FaultOrders::take() const {
+  std::string order;
+  if (file_.empty()) return order;
+  std::ifstream in(file_);
+  if (!in || !std::getline(in, order)) return order;
+  std::error_code ignored;
+  std::filesystem::remove(file_, ignored);
+  return order;
+}
+
+void obey_in_front(const std::string& order) { carry_out(order); }
+
+WorkerFaults::WorkerFaults(const config::NodeConfig& config, const std::string& worker)
+    : config_(config.faults), orders_(config, worker) {
+  if (config_.orders != 0) links_ = std::make_shared<link::LinkFaults>();
+}
+
+std::unique_ptr<kernels::Device> WorkerFaults::hinder(std::unique_ptr<kernels::Device> device) {
+  if (config_.orders == 0 && config_.nan_token == 0) return device;
+  return std::make_unique<FaultyDevice>(std::move(device), *this);
+}
 
 void WorkerFaults::at_start() const {
   if (config_.crash_at_start != 0) std::raise(SIGABRT);
 }
 
 void WorkerFaults::in_step(const messages::Batch& batch) {
-  if (config_.poison_token == 0) return;
-  const auto poison = static_cast<std::int32_t>(config_.poison_token);
-  for (const std::uint64_t id : batch.left) poisoned_.erase(id);
+  operations_ = 0;
+  learn(batch);
+  if (const std::string order = orders_.take(); !order.empty()) obey(order);
+  look_at(batch);
+}
+
+void WorkerFaults::learn(const messages::Batch& batch) {
+  for (const std::uint64_t id : batch.left) known_.erase(id);
   for (const messages::WorkItem& item : batch.joined) {
-    if (std::ranges::find(item.prompt_tokens, poison) != item.prompt_tokens.end()) {
-      poisoned_.insert(item.request_id);
-    }
+    const auto holds = [&item](std::uint32_t token) {
+      return token != 0 &&
+             std::ranges::find(item.prompt_tokens, static_cast<std::int32_t>(token)) !=
+                 item.prompt_tokens.end();
+    };
+    const std::size_t last = item.prompt_tokens.size() + item.sampling.max_tokens - 2;
+    known_[item.request_id] = {.poison = holds(config_.poison_token),
+                               .nan = holds(config_.nan_token),
+                               .last_position = static_cast<std::int32_t>(last)};
   }
+}
+
+void WorkerFaults::look_at(const messages::Batch& batch) {
+  nan_rows_.clear();
+  std::int32_t row = 0;
   for (const messages::BatchSlice& slice : batch.slices) {
-    if (poisoned_.contains(slice.request_id)) std::raise(SIGSEGV);
+    const Known& known = known_[slice.request_id];
+    const std::int32_t end = slice.position + slice.count;
+    if (known.poison) std::raise(SIGSEGV);
+    if (known.nan) nan_rows_.emplace_back(row, row + slice.count);
+    const bool is_last = slice.sample && end > known.last_position;
+    if (kill_in_ == "prefill" && slice.count > 1) std::raise(SIGKILL);
+    if (kill_in_ == "last" && is_last) std::raise(SIGKILL);
+    row += slice.count;
+  }
+}
+
+void WorkerFaults::obey(const std::string& order) {
+  constexpr std::string_view kKill = "kill ";
+  constexpr std::string_view kGrow = "grow ";
+  if (order.starts_with(kKill)) {
+    kill_in_ = order.substr(kKill.size());
+  } else if (order.starts_with(kGrow)) {
+    grown_.append(std::strtoul(order.c_str() + kGrow.size(), nullptr, 10) << 20U, 'x');
+  } else if (!links_->order(order, std::chrono::steady_clock::now())) {
+    in_operation_ = order;
+  }
+}
+
+void WorkerFaults::in_operation() {
+  if (++operations_ != kOperationOfFault || in_operation_.empty()) return;
+  carry_out(std::exchange(in_operation_, {}));
+}
+
+// The first layer's input of a marked request: from there it reaches its keys and its logits.
+void WorkerFaults::spoil(const kernels::Embedding& op) const {
+  for (const auto& [first, end] : nan_rows_) {
+    float* const begin = op.out + static_cast<std::ptrdiff_t>(first) * op.k;
+    std::fill_n(begin,
+                static_cast<std::ptrdiff_t>(end - first) * op.k,
+                std::numeric_limits<float>::quiet_NaN());
   }
 }
 

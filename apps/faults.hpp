@@ -1,25 +1,80 @@
-// The faults that [faults] of a test's configuration switches on in a worker.
+// The faults that [faults] of a test's configuration switches on in a process.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <set>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "actors/link/link_faults.hpp"
 #include "config/node_config.hpp"
+#include "kernels/device.hpp"
 #include "messages/batch.hpp"
 
 namespace troupe::apps {
 
+// What a test wants a process to do to itself: one line in STATE/NAME.order, which it renames into
+// place. Whoever reads it removes it.
+class FaultOrders {
+ public:
+  FaultOrders(const config::NodeConfig& config, const std::string& process);
+
+  // The order that came since the last call; empty: none, or they are switched off.
+  std::string take() const;
+
+ private:
+  std::filesystem::path file_;  // empty: switched off
+};
+
+// Orders of the front, which looks at every beat: exit, segv.
+void obey_in_front(const std::string& order);
+
+// Orders of a worker, which looks before every step:
+//   exit, segv, hang              in the middle of that step
+//   kill prefill, kill last       in the next step that computes a prompt, or a request's last
+//   token grow MEBIBYTES                it holds so much more from now on drop … and delay … see
+//   actors/link/link_faults.hpp
 class WorkerFaults {
  public:
-  explicit WorkerFaults(const config::FaultConfig& config) : config_(config) {}
+  WorkerFaults(const config::NodeConfig& config, const std::string& worker);
+
+  // `device`, where its operations have to be hindered; else as it is.
+  std::unique_ptr<kernels::Device> hinder(std::unique_ptr<kernels::Device> device);
+
+  // Of the worker's port; none when no order can come.
+  const std::shared_ptr<actors::link::LinkFaults>& links() const { return links_; }
 
   // Dies here when the configuration says so.
   void at_start() const;
+  // On infer's thread, before the forward pass and in it.
   void in_step(const messages::Batch& batch);
+  void in_operation();
+  void spoil(const kernels::Embedding& op) const;
 
  private:
+  struct Known {
+    bool poison = false;
+    bool nan = false;
+    std::int32_t last_position = 0;  // of the token from which its last one is computed
+  };
+
+  void learn(const messages::Batch& batch);
+  void look_at(const messages::Batch& batch);
+  void obey(const std::string& order);
+
   config::FaultConfig config_;
-  std::set<std::uint64_t> poisoned_;  // requests that hold the poison token
+  FaultOrders orders_;
+  std::shared_ptr<actors::link::LinkFaults> links_;
+  std::map<std::uint64_t, Known> known_;                         // by request id
+  std::vector<std::pair<std::int32_t, std::int32_t>> nan_rows_;  // of this step: [first, end)
+  std::string in_operation_;                                     // an order for this step
+  std::string kill_in_;                                          // prefill, last
+  std::uint32_t operations_ = 0;                                 // of this step
+  std::string grown_;
 };
 
 }  // namespace troupe::apps

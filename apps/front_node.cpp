@@ -63,7 +63,8 @@ std::vector<link::SocketSpec> front_sockets(const config::NodeConfig& config) {
                                            {.name = kWorkersName,
                                             .type = SocketType::kRouter,
                                             .bind = true,
-                                            .endpoint = links.dispatch_to_worker}};
+                                            .endpoint = links.dispatch_to_worker,
+                                            .numbered = true}};
   add_edge(sockets, "gateway-preprocess", links.gateway_to_preprocess);
   add_edge(sockets, "gateway-dispatch", links.gateway_to_dispatch);
   add_edge(sockets, "preprocess-dispatch", links.preprocess_to_dispatch);

@@ -43,12 +43,12 @@ struct WorkerOptions {
 };
 
 // What is done before each forward pass, on infer's thread.
-std::function<void(const messages::Batch&)> before_step(const config::NodeConfig& config,
+std::function<void(const messages::Batch&)> before_step(std::size_t sequences_max,
+                                                        std::shared_ptr<WorkerFaults> faults,
                                                         std::shared_ptr<StepMark> mark) {
   auto ids = std::make_shared<std::vector<std::uint64_t>>();
-  ids->reserve(config.batch.sequences_max);
-  auto faults = std::make_shared<WorkerFaults>(config.faults);
-  return [ids, faults, mark = std::move(mark)](const messages::Batch& batch) {
+  ids->reserve(sequences_max);
+  return [ids, faults = std::move(faults), mark = std::move(mark)](const messages::Batch& batch) {
     ids->clear();
     for (const messages::BatchSlice& slice : batch.slices) ids->push_back(slice.request_id);
     if (mark) mark->begin(*ids);
@@ -73,8 +73,8 @@ void refuse_and_exit(const std::string& why) {
 }
 
 std::unique_ptr<kernels::Device> beating_device(
-    const config::NodeConfig& config, const std::shared_ptr<actors::supervision::BeatPage>& page) {
-  std::unique_ptr<kernels::Device> device = make_device(config);
+    std::unique_ptr<kernels::Device> device,
+    const std::shared_ptr<actors::supervision::BeatPage>& page) {
   if (!page) return device;
   return std::make_unique<kernels::BeatingDevice>(
       std::move(device), [page] { page->beats().compute.fetch_add(1, std::memory_order_relaxed); });
@@ -111,15 +111,16 @@ void work_until_stopped(const config::NodeConfig& config,
   options.progress(to_text(plan));
   model::WeightsOptions weights = weights_options(config, options.progress);
   weights.on_packing = beat_packing(options.beats);
+  const auto faults = std::make_shared<WorkerFaults>(config, options.name);
   auto engine = std::make_shared<infer::Engine>(
       *model.file,
-      beating_device(config, options.beats),
+      beating_device(faults->hinder(make_device(config)), options.beats),
       infer::EngineOptions{.step_tokens_max = config.batch.step_tokens_max,
                            .sequences_max = config.batch.sequences_max,
                            .kv_blocks = plan.kv_blocks,
                            .end_tokens = model.tokenizer->end_of_generation(),
                            .weights = std::move(weights)});
-  WorkerFaults(config.faults).at_start();
+  faults->at_start();
   const double cpu_before = observe::read_process_usage().cpu_seconds;
   const std::string answer = infer::answer_known_prompt(*engine);
   if (options.beats) {
@@ -132,20 +133,23 @@ void work_until_stopped(const config::NodeConfig& config,
   caf::actor_system_config system_config;
   configure_actor_system(system_config);
   caf::actor_system system{system_config};
-  const WorkerNode node(system,
-                        config,
-                        model,
-                        std::move(engine),
-                        plan.kv_blocks,
-                        {.name = options.name,
-                         .generation = options.generation,
-                         .on_joined = options.on_joined,
-                         .on_refused = refuse_and_exit,
-                         .beats = options.beats,
-                         .before_step = before_step(config, options.mark),
-                         .after_step = [mark = options.mark] {
-                           if (mark) mark->end();
-                         }});
+  const WorkerNode node(
+      system,
+      config,
+      model,
+      std::move(engine),
+      plan.kv_blocks,
+      {.name = options.name,
+       .generation = options.generation,
+       .on_joined = options.on_joined,
+       .on_refused = refuse_and_exit,
+       .beats = options.beats,
+       .before_step = before_step(config.batch.sequences_max, faults, options.mark),
+       .after_step =
+           [mark = options.mark] {
+             if (mark) mark->end();
+           },
+       .link_faults = faults->links()});
   pollfd waits[] = {{.fd = stop_fd, .events = POLLIN, .revents = 0},
                     {.fd = parent_fd, .events = 0, .revents = 0}};
   while (poll(waits, 2, -1) < 0 && errno == EINTR) {

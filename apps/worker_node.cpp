@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <utility>
 
 #include "actors/batch/batch_actor.hpp"
@@ -26,14 +27,17 @@ enum WorkerSocket : link::SocketId {
   kBatchFromInfer
 };
 
+constexpr const char* kDispatchName = "worker.dispatch";
+
 std::vector<link::SocketSpec> worker_sockets(const config::LinkConfig& links,
                                              const WorkerNodeOptions& options) {
   return {
-      {.name = "worker.dispatch",
+      {.name = kDispatchName,
        .type = SocketType::kDealer,
        .endpoint = links.dispatch_to_worker,
        // A generation of its own: a late frame of a dead incarnation comes from another identity.
-       .identity = options.name + "#" + std::to_string(options.generation)},
+       .identity = options.name + "#" + std::to_string(options.generation),
+       .numbered = true},
       {.name = "batch.infer", .type = SocketType::kPush, .endpoint = links.batch_to_infer},
       {.name = "infer.batch",
        .type = SocketType::kPull,
@@ -62,8 +66,12 @@ std::vector<link::SocketRoutes> worker_routes(const caf::actor& batch_stage,
   return routes;
 }
 
-void report_refusal(const std::string& socket, std::string_view, const std::string& why) {
-  std::fprintf(stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), why.c_str());
+// `batch_stage` is filled before the port gets its routes, so before any frame can be refused.
+link::RefusalHandler on_refusal(std::shared_ptr<const caf::actor> batch_stage) {
+  return [=](const std::string& socket, std::string_view, const std::string& why) {
+    std::fprintf(stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), why.c_str());
+    if (socket == kDispatchName) batch::dispatch_unreachable(*batch_stage);
+  };
 }
 
 using Page = std::shared_ptr<actors::supervision::BeatPage>;
@@ -101,8 +109,9 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                        std::shared_ptr<infer::Engine> engine,
                        std::int32_t kv_blocks,
                        WorkerNodeOptions options) {
-  const caf::actor port =
-      link::spawn_port(system, worker_sockets(config.links, options), report_refusal);
+  const auto hears = std::make_shared<caf::actor>();
+  const caf::actor port = link::spawn_port(
+      system, worker_sockets(config.links, options), on_refusal(hears), options.link_faults);
   const std::uint64_t generation = options.generation;
   const std::string numerics_id = engine->numerics_id();
   const messages::WorkerHello hello{.worker = options.name,
@@ -135,6 +144,7 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                                      .on_beat = beat_loop(options.beats),
                                      .on_joined = std::move(options.on_joined),
                                      .on_refused = std::move(options.on_refused)});
+  *hears = batch_stage;
   end_process_with(port, "port");
   end_process_with(infer_stage, "infer");
   end_process_with(batch_stage, "batch");

@@ -25,6 +25,7 @@ struct WorkerNodeOptions {
   // Around each forward pass, on infer's thread.
   std::function<void(const messages::Batch&)> before_step;
   std::function<void()> after_step;
+  std::shared_ptr<actors::link::LinkFaults> link_faults;  // of a test, or none
 };
 
 // Spawns port, batch and infer. Lives until destroyed, which ends the stages in reverse order.

@@ -112,6 +112,8 @@ const std::array kKeys{
     Key{"links", "aggregate_to_gateway", EndpointKey{AT(std::string, links.aggregate_to_gateway)}},
     Key{"faults", "poison_token", NumberKey{AT(std::uint32_t, faults.poison_token), 0, kTokenMax}},
     Key{"faults", "crash_at_start", NumberKey{AT(std::uint32_t, faults.crash_at_start), 0, 1}},
+    Key{"faults", "nan_token", NumberKey{AT(std::uint32_t, faults.nan_token), 0, kTokenMax}},
+    Key{"faults", "orders", NumberKey{AT(std::uint32_t, faults.orders), 0, 1}},
 };
 
 #undef AT

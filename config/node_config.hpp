@@ -72,6 +72,8 @@ struct LinkConfig {
 struct FaultConfig {
   std::uint32_t poison_token = 0;  // a worker dies computing a request that holds it; 0: none does
   std::uint32_t crash_at_start = 0;  // 1: every worker dies before it joins
+  std::uint32_t nan_token = 0;  // a request that holds it computes no finite number; 0: none does
+  std::uint32_t orders = 0;     // 1: processes obey what lies in STATE/NAME.order
 };
 
 struct NodeConfig {

@@ -18,19 +18,28 @@ struct WorkerHello {
   std::string vocabulary_hash;      // of the tokens in order: must equal the front's
   std::uint32_t sequences_max = 0;  // credits: work items it holds at once
   std::uint32_t context_max = 0;    // tokens of prompt + answer
+  std::uint64_t beginning = 0;      // how often it has started over; with each it holds nothing
 
-  TROUPE_MESSAGE(
-      WorkerHello, worker, generation, numerics_id, vocabulary_hash, sequences_max, context_max)
+  TROUPE_MESSAGE(WorkerHello,
+                 worker,
+                 generation,
+                 numerics_id,
+                 vocabulary_hash,
+                 sequences_max,
+                 context_max,
+                 beginning)
 };
 
-// Dispatch → worker. A new epoch means a new front: work of older epochs is dropped.
+// Dispatch → worker, as the answer to hello and to each beat, so that a message that was lost
+// before it shows. A new epoch means a new front: work of older epochs is dropped.
 struct WorkerWelcome {
   std::uint64_t front_epoch = 0;
   std::string refused;     // why the worker gets no work, or empty
   bool introduce = false;  // the front does not know the worker (any more): it must say hello again
   std::uint64_t admission = 0;  // counts at this front: in another one nothing of before is valid
+  std::uint64_t beginning = 0;  // of the hello that it answers
 
-  TROUPE_MESSAGE(WorkerWelcome, front_epoch, refused, introduce, admission)
+  TROUPE_MESSAGE(WorkerWelcome, front_epoch, refused, introduce, admission, beginning)
 };
 
 // Worker → dispatch, every beat: proof that the compute loop lives.

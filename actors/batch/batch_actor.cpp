@@ -27,6 +27,8 @@ class Shell {
 
   void welcome(const messages::WorkerWelcome& welcome) {
     if (!welcome.refused.empty()) return links_.on_refused(welcome.refused);
+    // The answer to what it said before it started over.
+    if (!welcome.introduce && welcome.beginning != hello_.beginning) return;
     const bool is_other = welcome.front_epoch != front_epoch_ || welcome.admission != admission_;
     if (welcome.introduce || (front_epoch_ != 0 && is_other)) {
       core_.drop_all();  // the front has ended what it had given to this worker
@@ -37,6 +39,14 @@ class Shell {
     front_epoch_ = welcome.front_epoch;
     admission_ = welcome.admission;
     links_.on_joined();
+  }
+
+  // Nobody knows what it was to do: it drops all, and the hello of its next beat says so. Not at
+  // once, or a pipe that takes nothing would keep it busy.
+  void start_over() {
+    core_.drop_all();
+    front_epoch_ = 0;
+    ++hello_.beginning;
   }
 
   void add(const messages::WorkItem& item) {
@@ -126,11 +136,17 @@ caf::behavior batch_actor(caf::event_based_actor* self,
         shell->finish(result);
         shell->proceed();
       },
+      [shell](caf::leave_atom) {
+        shell->start_over();
+        shell->proceed();
+      },
       [self, shell](caf::tick_atom) {
         shell->beat();
         self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
       },
   };
 }
+
+void dispatch_unreachable(const caf::actor& batch) { caf::anon_send(batch, caf::leave_atom_v); }
 
 }  // namespace troupe::actors::batch

@@ -24,4 +24,7 @@ caf::behavior batch_actor(caf::event_based_actor* self,
                           messages::WorkerHello hello,
                           BatchLinks links);
 
+// Tells it that the link to dispatch has lost a message: it starts over. Thread-safe.
+void dispatch_unreachable(const caf::actor& batch);
+
 }  // namespace troupe::actors::batch

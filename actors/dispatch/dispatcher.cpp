@@ -158,12 +158,16 @@ Effects Dispatcher::on_hello(const std::string& peer,
   down_.erase(hello.worker);
   resume_orphans(workers_.admit(peer, hello, now), peer, effects);
   worker_seen_ = now;
-  effects.welcomes.push_back({peer,
-                              {.front_epoch = options_.front_epoch,
-                               .refused = {},
-                               .admission = workers_.find(peer)->admission}});
+  effects.welcomes.push_back({peer, welcome_of(*workers_.find(peer))});
   hand_out(effects, now);
   return effects;
+}
+
+messages::WorkerWelcome Dispatcher::welcome_of(const Worker& worker) const {
+  return {.front_epoch = options_.front_epoch,
+          .refused = {},
+          .admission = worker.admission,
+          .beginning = worker.hello.beginning};
 }
 
 Effects Dispatcher::on_beat(const std::string& peer, const messages::WorkerBeat& beat, Time now) {
@@ -171,6 +175,7 @@ Effects Dispatcher::on_beat(const std::string& peer, const messages::WorkerBeat&
   Worker* worker = workers_.find(peer);
   if (worker != nullptr && worker->hello.generation == beat.worker_generation) {
     if (!worker->unreachable) worker->heard = now;
+    effects.welcomes.push_back({peer, welcome_of(*worker)});
     return effects;
   }
   // A stranger: this front is new, or has given the worker up.

@@ -126,6 +126,7 @@ class Dispatcher {
   bool hopeless(Time now) const;
   void note_finish(Time now);
   void bury(std::uint64_t request_id);
+  messages::WorkerWelcome welcome_of(const Worker& worker) const;
   std::string objection_to(const messages::WorkerHello& hello) const;
   std::string why_full(std::uint32_t call_size) const;
   std::uint32_t retry_after_ms() const;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <zmq.hpp>
 
+#include "actors/link/frame_numbers.hpp"
 #include "config/check.hpp"
 #include "config/user_error.hpp"
 
@@ -17,6 +18,8 @@ constexpr int kReceiveBurst = 64;
 // Reconnection starts at once and stays frequent: a restarted peer should not wait for us.
 constexpr int kReconnectMsFirst = 10;
 constexpr int kReconnectMsMax = 200;
+// How often a test's delays are looked after.
+constexpr std::chrono::milliseconds kHeldLook{10};
 
 zmq::socket_type zmq_type(SocketType type) {
   switch (type) {
@@ -62,8 +65,13 @@ void set_options(zmq::socket_t& socket, const SocketSpec& spec) {
 // The sockets of a process and what is done with the frames they bring.
 class Sockets {
  public:
-  Sockets(std::vector<SocketSpec> specs, RefusalHandler on_refusal)
-      : specs_(std::move(specs)), on_refusal_(std::move(on_refusal)) {
+  Sockets(std::vector<SocketSpec> specs,
+          RefusalHandler on_refusal,
+          std::shared_ptr<LinkFaults> faults)
+      : specs_(std::move(specs)),
+        on_refusal_(std::move(on_refusal)),
+        numbers_(specs_.size()),
+        faults_(std::move(faults)) {
     for (const SocketSpec& spec : specs_) {
       sockets_.emplace_back(context_, zmq_type(spec.type));
       set_options(sockets_.back(), spec);
@@ -87,20 +95,10 @@ class Sockets {
     return items;
   }
 
-  void send(SocketId id, const std::string& peer, const std::string& frame) {
+  void send(SocketId id, const std::string& peer, std::string frame) {
     CHECK(id < sockets_.size(), "senders are made with the port's own socket ids");
-    try {
-      if (!peer.empty()) {
-        const auto routed = sockets_[id].send(zmq::buffer(peer),
-                                              zmq::send_flags::sndmore | zmq::send_flags::dontwait);
-        if (!routed) return refuse(id, peer, "the pipe to the peer is full");
-      }
-      if (!sockets_[id].send(zmq::buffer(frame), zmq::send_flags::dontwait)) {
-        refuse(id, peer, "the pipe is full");
-      }
-    } catch (const zmq::error_t& error) {
-      refuse(id, peer, error.num() == EHOSTUNREACH ? "the peer is gone" : error.what());
-    }
+    if (specs_[id].numbered) numbers_[id].stamp(peer, frame);
+    if (!is_taken(id, Way::kOut, peer, frame)) send_now(id, peer, frame);
   }
 
   // Takes at most a burst of frames from socket `id`.
@@ -118,11 +116,44 @@ class Sockets {
         (void)sockets_[id].recv(surplus);
         more = surplus.more();
       }
-      handle(id, peer.to_string_view(), whole ? frame.to_string_view() : std::string_view{});
+      const std::string_view bytes = whole ? frame.to_string_view() : std::string_view{};
+      if (!is_taken(id, Way::kIn, peer.to_string_view(), bytes)) {
+        take(id, peer.to_string_view(), bytes);
+      }
     }
   }
 
+  // Lets go on what a test has kept back. Returns how long the poller may wait.
+  std::chrono::milliseconds let_go() {
+    if (!faults_ || !faults_->holds()) return std::chrono::milliseconds(-1);
+    for (const HeldFrame& held : faults_->take_due(std::chrono::steady_clock::now())) {
+      held.way == Way::kOut ? send_now(held.socket, held.peer, held.frame)
+                            : take(held.socket, held.peer, held.frame);
+    }
+    return kHeldLook;
+  }
+
  private:
+  void send_now(SocketId id, const std::string& peer, const std::string& frame) {
+    try {
+      if (!peer.empty()) {
+        const auto routed = sockets_[id].send(zmq::buffer(peer),
+                                              zmq::send_flags::sndmore | zmq::send_flags::dontwait);
+        if (!routed) return refuse(id, peer, "the pipe to the peer is full");
+      }
+      if (!sockets_[id].send(zmq::buffer(frame), zmq::send_flags::dontwait)) {
+        refuse(id, peer, "the pipe is full");
+      }
+    } catch (const zmq::error_t& error) {
+      refuse(id, peer, error.num() == EHOSTUNREACH ? "the peer is gone" : error.what());
+    }
+  }
+
+  bool is_taken(SocketId id, Way way, std::string_view peer, std::string_view frame) {
+    return faults_ &&
+           faults_->takes(specs_[id], id, way, peer, frame, std::chrono::steady_clock::now());
+  }
+
   void open(bool bind) {
     for (SocketId id = 0; id < sockets_.size(); ++id) {
       const SocketSpec& spec = specs_[id];
@@ -133,6 +164,13 @@ class Sockets {
         refuse_endpoint(spec, error);
       }
     }
+  }
+
+  void take(SocketId id, std::string_view peer, std::string_view frame) {
+    if (specs_[id].numbered && !numbers_[id].take(std::string(peer), frame)) {
+      refuse(id, peer, "frames before this one were lost on the way");
+    }
+    handle(id, peer, frame);
   }
 
   void handle(SocketId id, std::string_view peer, std::string_view frame) {
@@ -159,6 +197,8 @@ class Sockets {
 
   std::vector<SocketSpec> specs_;
   RefusalHandler on_refusal_;
+  std::vector<FrameNumbers> numbers_;  // of each socket
+  std::shared_ptr<LinkFaults> faults_;
   Routes routes_;
   zmq::context_t context_{1};
   std::vector<zmq::socket_t> sockets_;
@@ -190,7 +230,7 @@ class PortActor : public caf::blocking_actor {
     std::vector<zmq::pollitem_t> items = sockets_->poll_items(wake_fd_);
     bool running = true;
     while (running) {
-      zmq::poll(items, std::chrono::milliseconds(-1));
+      zmq::poll(items, sockets_->let_go());
       if (items[0].revents != 0) {
         std::uint64_t wakes = 0;
         (void)!::read(wake_fd_, &wakes, sizeof wakes);
@@ -232,8 +272,10 @@ class PortActor : public caf::blocking_actor {
 
 caf::actor spawn_port(caf::actor_system& system,
                       std::vector<SocketSpec> specs,
-                      RefusalHandler on_refusal) {
-  auto sockets = std::make_unique<Sockets>(std::move(specs), std::move(on_refusal));
+                      RefusalHandler on_refusal,
+                      std::shared_ptr<LinkFaults> faults) {
+  auto sockets =
+      std::make_unique<Sockets>(std::move(specs), std::move(on_refusal), std::move(faults));
   return caf::actor_cast<caf::actor>(system.spawn<PortActor, caf::detached>(std::move(sockets)));
 }
 

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actors/link/link_faults.hpp"
 #include "actors/link/socket_spec.hpp"
 #include "messages/type_ids.hpp"
 
@@ -21,7 +22,7 @@ namespace troupe::actors::link {
 using FrameHandler =
     std::function<messages::WireError(std::string_view peer, std::string_view frame)>;
 
-// Counts and logs what a link refused; called on the port's thread.
+// Counts and logs what a link refused, or has lost; called on the port's thread.
 using RefusalHandler =
     std::function<void(const std::string& socket, std::string_view peer, const std::string& why)>;
 
@@ -38,10 +39,11 @@ using Routes = std::shared_ptr<std::vector<SocketRoutes>>;
 // Spawns the port, detached, with its sockets open: it sends at once, and receives when it has its
 // routes, because the stages that routes lead to hold senders of this port. Binds before it
 // connects and throws config::UserError naming the endpoint when one is in use or malformed. Ends
-// on an exit message after it sent what its mailbox still held.
+// on an exit message after it sent what its mailbox still held. `faults`: of a test, or none.
 caf::actor spawn_port(caf::actor_system& system,
                       std::vector<SocketSpec> specs,
-                      RefusalHandler on_refusal);
+                      RefusalHandler on_refusal,
+                      std::shared_ptr<LinkFaults> faults = nullptr);
 
 // Once for each port.
 void start_port(const caf::actor& port, std::vector<SocketRoutes> routes);

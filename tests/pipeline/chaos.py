@@ -1,5 +1,5 @@
-"""Kills and hinders the processes of a real node under load, from a seed, and compares every answer
-with an undisturbed run's. scripts/chaos.sh starts it.
+"""Kills and hinders the processes of a real node under load, from outside and from within, by a
+seed, and compares every answer with an undisturbed run's. scripts/chaos.sh starts it.
 
 The last line is JSON. The exit code is 0 only when no answer was lost, repeated or different, the
 counters balance and nothing is left behind; gaps and times are reported, not judged.
@@ -24,10 +24,24 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "cli
 
 from chaos_load import CONTEXT, Load  # noqa: E402
 from node import SMOLLM2, Node, children_of, eventually  # noqa: E402
+from troupe_client import Client, TroupeError  # noqa: E402
 
 # A stopped process that goes on again after this many seconds was never away; root kills one that
 # is silent for three beats (0.6 s).
 STALL_S = (0.05, 0.3)
+# A worker that holds so much more is over its limit, which is far above what it needs.
+WORKER_MIB = 600
+NAN_TOKEN = 4243  # a request that holds it computes no finite number
+CONFIG = f"""
+[node]
+worker_memory_mb = {WORKER_MIB}
+drain_timeout_ms = 2000
+[faults]
+nan_token = {NAN_TOKEN}
+orders = 1
+"""
+# The worker's end of the link between front and worker.
+LINK = "worker.dispatch"
 
 
 class RestartLog:
@@ -61,6 +75,7 @@ class Nemesis:
         self._load = load
         self._log = RestartLog(node)
         self._random = random.Random(seed)
+        self._client = Client(node.zmq, connect_timeout_s=60)
         self.done: Counter[str] = Counter()
         self.hits: list[float] = []  # monotonic seconds
 
@@ -88,27 +103,76 @@ class Nemesis:
         except ProcessLookupError:  # root was quicker
             self._wait_for_another(role, pid)
 
+    def has(self, role: str, end: str) -> None:
+        """The process ends itself in the middle of what it does."""
+        pid = self._pid(role)
+        self._hit(f"{end} {role}")
+        self._node.order(role, end)
+        self._wait_for_another(role, pid)
+
+    def blamed(self, deed: Callable[[], None]) -> None:
+        """A death that work can have caused. Only when every stream has gone on since the one
+        before, or innocents would be alone in two of them."""
+        self._all_go_on()
+        deed()
+        self._all_go_on()
+
+    def disturb(self, deed: str, most: int) -> None:
+        """Loses or delays what the link between front and worker carries."""
+        amount = self._random.randint(1, most)
+        way = self._random.choice(("in", "out"))
+        self._hit(f"{deed} {way}")
+        self._node.order("worker-0", f"{deed} {LINK} {way} {amount}")
+
+    def spoil(self) -> None:
+        """One request computes no finite number: it alone ends, and says why."""
+        self._hit("nan")
+        prompt = [NAN_TOKEN, self._random.randint(100, 200), 300]
+        try:
+            answer = self._client.generate(tokens=prompt, max_tokens=8, ignore_eos=True)
+            self._load.figures.object(f"a request without a finite number got {answer}")
+        except TroupeError as error:
+            if error.code != "internal":
+                self._load.figures.object(f"a NaN ended as {error.code}: {error.message}")
+
     def any(self) -> None:
         """One of all that this knows, by chance."""
         role = "front" if self.chance(0.25) else "worker-0"
         deeds: list[tuple[int, Callable[[], None]]] = [
             (10, lambda: self.kill(role)),
-            (3, lambda: self.kill(role, signal.SIGSEGV)),
+            (1, lambda: self.blamed(lambda: self.kill(role, signal.SIGSEGV))),
+            (1, lambda: self.blamed(lambda: self.has(role, "exit"))),
+            (1, lambda: self.blamed(lambda: self.has(role, "segv"))),
             (2, lambda: self.hang(role)),
-            (5, lambda: self.stall(role)),
+            (4, lambda: self.stall(role)),
         ]
+        if role != "front":
+            deeds += [
+                (1, lambda: self.blamed(lambda: self.has(role, "hang"))),
+                (1, lambda: self.has(role, f"grow {WORKER_MIB}")),
+                (3, lambda: self.disturb("drop", 4)),
+                (3, lambda: self.disturb("delay", 800)),
+                (2, self.spoil),
+            ]
         weights = [weight for weight, _ in deeds]
         self._random.choices([deed for _, deed in deeds], weights)[0]()
 
     def rest(self, most_s: float, until_heard: bool = True) -> None:
         """So that the next blow meets any moment of prefill and decode. `until_heard`: not before
         every stream has gone on, so that each blow has a gap of its own."""
-        if until_heard and self.hits:
-            eventually("all go on", lambda: self._load.all_heard_since(self.hits[-1]))
+        if until_heard:
+            self._all_go_on()
         time.sleep(self._random.uniform(0, most_s))
 
     def chance(self, share: float) -> bool:
         return self._random.random() < share
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _all_go_on(self) -> None:
+        if self.hits:
+            eventually("all go on", lambda: self._load.all_heard_since(self.hits[-1]))
 
     def _pid(self, role: str) -> int:
         return eventually(f"{role} runs", lambda: self._node.pid_of(role))
@@ -229,6 +293,7 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
     nemesis.done.clear()
     begin = time.monotonic()
     strike(nemesis, options)
+    nemesis.close()
     seconds = time.monotonic() - begin
     load.stop()
     node.assert_conserved()
@@ -253,7 +318,7 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     options = arguments()
-    config = f"[node]\nspare = {options.spare}\n"
+    config = CONFIG.replace("[node]", f"[node]\nspare = {options.spare}")
     with Node.of(SMOLLM2, "--context", str(CONTEXT), config=config) as node:
         try:
             figures = run(node, options)

@@ -35,9 +35,13 @@ class Figures:
         with self.lock:
             self.answers += 1
             self.tokens += tokens
-            if objection:
-                self.wrong.append(objection)
-                print("WRONG", objection, flush=True)
+        if objection:
+            self.object(objection)
+
+    def object(self, objection: str) -> None:
+        with self.lock:
+            self.wrong.append(objection)
+        print("WRONG", objection, flush=True)
 
 
 @dataclass(frozen=True)

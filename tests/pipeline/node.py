@@ -246,6 +246,15 @@ class Node:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def order(self, role: str, what: str) -> None:
+        """Has a process of a node with `[faults] orders = 1` do this to itself (apps/faults.hpp).
+        Returns when it has heard of it: a worker looks before each step."""
+        order = self.state / f"{role}.order"
+        draft = order.with_suffix(".draft")
+        draft.write_text(what + "\n")
+        draft.rename(order)
+        eventually(f"{role} takes '{what}'", lambda: not order.exists())
+
     def stop(self) -> None:
         """Ends the node, whatever state it is in, and removes its folder."""
         if self in Node.living:

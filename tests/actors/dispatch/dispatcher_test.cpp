@@ -257,10 +257,13 @@ BOOST_AUTO_TEST_CASE(a_queue_without_a_worker_ends_with_an_error_after_a_while) 
   BOOST_CHECK(core.on_tick(now).failures.at(0).code == FailureCode::kUnavailable);
 }
 
-BOOST_AUTO_TEST_CASE(a_beat_from_a_stranger_is_answered_with_a_welcome) {
-  BOOST_TEST(core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.size() == 1U);
-  worker("a", 1);
-  BOOST_TEST(core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.empty());
+BOOST_AUTO_TEST_CASE(each_beat_is_answered_and_a_stranger_is_to_introduce_itself) {
+  BOOST_TEST(core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.at(0).second.introduce);
+  const auto admission = worker("a", 1).welcomes.at(0).second.admission;
+  // The answer changes nothing, but without it nobody would know that what went before was lost.
+  const auto answer = core.on_beat("a#1", {.worker_generation = 1}, now).welcomes.at(0).second;
+  BOOST_TEST(!answer.introduce);
+  BOOST_TEST(answer.admission == admission);
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_with_another_vocabulary_is_refused) {

@@ -303,6 +303,29 @@ BOOST_AUTO_TEST_CASE(a_worker_whose_messages_were_lost_gets_no_more_and_starts_o
   BOOST_TEST(conserved());
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_that_started_over_by_itself_holds_nothing_and_gets_it_again) {
+  const auto admission = worker("a", 1).welcomes.at(0).second.admission;
+  request(1);
+  token(1, 0);
+  const Effects again = core.on_hello("a#1",
+                                      {.worker = "a",
+                                       .generation = 1,
+                                       .numerics_id = "n",
+                                       .vocabulary_hash = "v",
+                                       .sequences_max = 2,
+                                       .context_max = 100,
+                                       .beginning = 1},
+                                      now);
+  BOOST_TEST(again.welcomes.at(0).second.admission != admission);
+  BOOST_TEST(again.welcomes.at(0).second.beginning == 1U);
+  BOOST_REQUIRE(again.work.size() == 1U);
+  BOOST_TEST(again.work[0].second.attempt == 2U);
+  BOOST_TEST(again.work[0].second.produced_tokens == std::vector<std::int32_t>{5});
+  token(1, 1);  // of a step that was under way
+  BOOST_TEST(core.totals().stale == 1U);
+  BOOST_TEST(conserved());
+}
+
 BOOST_AUTO_TEST_CASE(who_killed_an_unreachable_worker_is_blamed_for_it) {
   worker("a", 1);
   worker("b", 1, 1);

@@ -43,13 +43,14 @@ struct Fixture {
     std::filesystem::remove_all(folder);
   }
 
-  caf::actor port(std::vector<SocketSpec> specs) {
-    actors.push_back(
-        spawn_port(*system,
-                   std::move(specs),
-                   [this](const std::string& socket, std::string_view, const std::string& why) {
-                     if (!refused.exchange(true)) refusal.promise.set_value(socket + ": " + why);
-                   }));
+  caf::actor port(std::vector<SocketSpec> specs, std::shared_ptr<LinkFaults> faults = nullptr) {
+    actors.push_back(spawn_port(
+        *system,
+        std::move(specs),
+        [this](const std::string& socket, std::string_view, const std::string& why) {
+          if (!refused.exchange(true)) refusal.promise.set_value(socket + ": " + why);
+        },
+        std::move(faults)));
     return actors.back();
   }
 
@@ -133,6 +134,47 @@ BOOST_AUTO_TEST_CASE(a_frame_for_a_peer_that_is_gone_is_refused) {
   start_port(front, {{}});
   Sender(front, 0, 1).send_to("nobody", messages::CancelRequest{});
   BOOST_TEST(refusal.wait() == "workers: the peer is gone");
+}
+
+BOOST_AUTO_TEST_CASE(a_numbered_link_says_that_it_has_lost_a_frame_and_takes_the_next_one) {
+  Mailbox<std::uint64_t> mailbox;
+  const auto faults = std::make_shared<LinkFaults>();
+  faults->order("drop front out 1", {});
+  const caf::actor front = port({{.name = "workers",
+                                  .type = SocketType::kRouter,
+                                  .bind = true,
+                                  .endpoint = ipc(),
+                                  .numbered = true}});
+  const caf::actor worker = port({{.name = "front",
+                                   .type = SocketType::kDealer,
+                                   .endpoint = ipc(),
+                                   .identity = "w#1",
+                                   .numbered = true}},
+                                 faults);
+  start_port(front, {takes_cancels(stage(mailbox))});
+  start_port(worker, {{}});
+  const Sender sender(worker, 0, 1);
+  sender.send(messages::CancelRequest{.request_id = 4});
+  sender.send(messages::CancelRequest{.request_id = 5});
+  BOOST_TEST(mailbox.wait() == 5U);
+  BOOST_TEST(!refused);  // nobody knows what the first one was to be
+  faults->order("drop front out 1", {});
+  sender.send(messages::CancelRequest{.request_id = 6});
+  sender.send(messages::CancelRequest{.request_id = 7});
+  BOOST_TEST(refusal.wait() == "workers: frames before this one were lost on the way");
+}
+
+BOOST_AUTO_TEST_CASE(what_a_test_delays_arrives_later) {
+  Mailbox<std::uint64_t> mailbox;
+  const auto faults = std::make_shared<LinkFaults>();
+  faults->order("delay in in 30", std::chrono::steady_clock::now());
+  const caf::actor both =
+      port({{.name = "out", .type = SocketType::kPush, .endpoint = "inproc://edge"},
+            {.name = "in", .type = SocketType::kPull, .bind = true, .endpoint = "inproc://edge"}},
+           faults);
+  start_port(both, {{}, takes_cancels(stage(mailbox))});
+  Sender(both, 0, 1).send(messages::CancelRequest{.request_id = 77});
+  BOOST_TEST(mailbox.wait() == 77U);
 }
 
 BOOST_AUTO_TEST_CASE(a_broken_frame_is_refused_and_the_next_one_is_taken) {

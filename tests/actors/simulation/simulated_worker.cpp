@@ -61,6 +61,7 @@ std::vector<ToFront> SimulatedWorker::take(const ToWorker& message) {
 
 // As batch_actor.cpp does.
 void SimulatedWorker::welcome(const messages::WorkerWelcome& welcome, std::vector<ToFront>& out) {
+  if (!welcome.introduce && welcome.beginning != hello_.beginning) return;
   const bool is_other = welcome.front_epoch != front_epoch_ || welcome.admission != admission_;
   if (welcome.introduce || (front_epoch_ != 0 && is_other)) {
     core_.drop_all();
@@ -70,6 +71,13 @@ void SimulatedWorker::welcome(const messages::WorkerWelcome& welcome, std::vecto
   if (welcome.introduce) return out.push_back(hello_);
   front_epoch_ = welcome.front_epoch;
   admission_ = welcome.admission;
+}
+
+void SimulatedWorker::start_over() {
+  core_.drop_all();
+  unreleased_.clear();
+  front_epoch_ = 0;
+  ++hello_.beginning;
 }
 
 std::vector<ToFront> SimulatedWorker::beat() const {

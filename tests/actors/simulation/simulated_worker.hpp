@@ -39,6 +39,9 @@ class SimulatedWorker {
   std::vector<ToFront> take(const ToWorker& message);
   std::vector<ToFront> beat() const;
 
+  // A message to it was lost.
+  void start_over();
+
   // Starts a step when there is one to do; its requests are then in `in_step`.
   std::vector<ToFront> begin_step();
   std::vector<ToFront> finish_step();

@@ -40,6 +40,7 @@ std::string run_seed(SimulatorOptions options, Seen& sum) {
   sum.cuts += seen.cuts;
   sum.hangs += seen.hangs;
   sum.reconnects += seen.reconnects;
+  sum.losses += seen.losses;
   sum.resumed += seen.resumed;
   sum.cancels += seen.cancels;
   sum.quarantined += seen.quarantined;
@@ -73,9 +74,9 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
                            << " requests, " << seen.worker_deaths << " workers killed, "
                            << seen.poison_deaths << " poisoned, " << seen.front_deaths
                            << " fronts killed, " << seen.cuts << " while they wrote, " << seen.hangs
-                           << " hangs, " << seen.reconnects << " links lost, " << seen.resumed
-                           << " requests resumed, " << seen.cancels << " cancelled, "
-                           << seen.quarantined << " quarantined");
+                           << " hangs, " << seen.reconnects << " links and " << seen.losses
+                           << " messages lost, " << seen.resumed << " requests resumed, "
+                           << seen.cancels << " cancelled, " << seen.quarantined << " quarantined");
   if (replay) return;
   BOOST_TEST(seen.worker_deaths > seeds);
   BOOST_TEST(seen.front_deaths > seeds);
@@ -85,6 +86,7 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
   BOOST_TEST(seen.cuts > seeds);
   BOOST_TEST(seen.hangs > seeds);
   BOOST_TEST(seen.reconnects > seeds);
+  BOOST_TEST(seen.losses > seeds);
 }
 
 BOOST_AUTO_TEST_CASE(a_seed_replays_exactly) {
@@ -136,6 +138,7 @@ CATCHES(a_front_that_forgets_its_suspects_is_caught,
         "a new front trusts a suspect",
         .mutant = Mutant::kSuspicionForgotten)
 CATCHES(a_loss_on_a_link_that_is_ignored_is_caught, "never ends", .mutant = Mutant::kLossIgnored)
+CATCHES(a_lost_message_that_nobody_notices_is_caught, "never ends", .losses_unnoticed = true)
 CATCHES(a_cancel_that_is_ignored_is_caught,
         "a cancel does not end its request",
         .mutant = Mutant::kCancelIgnored)

@@ -88,15 +88,13 @@ void Simulator::act() {
   if (what < 98 && process.worker) {
     process.hung = !process.hung;
     ++seen_.hangs;
+  } else if (what < 99 && roll(2) == 0) {
+    return lose_message(process);
   } else if (what < 99) {
     now_ += milliseconds(4'000);  // long enough for a hung worker to be given up
   } else if (!process.to_front.empty() &&
              std::holds_alternative<messages::TokenFrame>(process.to_front.front().second)) {
-    // A frame that comes twice, or never.
-    if (roll(2) == 0)
-      process.to_front.push_back(process.to_front.front());
-    else
-      process.to_front.pop_front();
+    process.to_front.push_back(process.to_front.front());  // it comes twice
   }
 }
 
@@ -160,7 +158,9 @@ void Simulator::kill_front(bool journal_whole) {
   ++seen_.front_deaths;
   unjournaled_.reset();
   for (Process& process : processes_) {
-    process.to_worker.clear();  // what workers sent waits for the next front
+    process.to_worker.clear();     // what workers sent waits for the next front
+    process.worker_lacks = false;  // its numbers begin anew
+    process.front_lacks.clear();
   }
   std::set<std::uint64_t> suspects;
   for (const auto& [id, client] : clients_) {
@@ -178,7 +178,7 @@ void Simulator::kill_front(bool journal_whole) {
 
 void Simulator::start_worker(Process& process) {
   process.start_at.reset();
-  process.hung = false;
+  process.hung = process.worker_lacks = false;
   ++process.generation;
   const auto number = &process - processes_.data();
   process.worker.emplace("worker-" + std::to_string(number), process.generation, kSequences);
@@ -199,43 +199,6 @@ void Simulator::kill_worker(Process& process, bool by_work) {
   // What was sent last may be lost.
   while (!process.to_front.empty() && roll(2) == 0) process.to_front.pop_back();
   process.start_at = now_ + milliseconds(50 + roll(200));
-}
-
-// The connection breaks and is made again: of what was on its way anything may be lost.
-void Simulator::reconnect(Process& process) {
-  if (!process.worker) return;
-  ++seen_.reconnects;
-  std::erase_if(process.to_worker, [this](const ToWorker&) { return roll(2) == 0; });
-  std::erase_if(process.to_front, [this](const auto&) { return roll(2) == 0; });
-  perform(front_.dispatcher->on_unreachable(process.worker->peer(), now_));
-}
-
-void Simulator::deliver_to_front(Process& process) {
-  if (process.to_front.empty()) return;
-  auto [peer, message] = std::move(process.to_front.front());
-  process.to_front.pop_front();
-  dispatch::Dispatcher& core = *front_.dispatcher;
-  // Whatever an incarnation says that has been given up, nobody may believe it.
-  auto* const late = std::get_if<messages::TokenFrame>(&message);
-  if (late != nullptr && !core.workers().workers().contains(peer)) {
-    for (auto& event : late->events) event.token = 'z';
-  }
-  if (const auto* const hello = std::get_if<messages::WorkerHello>(&message)) {
-    perform(core.on_hello(peer, *hello, now_));
-  } else if (const auto* const beat = std::get_if<messages::WorkerBeat>(&message)) {
-    perform(core.on_beat(peer, *beat, now_));
-  } else if (const auto* const frame = std::get_if<messages::TokenFrame>(&message)) {
-    perform(core.on_tokens(peer, *frame, now_));
-  } else {
-    perform(core.on_released(peer, std::get<messages::Released>(message), now_));
-  }
-}
-
-void Simulator::deliver_to_worker(Process& process) {
-  if (!process.worker || process.hung || process.to_worker.empty()) return;
-  const ToWorker message = std::move(process.to_worker.front());
-  process.to_worker.pop_front();
-  send(process, process.worker->take(message));
 }
 
 void Simulator::step_worker(Process& process) {
@@ -308,12 +271,6 @@ void Simulator::tick() {
     if (process.worker && !process.hung && roll(4) == 0) send(process, process.worker->beat());
   }
   perform(front_.dispatcher->on_tick(now_));
-}
-
-void Simulator::send(Process& process, std::vector<ToFront> messages) {
-  for (ToFront& message : messages) {
-    process.to_front.emplace_back(process.worker->peer(), std::move(message));
-  }
 }
 
 void Simulator::perform(const Effects& effects) {

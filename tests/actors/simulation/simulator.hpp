@@ -24,6 +24,7 @@ struct SimulatorOptions {
   std::uint32_t seed = 1;
   actors::dispatch::Mutant mutant = actors::dispatch::Mutant::kNone;
   bool emit_before_journal = false;  // a mutant of the front's shell
+  bool losses_unnoticed = false;     // one of the links
   std::string only;                  // looks away from faults that do not say so
 };
 
@@ -37,6 +38,7 @@ struct Seen {
   std::uint64_t cuts = 0;  // of those, between two frames of one input, or before it is emitted
   std::uint64_t hangs = 0;
   std::uint64_t reconnects = 0;
+  std::uint64_t losses = 0;  // of one message, which nobody is told of
   std::uint64_t resumed = 0;
   std::uint64_t cancels = 0;
   std::uint64_t quarantined = 0;
@@ -73,6 +75,8 @@ class Simulator {
     std::uint64_t generation = 0;
     std::deque<ToWorker> to_worker;
     std::deque<std::pair<std::string, ToFront>> to_front;  // with the sender's routing id
+    std::string front_lacks;    // the peer of which a message to the front was lost
+    bool worker_lacks = false;  // one to the worker was lost
     std::optional<Time> start_at;
   };
 
@@ -98,6 +102,7 @@ class Simulator {
   void start_worker(Process& process);
   void kill_worker(Process& process, bool by_work);
   void reconnect(Process& process);
+  void lose_message(Process& process);
   void deliver_to_front(Process& process);
   void deliver_to_worker(Process& process);
   void deliver_inside();

@@ -1,0 +1,51 @@
+#include "actors/link/frame_numbers.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "messages/wire.hpp"
+
+namespace troupe::actors::link {
+namespace {
+
+// Bytes 8–15 of a header (messages/wire.hpp).
+constexpr std::size_t kEpochAt = 8;
+
+std::uint64_t number_at(std::string_view bytes, std::size_t at) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, bytes.data() + at, sizeof number);
+  return number;
+}
+
+}  // namespace
+
+FrameNumbers::Peer& FrameNumbers::find(const std::string& name) {
+  if (peers_.size() >= kPeersMax && !peers_.contains(name)) {
+    peers_.erase(
+        std::ranges::min_element(peers_, {}, [](const auto& entry) { return entry.second.used; }));
+  }
+  Peer& peer = peers_[name];
+  peer.used = ++turn_;
+  return peer;
+}
+
+void FrameNumbers::stamp(const std::string& peer, std::string& frame) {
+  const std::uint64_t number = ++find(peer).sent;
+  frame.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+bool FrameNumbers::take(const std::string& peer, std::string_view& frame) {
+  if (frame.size() < messages::kHeaderBytes + kNumberBytes) return false;
+  const std::uint64_t number = number_at(frame, frame.size() - kNumberBytes);
+  const std::uint64_t epoch = number_at(frame, kEpochAt);
+  frame.remove_suffix(kNumberBytes);
+  Peer& sender = find(peer);
+  // Of an incarnation that is new here, nobody knows what it sent to others before.
+  const bool first = sender.received == 0 || sender.epoch != epoch;
+  const bool follows = first || number == sender.received + 1;
+  sender.epoch = epoch;
+  sender.received = number;
+  return follows;
+}
+
+}  // namespace troupe::actors::link

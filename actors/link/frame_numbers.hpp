@@ -1,0 +1,44 @@
+// Numbers on the frames of a link, so that a receiver notices when one was lost on its way. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace troupe::actors::link {
+
+// What follows a numbered frame: its number, little-endian.
+inline constexpr std::size_t kNumberBytes = sizeof(std::uint64_t);
+
+// Of one socket, both ways. A link keeps the order of frames, so each must follow the one before
+// it.
+class FrameNumbers {
+ public:
+  // Appends the number of this frame to `peer` (empty: there is but one).
+  void stamp(const std::string& peer, std::string& frame);
+
+  // Takes the number off a frame of `peer`. False when it does not follow the one before it of the
+  // same sender's incarnation (the epoch of its header), or has none: frames are missing.
+  bool take(const std::string& peer, std::string_view& frame);
+
+ private:
+  struct Peer {
+    std::uint64_t sent = 0;
+    std::uint64_t epoch = 0;     // of what came from it
+    std::uint64_t received = 0;  // 0: nothing yet
+    std::uint64_t used = 0;      // turn of its latest frame
+  };
+
+  Peer& find(const std::string& name);
+
+  std::map<std::string, Peer> peers_;
+  std::uint64_t turn_ = 0;
+
+  // Dead incarnations stay until they are the longest unused; far above how many workers live.
+  static constexpr std::size_t kPeersMax = 1024;
+};
+
+}  // namespace troupe::actors::link
