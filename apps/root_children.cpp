@@ -180,7 +180,7 @@ void RootNode::handle_end(ChildId id) {
   perform(supervisor_.terminated(id, state(id).generation, told, now()));
 }
 
-// The beats of all that have begun to beat, and the memory of workers that serve.
+// The beats of all children, and the memory of workers that serve.
 void RootNode::look_after_children() {
   const TimePoint time = now();
   if (time - last_look_ < config::kLookInterval) return;

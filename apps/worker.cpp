@@ -80,12 +80,13 @@ std::unique_ptr<kernels::Device> beating_device(
       std::move(device), [page] { page->beats().compute.fetch_add(1, std::memory_order_relaxed); });
 }
 
-// Packing is judged by the beats of its device from when it begins, and by them alone: the worker's
-// main actor does not live yet.
-std::function<void(bool)> beat_packing(const std::shared_ptr<actors::supervision::BeatPage>& page) {
+// How long another process takes to pack is not this one's to answer for.
+std::function<void(bool)> tell_waiting(const std::shared_ptr<actors::supervision::BeatPage>& page) {
   if (!page) return nullptr;
-  page->beats().patience_ms = static_cast<std::uint32_t>(config::kPackingPatience.count());
-  return [page](bool begins) { page->beats().computing = begins ? 1 : 0; };
+  return [page](bool begins) {
+    page->beats().waits = begins ? 1 : 0;
+    page->beats().compute.fetch_add(1, std::memory_order_relaxed);
+  };
 }
 
 // What one operation of the largest step may cost, from what the known prompt cost: as much more as
@@ -110,7 +111,7 @@ void work_until_stopped(const config::NodeConfig& config,
   const MemoryPlan plan = plan_memory(model, config, config.batch.sequences_max);
   options.progress(to_text(plan));
   model::WeightsOptions weights = weights_options(config, options.progress);
-  weights.on_packing = beat_packing(options.beats);
+  weights.on_waiting = tell_waiting(options.beats);
   const auto faults = std::make_shared<WorkerFaults>(config, options.name);
   auto engine = std::make_shared<infer::Engine>(
       *model.file,
@@ -203,25 +204,27 @@ void serve_worker(int argc, char** argv) {
   const int stop_fd = stop_signal_fd();
   const RoleFlags flags = read_role_flags(argc, argv);
   const auto& control = flags.control;
-  work_until_stopped(
-      flags.config,
-      {.name = flags.name,
-       .generation = flags.generation,
-       .progress =
-           [control](const std::string& text) { control->send(messages::ChildProgress{text}); },
-       .on_joined = [] {},
-       .wait_for_admission =
-           [&control, stop_fd](const std::string& answer) {
-             control->send(messages::ChildReady{.detail = {}, .answer = answer});
-             return is_admitted(*control, stop_fd);
-           },
-       .beats = flags.beats,
-       .mark = std::make_shared<StepMark>(flags.config.node.state,
-                                          flags.name,
-                                          flags.generation,
-                                          flags.config.batch.sequences_max)},
-      stop_fd,
-      control->fd());
+  work_until_stopped(flags.config,
+                     {.name = flags.name,
+                      .generation = flags.generation,
+                      .progress =
+                          [control, page = flags.beats](const std::string& text) {
+                            page->beats().compute.fetch_add(1, std::memory_order_relaxed);
+                            control->send(messages::ChildProgress{text});
+                          },
+                      .on_joined = [] {},
+                      .wait_for_admission =
+                          [&control, stop_fd](const std::string& answer) {
+                            control->send(messages::ChildReady{.detail = {}, .answer = answer});
+                            return is_admitted(*control, stop_fd);
+                          },
+                      .beats = flags.beats,
+                      .mark = std::make_shared<StepMark>(flags.config.node.state,
+                                                         flags.name,
+                                                         flags.generation,
+                                                         flags.config.batch.sequences_max)},
+                     stop_fd,
+                     control->fd());
 }
 
 }  // namespace

@@ -88,9 +88,11 @@ inline constexpr std::uint32_t kRetryAfterMsMax = 120'000;
 // Root looks at its children's beats this often: a hang is found in its third silent beat. A look
 // reads shared memory, so ten a second cost next to nothing.
 inline constexpr std::chrono::milliseconds kLookInterval{100};
-// Processor time in which packing must get on by one tensor. A head of 152,000 rows of 896 takes
-// 2.7 s, so one with rows of 8,192, as the largest models have, some 25.
-inline constexpr std::chrono::milliseconds kPackingPatience{60'000};
+// Processor time in which a child that starts must get on by one part: a tensor packed, an
+// operation of the known prompt, all that lies between two lines of its progress. A head of 152,000
+// rows of 896 takes 2.7 s to pack, so one with rows of 8,192, as the largest models have, some 25;
+// the checksum of packed weights reads some 8 GB in a second.
+inline constexpr std::chrono::milliseconds kStartPatience{60'000};
 // Root reads how much memory its workers hold this often.
 inline constexpr std::chrono::milliseconds kMemoryLookInterval{1'000};
 // A worker that is ready has answered the known prompt already; root only compares.

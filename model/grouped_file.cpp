@@ -53,7 +53,7 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const GgufFile& file,
                     .payload_bytes = bytes,
                     .key = weights_fingerprint(file) + "-q4-v" + std::to_string(kGroupedVersion),
                     .fill = fill,
-                    .on_fill = options.on_packing,
+                    .on_waiting = options.on_waiting,
                     .progress = options.progress});
   const std::byte* blocks = storage->payload().data();
   for (Matrix* matrix : matrices) {

@@ -87,11 +87,12 @@ int open_draft(const std::string& draft) {
 }
 
 // Waits for whoever holds it. A file system without locks is written without one.
-void lock_draft(int fd, const std::function<void()>& waiting) {
+void lock_draft(int fd, const std::function<void(bool begins)>& waiting) {
   if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
-  if (waiting) waiting();
+  if (waiting) waiting(true);
   while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
   }
+  if (waiting) waiting(false);
 }
 
 // Whether `fd` is still the file of this name: the one waited for may have been renamed or removed.
@@ -114,7 +115,7 @@ bool give_size(int fd, std::size_t bytes) {
 
 DraftResult PackedFileDraft::create(const std::filesystem::path& path,
                                     std::size_t bytes,
-                                    const std::function<void()>& waiting) {
+                                    const std::function<void(bool begins)>& waiting) {
   const std::string draft = path.string() + ".draft";
   const int fd = open_draft(draft);
   if (fd < 0) return {};

@@ -44,10 +44,10 @@ struct DraftResult;
 // and is taken over.
 class PackedFileDraft {
  public:
-  // Waits while another process holds the draft, having called `waiting`.
+  // Waits while another process holds the draft; `waiting` is called before and after.
   static DraftResult create(const std::filesystem::path& path,
                             std::size_t bytes,
-                            const std::function<void()>& waiting = {});
+                            const std::function<void(bool begins)>& waiting = {});
   ~PackedFileDraft();
   PackedFileDraft(PackedFileDraft&& other) noexcept;
   PackedFileDraft& operator=(PackedFileDraft&&) = delete;

@@ -42,23 +42,17 @@ Shared open_existing(const Packing& packing) {
   return std::make_shared<Storage>(std::move(*mapping), *hash);
 }
 
-void fill(const Packing& packing,
-          std::span<std::byte> payload,
-          const std::function<void()>& let_go) {
-  if (packing.on_fill) packing.on_fill(true);
-  packing.fill(payload, let_go);
-  if (packing.on_fill) packing.on_fill(false);
-}
-
 // The draft is closed, and its pages given back, before the file is opened again.
 bool pack_into(PackedFileDraft draft, const Packing& packing) {
-  fill(packing, draft.bytes().subspan(kPackedHeaderBytes), [&draft] { draft.let_go(); });
+  packing.fill(draft.bytes().subspan(kPackedHeaderBytes), [&draft] { draft.let_go(); });
   seal_packed(draft.bytes(), packing.key);
   return draft.publish();
 }
 
 Shared pack_file(const Packing& packing) {
-  const auto waiting = [&packing] {
+  const auto waiting = [&packing](bool begins) {
+    if (packing.on_waiting) packing.on_waiting(begins);
+    if (!begins) return;
     say(packing, "another process is packing " + packing.file.string() + ": waiting for it");
   };
   // Twice: whoever was waited for may have failed, or have packed another model under this name.
@@ -79,7 +73,7 @@ Shared open_or_pack(const Packing& packing) {
     say(packing, packing.file.string() + " cannot be written: packed weights stay in memory");
   }
   MappedBytes memory = anonymous_bytes(file_bytes(packing));
-  fill(packing, memory.bytes().subspan(kPackedHeaderBytes), [] {});
+  packing.fill(memory.bytes().subspan(kPackedHeaderBytes), [] {});
   const std::uint64_t hash = seal_packed(memory.bytes(), packing.key);
   return std::make_shared<Storage>(std::move(memory), hash);
 }

@@ -31,7 +31,7 @@ struct Packing {
   // is written so far (the file keeps it): to be called now and then, so that packing a model takes
   // less memory than running it.
   std::function<void(std::span<std::byte> payload, const std::function<void()>& let_go)> fill;
-  std::function<void(bool begins)> on_fill;          // before and after `fill`; may be empty
+  std::function<void(bool begins)> on_waiting;  // before and after, for another one; may be empty
   std::function<void(const std::string&)> progress;  // may be empty
 };
 

@@ -59,7 +59,7 @@ PackedWeights open_packed_weights(const GgufFile& file,
                                .payload_bytes = layout.bytes,
                                .key = packed_key(file),
                                .fill = fill,
-                               .on_fill = options.on_packing,
+                               .on_waiting = options.on_waiting,
                                .progress = options.progress});
   return {std::move(layout), std::move(storage)};
 }

@@ -32,8 +32,8 @@ struct WeightsOptions {
   kernels::KvType kv = kernels::KvType::kF32;        // of the caches that the model will use
   std::filesystem::path packed_file;                 // empty: packed weights stay in memory
   std::function<void(const std::string&)> progress;  // what a person waits for; may be empty
-  // Before and after weights are packed, which is work of the device; may be empty.
-  std::function<void(bool begins)> on_packing;
+  // Before and after waiting for another process that packs the same weights; may be empty.
+  std::function<void(bool begins)> on_waiting;
 };
 
 // The name that a user gives it.

@@ -25,13 +25,14 @@ bool HangDetector::is_silent(const BeatSample& beats, TimePoint now) {
   const bool late = !last_look_ || now - *last_look_ > kLateLook;
   last_look_ = now;
   if (late || beats.loop != last_.loop) loop_.begin(now);
-  if (late || beats.compute != last_.compute || !beats.computing) compute_.begin(now);
-  const bool got_on = beats.computing ? beats.compute != last_.compute : beats.loop != last_.loop;
+  const bool starts = beats.loop == 0;
+  const bool works = starts || beats.computing;
+  if (late || beats.compute != last_.compute || !works) compute_.begin(now);
+  const bool got_on = works ? beats.compute != last_.compute : beats.loop != last_.loop;
   if (late || got_on || beats.computing != last_.computing) same_looks_ = 0;
   last_ = beats;
-  computing_ = beats.computing;
-  const bool loop_late = beats.loop != 0 && now - loop_.since >= config::kBeatInterval;
-  const bool compute_late = computing_ && now - compute_.since >= config::kBeatInterval;
+  const bool loop_late = !starts && now - loop_.since >= config::kBeatInterval;
+  const bool compute_late = works && now - compute_.since >= config::kBeatInterval;
   return loop_late || compute_late;
 }
 
@@ -41,20 +42,22 @@ bool HangDetector::judge(const ProcessSample& process, TimePoint now) {
   }
   same_looks_ = process.activity == activity_ ? same_looks_ + 1 : 1;
   activity_ = process.activity;
-  const bool packs = last_.loop == 0;
-  const bool loop_silent = !packs && now - loop_.since >= kSilenceMax;
-  const bool compute_silent = computing_ && now - compute_.since >= kSilenceMax;
+  const bool starts = last_.loop == 0;
+  const bool loop_silent = !starts && now - loop_.since >= kSilenceMax;
+  const bool compute_silent = (starts || last_.computing) && now - compute_.since >= kSilenceMax;
+  const Milliseconds patience = starts ? config::kStartPatience : last_.patience;
   if (!loop_silent && !compute_silent) return false;
   switch (process.activity) {
     case Activity::kStopped:
       return same_looks_ >= kStillLooksMax;
     case Activity::kSleeps:
-      // Only packing writes much, and waits for a slow file system that look like sleep.
-      return same_looks_ >= kStillLooksMax && (!packs || now - compute_.since >= last_.patience);
+      // Only a start reads and writes much, and waits for a slow file system that look like sleep.
+      return same_looks_ >= kStillLooksMax &&
+             (!starts || (!last_.waits && now - compute_.since >= patience));
     case Activity::kRuns:
       return (compute_silent &&
-              process.cpu - *compute_.cpu >= std::max(kFruitlessCpuMax, last_.patience)) ||
-             (!computing_ && process.cpu - *loop_.cpu >= kFruitlessLoopMax);
+              process.cpu - *compute_.cpu >= std::max(kFruitlessCpuMax, patience)) ||
+             (loop_silent && !last_.computing && process.cpu - *loop_.cpu >= kFruitlessLoopMax);
     case Activity::kTraced:
     case Activity::kGone:
       break;

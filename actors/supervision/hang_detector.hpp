@@ -3,7 +3,8 @@
 // A late beat alone proves nothing on a busy machine, so silence is judged by what the child did in
 // it: a stopped process, a computation that used its processor without getting on, or threads that
 // all slept, hang; a thread that waits for a processor or for the disk does not. A child whose main
-// actor has not beaten yet is judged while it computes: it packs weights.
+// actor has not beaten yet starts: it reads, checks and packs weights and answers the known prompt,
+// and gets far more time for each part of that.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +32,14 @@ struct BeatSample {
   std::uint64_t loop = 0;
   std::uint64_t compute = 0;
   bool computing = false;
+  bool waits = false;        // while it starts: for another process, however long that takes
   Milliseconds patience{0};  // of processor time, that one operation may take
 };
 
 class HangDetector {
  public:
-  // To be called every kLookInterval or so. True when a beat is overdue, so that judge() must hear
-  // what the process does.
+  // To be called every kLookInterval or so, from the start of the process on. True when a beat is
+  // overdue, so that judge() must hear what the process does.
   bool is_silent(const BeatSample& beats, TimePoint now);
 
   // True when it hangs.
@@ -53,9 +55,8 @@ class HangDetector {
   };
 
   Silence loop_;
-  Silence compute_;
+  Silence compute_;  // of a step, or of a start
   BeatSample last_;
-  bool computing_ = false;
   Activity activity_ = Activity::kGone;
   std::uint32_t same_looks_ = 0;  // in a row that showed this activity, and nothing that got on
   std::optional<TimePoint> last_look_;

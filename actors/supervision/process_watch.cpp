@@ -20,6 +20,7 @@ bool ProcessWatch::hangs(const Beats& beats, TimePoint now) {
   const BeatSample sample{.loop = beats.loop.load(std::memory_order_relaxed),
                           .compute = beats.compute.load(std::memory_order_relaxed),
                           .computing = beats.computing.load(std::memory_order_relaxed) != 0,
+                          .waits = beats.waits.load(std::memory_order_relaxed) != 0,
                           .patience = Milliseconds(beats.patience_ms.load())};
   return hangs_.is_silent(sample, now) && hangs_.judge(probe_process(pid_), now);
 }

@@ -19,8 +19,7 @@ class ProcessWatch {
   // With the count that tells of this process.
   ProcessWatch(pid_t pid, OutOfMemoryCount kills);
 
-  // To be called every kLookInterval, whatever limits there are: explain() needs it too. A child
-  // that has never beaten does not hang.
+  // To be called every kLookInterval, whatever limits there are: explain() needs it too.
   bool hangs(const Beats& beats, TimePoint now);
 
   // Asks the system every kMemoryLookInterval.

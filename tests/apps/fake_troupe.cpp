@@ -125,10 +125,6 @@ class FakeChild {
       beats_ = true;
       page_.beats().loop.fetch_add(1);  // judged from now on
     }
-    if (command == "pack") {
-      page_.beats().patience_ms = 60'000;
-      page_.beats().computing = 1;
-    }
     if (command == "work") page_.beats().in_flight = 3;
     if (command == "rest") page_.beats().in_flight = 0;
     if (command == "hang") compute_for_ever();

@@ -32,15 +32,18 @@ BOOST_AUTO_TEST_CASE(a_stopped_child_is_killed_and_restarted_front_and_worker_al
   }
 }
 
-BOOST_AUTO_TEST_CASE(a_worker_that_is_stopped_while_it_packs_is_killed_and_restarted) {
+BOOST_AUTO_TEST_CASE(a_child_that_is_stopped_while_it_starts_is_killed_and_restarted) {
   const NodeHarness node;
   const auto serve = node.serve();
   auto [worker, front] = node.next_worker_and_front();
-  worker.tell("pack");
-  kill(worker.pid, SIGSTOP);
-  FakeChild again = node.next_child();
-  BOOST_TEST(again.name == "worker-0");
-  BOOST_TEST(last_event(node, "start_error")["reason_code"] == "hung");
+  for (FakeChild* child : {&worker, &front}) {
+    kill(child->pid, SIGSTOP);
+    FakeChild again = node.next_child();
+    BOOST_TEST(again.name == child->name);
+    const json death = last_event(node, "start_error");
+    BOOST_TEST(death["child"] == child->name);
+    BOOST_TEST(death["reason_code"] == "hung");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_computes_without_getting_on_is_killed_and_restarted) {

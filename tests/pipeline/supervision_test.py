@@ -28,6 +28,20 @@ def test_a_stopped_process_is_killed_and_comes_back(own_node, role):
     assert own_node.ask("/v1/completions", SHORT)[0] == 200
 
 
+def test_a_worker_that_is_stopped_as_it_starts_is_killed_and_comes_back(own_node):
+    killed = own_node.kill("worker-0")
+    starting = eventually(
+        "another one starts",
+        lambda: next((p for p in [own_node.pid_of("worker-0")] if p not in (0, killed)), 0),
+    )
+    os.kill(starting, signal.SIGSTOP)
+    eventually("a third one runs", lambda: own_node.pid_of("worker-0") not in (0, killed, starting))
+    eventually("the node is ready again", own_node.is_ready)
+    (death,) = deaths(own_node, "hung")
+    assert death["event"] == "start_error" and death["id"] == starting
+    assert own_node.ask("/v1/completions", SHORT)[0] == 200
+
+
 def test_a_restarted_worker_answers_as_the_first_one_did(own_node):
     before = own_node.ask("/v1/completions", SHORT)
     killed = own_node.kill("worker-0")
