@@ -96,11 +96,20 @@ void RootNode::ask_to_drain(ChildId id) {
   if (!heard) signal(id, SIGTERM);
 }
 
-// The same bits were promised for every incarnation: the first worker's answer is the measure.
+// The same bits were promised for every incarnation.
 void RootNode::validate(ChildId id, std::uint64_t generation) {
-  const Child& child = children_.at(id);
-  if (known_answer_.empty()) known_answer_ = child.answer;
-  perform(supervisor_.validated(id, generation, child.answer == known_answer_, now()));
+  const bool right = known_answers_.add(children_.at(id).answer);
+  perform(supervisor_.validated(id, generation, right, now()));
+  isolate_the_wrong();
+}
+
+// Who was believed until the majority spoke.
+void RootNode::isolate_the_wrong() {
+  for (const auto& [id, child] : supervisor_.children()) {
+    const bool serves = child.phase == supervision::Phase::kReady && !is_front(id);
+    if (!serves || known_answers_.is_right(children_.at(id).answer)) continue;
+    perform(supervisor_.isolate(id, child.generation, supervision::EndKind::kInvalid, now()));
+  }
 }
 
 void RootNode::admit(ChildId id) {

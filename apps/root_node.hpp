@@ -15,6 +15,7 @@
 #include "actors/supervision/admin_protocol.hpp"
 #include "actors/supervision/admin_socket.hpp"
 #include "actors/supervision/child_process.hpp"
+#include "actors/supervision/known_answers.hpp"
 #include "actors/supervision/memory_file.hpp"
 #include "actors/supervision/process_watch.hpp"
 #include "actors/supervision/restart_log.hpp"
@@ -70,6 +71,7 @@ class RootNode {
   void ask_to_drain(ChildId child);
   void signal(ChildId child, int signal);
   void validate(ChildId child, std::uint64_t generation);
+  void isolate_the_wrong();
   void admit(ChildId child);
   void give_up(ChildId child);
   void handle_frames(ChildId child);
@@ -108,7 +110,7 @@ class RootNode {
   std::vector<messages::SiblingDown> untold_;  // deaths while no front was there
   TimePoint last_look_{};
   std::uint64_t worker_memory_max_;  // bytes of one; 0: no limit
-  std::string known_answer_;         // what the first worker said to the known prompt
+  actors::supervision::KnownAnswers known_answers_;
   bool said_ready_ = false;
   bool done_ = false;
   int exit_code_ = 0;

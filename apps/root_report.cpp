@@ -17,6 +17,11 @@ bool ended_as_asked(const Termination& end) {
          end == Termination{supervision::EndKind::kSignalled, SIGTERM};
 }
 
+// Requests can have caused it. A worker that computes wrongly does so for all of them.
+bool is_by_work(const Termination& end) {
+  return cause_of(end) == supervision::Cause::kWork && end.kind != supervision::EndKind::kInvalid;
+}
+
 bool was_asked(ReportEvent event) {
   return event == ReportEvent::kShutdown || event == ReportEvent::kShutdownError;
 }
@@ -38,7 +43,7 @@ void RootNode::handle_report(const Action& action) {
                {.child = report.child,
                 .generation = action.generation,
                 .reason = short_reason,
-                .by_work = cause_of(*report.end) == supervision::Cause::kWork});
+                .by_work = is_by_work(*report.end)});
     child.last_reason = short_reason;
     const bool startless = report.event == ReportEvent::kStartError ||
                            cause_of(*report.end) == supervision::Cause::kConfiguration;

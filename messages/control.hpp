@@ -12,7 +12,7 @@ namespace troupe::messages {
 // Child → root: it can do its work now. A worker waits for Admit before it joins a front.
 struct ChildReady {
   std::string detail;  // for the operator: addresses, model, how long it took
-  std::string answer;  // of a worker: what it computed from the known prompt
+  std::string answer;  // of a worker: NUMERICS_ID TOKEN:BITS …, computed from the known prompt
 
   TROUPE_MESSAGE(ChildReady, detail, answer)
 };

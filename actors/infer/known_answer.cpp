@@ -44,7 +44,7 @@ std::string answer_known_prompt(Engine& engine) {
                      .blocks = {0}}};
     for (const messages::TokenEvent& event : engine.run(batch).frame.events) {
       answer += text_of(event);
-      // What is not finite is an answer too: a wrong one, if the first worker's was not.
+      // What is not finite is an answer too, a wrong one.
       if (event.token < 0) i = kAnswerTokens;
     }
     batch.joined.clear();

@@ -110,7 +110,7 @@ std::string describe(const Termination& end) {
     case EndKind::kHung:
       return "hung: its beats stopped, so it was killed";
     case EndKind::kInvalid:
-      return "did not answer the known prompt as before, so it was killed";
+      return "did not answer the known prompt rightly, so it was killed";
     case EndKind::kUnknown:
       return "ended, and nobody can say how";
     case EndKind::kOutOfMemory:

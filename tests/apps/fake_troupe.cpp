@@ -115,7 +115,10 @@ class FakeChild {
   }
 
   void obey(const std::string& command) {
-    if (command == "ready") control_.send(messages::ChildReady{"detail", "the known answer"});
+    if (command == "ready") control_.send(messages::ChildReady{"detail", "fake 1:3f800000"});
+    if (command.starts_with("answer ")) {
+      control_.send(messages::ChildReady{"detail", command.substr(7)});
+    }
     if (command == "wrong") answer_wrongly();
     if (command == "status") control_.send(front_status());
     if (command == "garbage") control_.send_frame("not a frame");
@@ -146,7 +149,7 @@ class FakeChild {
 
   // Root kills it for this, sooner or later: it says nothing any more.
   [[noreturn]] void answer_wrongly() {
-    control_.send(messages::ChildReady{"detail", "another answer"});
+    control_.send(messages::ChildReady{"detail", "fake 2:3f800000"});
     for (;;) pause();
   }
 

@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 #include <csignal>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "actors/supervision/restart_replay.hpp"
@@ -44,6 +45,46 @@ BOOST_AUTO_TEST_CASE(a_child_that_is_stopped_while_it_starts_is_killed_and_resta
     BOOST_TEST(death["child"] == child->name);
     BOOST_TEST(death["reason_code"] == "hung");
   }
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_without_a_finite_number_is_wrong_though_it_is_the_first) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  worker.tell("tell_admission");
+  worker.tell("answer fake -1:7fc00000");
+  BOOST_TEST(worker.reports.all().find("admitted") == string::npos);
+  BOOST_TEST(node.next_child().name == "worker-0");
+  BOOST_TEST(last_event(node, "start_error")["reason_code"] == "invalid_answer");
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_was_believed_is_killed_when_two_others_say_otherwise) {
+  const NodeHarness node;
+  const auto serve = node.serve({"--workers", "2"});
+  std::map<string, FakeChild> children;
+  while (children.size() < 3) {
+    FakeChild child = node.next_child();
+    children.emplace(child.name, std::move(child));
+  }
+  FakeChild& first = children.at("worker-0");
+  first.tell("tell_admission");
+  first.tell("answer fake 7:3f800000");
+  first.reports.next_with("admitted");
+  children.at("worker-1").tell("ready");
+  FakeChild third = node.next_child();  // one says so, the other so
+  BOOST_TEST(third.name == "worker-1");
+  BOOST_TEST(last_event(node, "start_error")["reason_code"] == "invalid_answer");
+  third.tell("tell_admission");
+  third.tell("ready");
+  BOOST_TEST(third.reports.next_with("admitted") == "admitted");
+  BOOST_TEST(first.reports.next_with("<end>") == "<end>");
+  BOOST_TEST(node.next_child().name == "worker-0");
+  const json death = last_event(node, "child_terminated");
+  BOOST_TEST(death["child"] == "worker-0");
+  BOOST_TEST(death["reason_code"] == "invalid_answer");
+  // What it computed is nobody's fault.
+  const string told = children.at("front").reports.next_with("sibling worker-0");
+  BOOST_TEST(told.find("by its work") == string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_computes_without_getting_on_is_killed_and_restarted) {
