@@ -47,8 +47,11 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
       .on_error =
           [errors](const observe::ErrorRecord& record) { errors->append(record.to_line()); },
       .on_steps =
-          [steps](const std::string& worker, const std::vector<messages::StepRecord>& records) {
+          [steps, errors](const std::string& worker,
+                          const std::vector<messages::StepRecord>& records) {
             steps->append(observe::step_lines(worker, records));
+            const std::string slow = observe::slow_step_lines(worker, records);
+            if (!slow.empty()) errors->append(slow);
           }};
 }
 

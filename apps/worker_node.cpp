@@ -94,6 +94,7 @@ std::function<void()> after_step(const WorkerNodeOptions& options) {
 
 std::function<void(std::size_t, std::size_t)> beat_loop(const Page& page) {
   if (!page) return [](std::size_t, std::size_t) {};
+  page->beats().makes_steps = 1;
   return [page](std::size_t running, std::size_t waiting) {
     page->beats().in_flight = static_cast<std::uint32_t>(running);
     page->beats().waiting = static_cast<std::uint32_t>(waiting);

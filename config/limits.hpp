@@ -93,6 +93,8 @@ inline constexpr std::chrono::milliseconds kLookInterval{100};
 // rows of 896 takes 2.7 s to pack, so one with rows of 8,192, as the largest models have, some 25;
 // the checksum of packed weights reads some 8 GB in a second.
 inline constexpr std::chrono::milliseconds kStartPatience{60'000};
+// A forward pass that takes so long is a line in error.log, and no fault: its operations beat.
+inline constexpr std::chrono::microseconds kSlowStep{10'000'000};
 // Root reads how much memory its workers hold this often.
 inline constexpr std::chrono::milliseconds kMemoryLookInterval{1'000};
 // A worker that is ready has answered the known prompt already; root only compares.

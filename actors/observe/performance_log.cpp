@@ -3,6 +3,8 @@
 #include <chrono>
 
 #include "actors/observe/json_line.hpp"
+#include "actors/observe/request_log.hpp"
+#include "config/limits.hpp"
 
 namespace troupe::actors::observe {
 namespace {
@@ -32,6 +34,23 @@ std::string step_lines(std::string_view worker, std::span<const messages::StepRe
   for (const messages::StepRecord& record : records) {
     if (!lines.empty()) lines += '\n';
     lines += step_line(worker, record);
+  }
+  return lines;
+}
+
+std::string slow_step_lines(std::string_view worker,
+                            std::span<const messages::StepRecord> records) {
+  std::string lines;
+  for (const messages::StepRecord& record : records) {
+    if (record.step_us <= static_cast<std::uint64_t>(config::kSlowStep.count())) continue;
+    if (!lines.empty()) lines += '\n';
+    lines += ErrorRecord{.where = std::string(worker),
+                         .code = "slow_call",
+                         .text = "step " + std::to_string(record.step) + " of " +
+                                 std::to_string(record.sequences) + " sequences took " +
+                                 std::to_string(record.step_us / 1'000'000) + " s",
+                         .request_id = {}}
+                 .to_line();
   }
   return lines;
 }

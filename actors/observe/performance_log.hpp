@@ -13,4 +13,7 @@ namespace troupe::actors::observe {
 // one write. Empty for no records.
 std::string step_lines(std::string_view worker, std::span<const messages::StepRecord> records);
 
+// For error.log, joined alike: a line for each that took longer than config::kSlowStep.
+std::string slow_step_lines(std::string_view worker, std::span<const messages::StepRecord> records);
+
 }  // namespace troupe::actors::observe

@@ -11,13 +11,14 @@ namespace troupe::actors::supervision {
 
 // Each counter has one writer; root only reads.
 struct Beats {
-  std::atomic<std::uint64_t> loop;       // each beat of the child's main actor; 0: none yet
-  std::atomic<std::uint64_t> compute;    // each operation of the device, each part of a start
-  std::atomic<std::uint64_t> steps;      // forward passes begun
-  std::atomic<std::uint32_t> computing;  // 1 while a step runs
-  std::atomic<std::uint32_t> in_flight;  // requests that the child works on
-  std::atomic<std::uint32_t> waiting;    // requests that it has not begun
-  std::atomic<std::uint32_t> waits;      // 1 while it starts and waits for another process
+  std::atomic<std::uint64_t> loop;         // each beat of the child's main actor; 0: none yet
+  std::atomic<std::uint64_t> compute;      // each operation of the device, each part of a start
+  std::atomic<std::uint64_t> steps;        // forward passes begun
+  std::atomic<std::uint32_t> makes_steps;  // 1: while requests are in flight there is always one
+  std::atomic<std::uint32_t> computing;    // 1 while a step runs
+  std::atomic<std::uint32_t> in_flight;    // requests that the child works on
+  std::atomic<std::uint32_t> waiting;      // requests that it has not begun
+  std::atomic<std::uint32_t> waits;        // 1 while it starts and waits for another process
   // Milliseconds of processor time that one operation of the largest step may take.
   std::atomic<std::uint32_t> patience_ms;
 };

@@ -16,6 +16,8 @@ constexpr Milliseconds kFruitlessLoopMax{10'000};
 // As many looks as fit into three beats, less one for the first that only begins to count.
 constexpr std::uint32_t kStillLooksMax =
     static_cast<std::uint32_t>(kSilenceMax / config::kLookInterval) - 1;
+// So many beats that each say there are requests and no step. The first may be of a moment ago.
+constexpr std::uint64_t kStuckBeats = 4;
 // Root itself was stopped or starved: what it did not see is nobody's silence.
 constexpr Milliseconds kLateLook = 2 * config::kBeatInterval;
 
@@ -28,12 +30,25 @@ bool HangDetector::is_silent(const BeatSample& beats, TimePoint now) {
   const bool starts = beats.loop == 0;
   const bool works = starts || beats.computing;
   if (late || beats.compute != last_.compute || !works) compute_.begin(now);
-  const bool got_on = works ? beats.compute != last_.compute : beats.loop != last_.loop;
+  const bool between = !works && beats.has_work;
+  if (late || beats.steps != last_.steps || !between) {
+    between_.begin(now);
+    between_loop_ = beats.loop;
+  }
+  const std::uint64_t BeatSample::*const sign = works     ? &BeatSample::compute
+                                                : between ? &BeatSample::steps
+                                                          : &BeatSample::loop;
+  const bool got_on = beats.*sign != last_.*sign;
   if (late || got_on || beats.computing != last_.computing) same_looks_ = 0;
   last_ = beats;
   const bool loop_late = !starts && now - loop_.since >= config::kBeatInterval;
   const bool compute_late = works && now - compute_.since >= config::kBeatInterval;
-  return loop_late || compute_late;
+  return loop_late || compute_late || is_stuck();
+}
+
+// Has requests, computes nothing, and has begun no step for several beats of its main actor.
+bool HangDetector::is_stuck() const {
+  return last_.has_work && !last_.computing && last_.loop - between_loop_ >= kStuckBeats;
 }
 
 bool HangDetector::judge(const ProcessSample& process, TimePoint now) {
@@ -46,7 +61,7 @@ bool HangDetector::judge(const ProcessSample& process, TimePoint now) {
   const bool loop_silent = !starts && now - loop_.since >= kSilenceMax;
   const bool compute_silent = (starts || last_.computing) && now - compute_.since >= kSilenceMax;
   const Milliseconds patience = starts ? config::kStartPatience : last_.patience;
-  if (!loop_silent && !compute_silent) return false;
+  if (!loop_silent && !compute_silent && !is_stuck()) return false;
   switch (process.activity) {
     case Activity::kStopped:
       return same_looks_ >= kStillLooksMax;

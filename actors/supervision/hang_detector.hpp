@@ -2,9 +2,10 @@
 //
 // A late beat alone proves nothing on a busy machine, so silence is judged by what the child did in
 // it: a stopped process, a computation that used its processor without getting on, or threads that
-// all slept, hang; a thread that waits for a processor or for the disk does not. A child whose main
-// actor has not beaten yet starts: it reads, checks and packs weights and answers the known prompt,
-// and gets far more time for each part of that.
+// all slept, hang; a thread that waits for a processor or for the disk does not. So does a worker
+// that has requests and begins no step, though its main actor beats: the step was lost. A child
+// whose main actor has not beaten yet starts: it reads, checks and packs weights and answers the
+// known prompt, and gets far more time for each part of that.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,8 @@ struct ProcessSample {
 struct BeatSample {
   std::uint64_t loop = 0;
   std::uint64_t compute = 0;
+  std::uint64_t steps = 0;
+  bool has_work = false;  // requests that only steps can get on
   bool computing = false;
   bool waits = false;        // while it starts: for another process, however long that takes
   Milliseconds patience{0};  // of processor time, that one operation may take
@@ -46,6 +49,8 @@ class HangDetector {
   bool judge(const ProcessSample& process, TimePoint now);
 
  private:
+  bool is_stuck() const;
+
   // When something last got on, and what the process had used by the first look after it.
   struct Silence {
     TimePoint since{};
@@ -55,7 +60,9 @@ class HangDetector {
   };
 
   Silence loop_;
-  Silence compute_;  // of a step, or of a start
+  Silence compute_;                 // of a step, or of a start
+  Silence between_;                 // two steps
+  std::uint64_t between_loop_ = 0;  // beats of the main actor until then
   BeatSample last_;
   Activity activity_ = Activity::kGone;
   std::uint32_t same_looks_ = 0;  // in a row that showed this activity, and nothing that got on

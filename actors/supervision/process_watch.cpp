@@ -19,6 +19,8 @@ bool ProcessWatch::hangs(const Beats& beats, TimePoint now) {
   look_at_kills(now);
   const BeatSample sample{.loop = beats.loop.load(std::memory_order_relaxed),
                           .compute = beats.compute.load(std::memory_order_relaxed),
+                          .steps = beats.steps.load(std::memory_order_relaxed),
+                          .has_work = beats.makes_steps != 0 && beats.in_flight != 0,
                           .computing = beats.computing.load(std::memory_order_relaxed) != 0,
                           .waits = beats.waits.load(std::memory_order_relaxed) != 0,
                           .patience = Milliseconds(beats.patience_ms.load())};

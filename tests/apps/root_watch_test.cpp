@@ -98,6 +98,18 @@ BOOST_AUTO_TEST_CASE(a_worker_that_computes_without_getting_on_is_killed_and_res
   BOOST_TEST(last_event(node, "child_terminated")["reason_code"] == "hung");
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_that_has_requests_and_begins_no_step_is_killed_and_restarted) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  worker.tell("beat");
+  worker.tell("step");
+  worker.tell("work");
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == "worker-0");
+  BOOST_TEST(last_event(node, "child_terminated")["reason_code"] == "hung");
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_is_replaced_in_order) {
   const NodeHarness node;
   std::ofstream(node.folder() / "t.toml") << "[node]\nworker_memory_mb = 200\n";

@@ -80,6 +80,18 @@ def test_streams_go_on_when_their_worker_ends_itself_in_the_middle_of_a_step(fau
     assert death["reason_code"] == reason and death["reason_category"] == "work"
 
 
+def test_streams_go_on_when_their_worker_loses_a_step_between_its_stages(faulty):
+    with Client(faulty.zmq) as client:
+        undisturbed = answers(client, bodies())
+        pid, before = faulty.roles()["worker-0"], len(deaths(faulty))
+        streams = Answering(client, bodies())
+        faulty.order("worker-0", "drop batch.infer out 1")
+        until_another_worker(faulty, pid)
+        assert streams.result() == undisturbed
+    (death,) = deaths(faulty)[before:]
+    assert death["reason_code"] == "hung"
+
+
 @pytest.mark.parametrize("moment", ["prefill", "last"])
 def test_streams_go_on_when_their_worker_is_killed_in_a_prompt_or_at_a_last_token(faulty, moment):
     with Client(faulty.zmq) as client:

@@ -237,6 +237,18 @@ BOOST_AUTO_TEST_CASE(every_step_of_a_beat_is_a_line_of_the_performance_log) {
   BOOST_TEST(json::parse(lines[1])["decode_tokens"] == 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_step_of_more_than_ten_seconds_is_a_line_of_the_error_log) {
+  const std::vector<troupe::messages::StepRecord> records{
+      {.step = 7, .step_us = 10'000'000},
+      {.step = 8, .step_us = 12'345'678, .sequences = 3},
+      {.step = 9, .step_us = 5}};
+  const json line = json::parse(slow_step_lines("worker-0", records));
+  BOOST_TEST(line["where"] == "worker-0");
+  BOOST_TEST(line["code"] == "slow_call");
+  BOOST_TEST(line["text"] == "step 8 of 3 sequences took 12 s");
+  BOOST_TEST(slow_step_lines("worker-0", {}).empty());
+}
+
 BOOST_AUTO_TEST_CASE(no_steps_are_no_lines) { BOOST_TEST(step_lines("worker-0", {}).empty()); }
 
 BOOST_AUTO_TEST_SUITE_END()

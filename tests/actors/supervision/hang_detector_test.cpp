@@ -189,6 +189,27 @@ BOOST_AUTO_TEST_CASE(a_computation_all_of_whose_threads_sleep_hangs_though_the_m
   BOOST_TEST((child.after >= 600ms && child.after <= 800ms));
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_that_has_requests_and_begins_no_step_hangs_though_it_beats) {
+  Child child;
+  child.process.activity = Activity::kSleeps;
+  child.sample.has_work = true;
+  BOOST_TEST(child.hangs_within(1min));
+  BOOST_TEST(child.after <= 1'200ms);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_begins_steps_or_waits_for_a_processor_to_do_so_does_not_hang) {
+  Child child;
+  child.sample.has_work = true;
+  BOOST_TEST(!child.hangs_within(10min));  // a thread of it runs
+  child.process.activity = Activity::kSleeps;
+  for (int i = 0; i < 1'000; ++i) {
+    ++child.sample.steps;
+    BOOST_REQUIRE(!child.hangs_within(300ms));
+  }
+  child.sample.has_work = false;
+  BOOST_TEST(!child.hangs_within(10min));
+}
+
 BOOST_AUTO_TEST_CASE(a_root_that_was_stopped_itself_blames_nobody_for_what_it_did_not_see) {
   Child child = computing(100ms);
   child.now += 1min;
