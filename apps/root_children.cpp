@@ -217,6 +217,8 @@ void RootNode::keep_in_memory_limit(ChildId id, TimePoint time) {
   const supervision::Beats& beats = child.process->beats();
   const bool busy = beats.in_flight + beats.waiting != 0;
   if (exceeds && !child.recycle_by) {
+    const bool soon = time - *state(id).ready_at < config::kUnfitAfterReady;
+    child.fitness = soon ? supervision::Fitness::kUnfit : supervision::Fitness::kWornOut;
     child.recycle_by = time + config_.node.drain_timeout;
     if (busy) say(state(id).spec.name + " holds too much memory; its requests may end first");
   }
@@ -224,11 +226,19 @@ void RootNode::keep_in_memory_limit(ChildId id, TimePoint time) {
 }
 
 void RootNode::recycle(ChildId id, TimePoint time) {
-  const Actions actions = supervisor_.recycle(id, state(id).generation, time);
-  if (actions.empty()) return;  // the node stops
   Child& child = children_.at(id);
-  child.recycled_for = "held more than its " + std::to_string(worker_memory_max_ >> 20U) +
-                       " MiB of memory, so it was replaced";
+  const Actions actions = supervisor_.recycle(id, state(id).generation, child.fitness, time);
+  if (actions.empty()) return;  // the node stops
+  const std::string limit = std::to_string(worker_memory_max_ >> 20U) + " MiB";
+  if (child.fitness == supervision::Fitness::kUnfit) {
+    const std::uint64_t held = supervision::own_memory_bytes(child.process->pid());
+    child.recycled_for = "held " + std::to_string((held >> 20U) + 1) +
+                         " MiB of memory as soon as it was ready and may hold " + limit +
+                         ": raise node.worker_memory_mb, or lower --context or "
+                         "batch.sequences_max";
+  } else {
+    child.recycled_for = "held more than its " + limit + " of memory, so it was replaced";
+  }
   say(state(id).spec.name + " " + child.recycled_for);
   perform(actions);
 }

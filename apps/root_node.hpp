@@ -46,10 +46,11 @@ class RootNode {
     std::int64_t last_pid = 0;  // of the latest incarnation, also when it has ended
     std::string answer;         // its latest incarnation's, to the known prompt
     std::optional<actors::supervision::ProcessWatch> watch;
-    std::optional<TimePoint> recycle_by;  // when it makes room for another, busy or not
-    std::string recycled_for;             // why it was asked to
-    std::string last_words;               // of the previous incarnation, on standard error
-    std::string last_reason;              // why the previous incarnation ended
+    std::optional<TimePoint> recycle_by;     // when it makes room for another, busy or not
+    actors::supervision::Fitness fitness{};  // in that case
+    std::string recycled_for;                // why it was asked to
+    std::string last_words;                  // of the previous incarnation, on standard error
+    std::string last_reason;                 // why the previous incarnation ended
   };
 
   static TimePoint now();

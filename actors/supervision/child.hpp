@@ -78,6 +78,12 @@ const char* name_of(Phase phase);
 
 enum class StopStep : std::uint8_t { kDrain, kTerminate, kKill };
 
+// Why a child is recycled.
+enum class Fitness : std::uint8_t {
+  kWornOut,  // it has served, and another incarnation will: no failure
+  kUnfit,    // it could not do with what it has from the first moment on, nor will the next one
+};
+
 enum class AfterStop : std::uint8_t { kEnd, kRestart, kFollowGroup };
 
 struct ChildState {
@@ -103,6 +109,7 @@ struct ChildState {
   Milliseconds backoff{0};                // before the latest restart
   std::uint32_t failures = 0;             // deaths by work without a healthy time between
   std::uint32_t failed_starts = 0;        // failures since it was last ready
+  std::uint32_t unfit = 0;                // recycled as Fitness::kUnfit so often in a row
   std::deque<TimePoint> recent_failures;  // within the period, at most intensity + 1
 
   // A process or an actor of it exists.

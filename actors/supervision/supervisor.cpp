@@ -262,6 +262,7 @@ Supervisor::Actions Supervisor::terminated(ChildId id,
 
 // It ended by itself, or because it was isolated.
 void Supervisor::died(ChildState& child, Termination end, TimePoint now) {
+  child.unfit = 0;
   const bool in_a_stop = std::exchange(child.to_stop, child.to_stop && stopping_);
   const bool may_restart = stopping_ ? policy_.restarts_while_stopping : !in_a_stop;
   if (may_restart && wants_restart(child.spec, end)) return restart(child, end, now);
@@ -282,11 +283,8 @@ void Supervisor::restart(ChildState& child, Termination end, TimePoint now) {
   const bool escalates = must_escalate(child, end, now);
   if (escalates || fails_at_every_start(child)) {
     report(event, child, std::move(death));
-    child.phase = Phase::kEnded;
-    child.given_up = true;
-    if (stopping_) return;  // what still drains does so without it
-    act(ActionKind::kGiveUp, child);
-    if (escalates) {
+    give_up(child);
+    if (escalates && !stopping_) {
       shut_down(first_start_ && event == ReportEvent::kStartError ? ExitReason::kStartFailed
                                                                   : ExitReason::kEscalated);
     }
@@ -298,6 +296,13 @@ void Supervisor::restart(ChildState& child, Termination end, TimePoint now) {
   child.phase = Phase::kWaiting;
   child.restart_at = now + child.backoff;
   if (!stopping_) plan_group(child, now);
+}
+
+// What still drains does so without it.
+void Supervisor::give_up(ChildState& child) {
+  child.phase = Phase::kEnded;
+  child.given_up = true;
+  if (!stopping_) act(ActionKind::kGiveUp, child);
 }
 
 bool Supervisor::must_escalate(const ChildState& child,

@@ -45,8 +45,9 @@ class Supervisor {
   Actions terminated(ChildId child, std::uint64_t generation, Termination end, TimePoint now);
   // It must be killed: kHung, kInvalid.
   Actions isolate(ChildId child, std::uint64_t generation, EndKind why, TimePoint now);
-  // Stops it in order and starts it again; no failure.
-  Actions recycle(ChildId child, std::uint64_t generation, TimePoint now);
+  // Stops it in order and starts it again. An unfit one has failed: it waits its back-off, and when
+  // it was unfit more often in a row than the intensity allows it is given up.
+  Actions recycle(ChildId child, std::uint64_t generation, Fitness fitness, TimePoint now);
 
   // What is due: restarts, steps of stopping, limits of start and validation.
   Actions tick(TimePoint now);
@@ -97,6 +98,7 @@ class Supervisor {
   void admit(ChildState& child, TimePoint now);
   void kill_isolated(ChildState& child, EndKind why);
   void died(ChildState& child, Termination end, TimePoint now);
+  void give_up(ChildState& child);
   void stopped_as_asked(ChildState& child, Termination end, TimePoint now);
   void restart(ChildState& child, Termination end, TimePoint now);
   void count_failure(ChildState& child, TimePoint now);

@@ -107,25 +107,34 @@ void Supervisor::take_stop_step(ChildState& child, StopStep step, TimePoint now)
 }
 
 void Supervisor::stopped_as_asked(ChildState& child, Termination end, TimePoint now) {
-  const bool restarts = child.after_stop == AfterStop::kRestart && !stopping_;
+  const bool recycled = child.after_stop == AfterStop::kRestart && !stopping_;
+  const bool unfit = recycled && child.unfit > 0;
+  if (unfit) count_failure(child, now);
+  const bool restarts = recycled && child.unfit <= policy_.intensity;
   Report stopped{.end = end, .restarts_in_window = failures_in_period(child, now)};
-  if (restarts) stopped.backoff = Milliseconds(0);
+  if (restarts) stopped.backoff = child.backoff = unfit ? backoff_of(child, now) : Milliseconds(0);
   report(child.killed ? ReportEvent::kShutdownError : ReportEvent::kShutdown,
          child,
          std::move(stopped));
   if (restarts) {
     child.phase = Phase::kWaiting;
-    child.backoff = Milliseconds(0);
-    child.restart_at = now;
+    child.restart_at = now + child.backoff;
+  } else if (recycled) {
+    give_up(child);
+    if (child.spec.beyond == Beyond::kEscalate) shut_down(ExitReason::kEscalated);
   } else {
     forget_or_end(child);
   }
 }
 
-Supervisor::Actions Supervisor::recycle(ChildId id, std::uint64_t generation, TimePoint now) {
+Supervisor::Actions Supervisor::recycle(ChildId id,
+                                        std::uint64_t generation,
+                                        Fitness fitness,
+                                        TimePoint now) {
   ChildState* child = current(id, generation);
   if (child == nullptr || stopping_) return {};
   if (child->phase == Phase::kStopping || child->phase == Phase::kIsolated) return {};
+  child->unfit = fitness == Fitness::kUnfit ? child->unfit + 1 : 0;
   ask_to_stop(*child, AfterStop::kRestart, now);
   return take(now);
 }

@@ -21,6 +21,14 @@ void fail_slowly(Stage& stage, const char* name, int starts) {
   }
 }
 
+// Recycles the worker, which has just become ready.
+void recycle(Stage& stage, Fitness fitness) {
+  stage.ready("worker");
+  const ChildState& worker = stage.child("worker");
+  stage.take(stage.core.recycle(worker.id, worker.generation, fitness, stage.now));
+  stage.ends("worker", kNormal);
+}
+
 void isolate(Stage& stage) {
   const ChildState& worker = stage.child("worker");
   stage.take(stage.core.isolate(worker.id, worker.generation, EndKind::kHung, stage.now));
@@ -40,6 +48,41 @@ BOOST_AUTO_TEST_CASE(a_worker_whose_starts_take_ten_seconds_is_given_up_after_as
   fail_slowly(stage, "worker", 1);
   BOOST_TEST(stage.words == "give_up:worker ");
   BOOST_TEST(!stage.core.stopping());
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_is_unfit_each_time_waits_longer_and_is_given_up_at_last) {
+  Stage stage = node();
+  stage.ready("front");
+  Milliseconds before{0};
+  for (int i = 0; i < 10; ++i) {
+    recycle(stage, Fitness::kUnfit);
+    BOOST_TEST(stage.words == "");
+    const Milliseconds wait = stage.wait();
+    BOOST_TEST((wait > before || wait == 10s));
+    before = wait;
+  }
+  recycle(stage, Fitness::kUnfit);
+  BOOST_TEST(stage.words == "give_up:worker ");
+  BOOST_TEST(stage.child("worker").given_up);
+  BOOST_TEST(!stage.core.stopping());
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_served_before_it_was_recycled_is_not_given_up) {
+  Stage stage = node();
+  stage.ready("front");
+  for (int i = 0; i < 40; ++i) {
+    recycle(stage, i % 10 == 9 ? Fitness::kWornOut : Fitness::kUnfit);
+    if (stage.child("worker").phase == Phase::kWaiting) stage.wait();
+  }
+  BOOST_TEST(!stage.child("worker").given_up);
+  for (int i = 0; i < 20; ++i) {
+    recycle(stage, Fitness::kUnfit);
+    stage.wait();
+    stage.ready("worker");
+    stage.ends("worker", kNormal);  // and so does one that ends in another way in between
+    if (stage.child("worker").phase == Phase::kWaiting) stage.wait();
+  }
+  BOOST_TEST(!stage.child("worker").given_up);
 }
 
 BOOST_AUTO_TEST_CASE(a_front_whose_starts_take_ten_seconds_ends_the_node_after_as_many_as_others) {

@@ -137,7 +137,8 @@ class World {
       case 1:
         return obey(core_->isolate(id, generation, EndKind::kHung, now_));
       case 2:
-        return obey(core_->recycle(id, generation, now_));
+        return obey(core_->recycle(
+            id, generation, pick(2) == 0 ? Fitness::kUnfit : Fitness::kWornOut, now_));
       case 3:
         return obey(core_->ready(id, generation - 1, now_));  // of an earlier incarnation
       case 4:

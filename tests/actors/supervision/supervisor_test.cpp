@@ -201,7 +201,7 @@ BOOST_AUTO_TEST_CASE(news_of_an_earlier_incarnation_are_ignored) {
   BOOST_TEST(stage.core.ready(id, old, stage.now).empty());
   BOOST_TEST(stage.core.terminated(id, old, kSegfault, stage.now).empty());
   BOOST_TEST(stage.core.isolate(id, old, EndKind::kHung, stage.now).empty());
-  BOOST_TEST(stage.core.recycle(id, old, stage.now).empty());
+  BOOST_TEST(stage.core.recycle(id, old, Fitness::kWornOut, stage.now).empty());
   BOOST_TEST((stage.child("worker").phase == Phase::kStarting));
 }
 
@@ -288,7 +288,7 @@ BOOST_AUTO_TEST_CASE(a_recycled_child_is_stopped_in_order_and_started_again_with
   Stage stage = ready_node();
   const ChildState& front = stage.child("front");
   stage.clear();
-  stage.take(stage.core.recycle(front.id, front.generation, stage.now));
+  stage.take(stage.core.recycle(front.id, front.generation, Fitness::kWornOut, stage.now));
   BOOST_TEST(stage.words == "drain:front ");
   stage.ends("front", kNormal);
   BOOST_TEST(stage.words == "start:front ");
