@@ -201,7 +201,7 @@ void RootNode::look_after_children() {
     if (!judged) continue;
     const std::uint64_t generation = child.generation;
     if (own.watch->hangs(own.process->beats(), time)) {
-      perform(supervisor_.isolate(id, generation, supervision::EndKind::kHung, time));
+      perform(supervisor_.isolate(id, generation, own.watch->how_it_hangs(), time));
     } else if (!is_front(id) && child.phase == supervision::Phase::kReady) {
       keep_in_memory_limit(id, time);
     }

@@ -19,7 +19,7 @@ constexpr std::uint32_t kStillLooksMax =
 // So many beats that each say there are requests and no step. The first may be of a moment ago.
 constexpr std::uint64_t kStuckBeats = 4;
 // Root itself was stopped or starved: what it did not see is nobody's silence.
-constexpr Milliseconds kLateLook = 2 * config::kBeatInterval;
+constexpr Milliseconds kLateLook = config::kLookInterval + config::kBeatInterval;
 
 }  // namespace
 

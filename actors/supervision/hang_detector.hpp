@@ -48,6 +48,9 @@ class HangDetector {
   // True when it hangs.
   bool judge(const ProcessSample& process, TimePoint now);
 
+  // Whoever was judged last had been stopped: then what it worked on is not to blame.
+  bool was_stopped() const { return activity_ == Activity::kStopped; }
+
  private:
   bool is_stuck() const;
 

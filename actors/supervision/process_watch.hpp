@@ -22,6 +22,9 @@ class ProcessWatch {
   // To be called every kLookInterval, whatever limits there are: explain() needs it too.
   bool hangs(const Beats& beats, TimePoint now);
 
+  // Why it hangs, when it does.
+  EndKind how_it_hangs() const { return hangs_.was_stopped() ? EndKind::kStopped : EndKind::kHung; }
+
   // Asks the system every kMemoryLookInterval.
   bool exceeds_memory(std::uint64_t bytes_max, TimePoint now);
 

@@ -70,7 +70,8 @@ void add_end(JsonLine& line, const RestartRecord& record) {
   line.text("reason_category", name_of(cause_of(end))).text("reason_code", code_of(end));
   line.text("reason_text", record.text);
   const bool killed = end.kind == EndKind::kSignalled || end.kind == EndKind::kOutOfMemory ||
-                      end.kind == EndKind::kHung || end.kind == EndKind::kInvalid;
+                      end.kind == EndKind::kHung || end.kind == EndKind::kStopped ||
+                      end.kind == EndKind::kInvalid;
   if (killed) {
     line.number("signal", code).null("exit_code");
   } else {

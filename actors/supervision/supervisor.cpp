@@ -16,10 +16,11 @@ bool is_simple(const SupervisorPolicy& policy) {
   return policy.strategy == Strategy::kSimpleOneForOne;
 }
 
-// Somebody's kill and the kernel's want of memory say nothing about the child.
+// Somebody's kill or stop and the kernel's want of memory say nothing about the child.
 bool is_failure(const Termination& end) {
   const Cause cause = cause_of(end);
-  return cause != Cause::kMemory && !(cause == Cause::kOutside && end.kind == EndKind::kSignalled);
+  const bool by_somebody = end.kind == EndKind::kSignalled || end.kind == EndKind::kStopped;
+  return cause != Cause::kMemory && !(cause == Cause::kOutside && by_somebody);
 }
 
 // What the supervisor's own SIGKILL looks like. Any other end came before it, and is the true one.

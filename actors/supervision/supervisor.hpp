@@ -43,7 +43,7 @@ class Supervisor {
   Actions validated(ChildId child, std::uint64_t generation, bool right, TimePoint now);
   Actions ignored(ChildId child, std::uint64_t generation, TimePoint now);  // it has nothing to do
   Actions terminated(ChildId child, std::uint64_t generation, Termination end, TimePoint now);
-  // It must be killed: kHung, kInvalid.
+  // It must be killed: kHung, kStopped, kInvalid.
   Actions isolate(ChildId child, std::uint64_t generation, EndKind why, TimePoint now);
   // Stops it in order and starts it again. An unfit one has failed: it waits its back-off, and when
   // it was unfit more often in a row than the intensity allows it is given up.

@@ -37,6 +37,7 @@ Cause cause_of(const Termination& end) {
     case EndKind::kNotStarted:
       return Cause::kNotStarted;
     case EndKind::kShutDown:
+    case EndKind::kStopped:
       return Cause::kOutside;
     case EndKind::kOutOfMemory:
       return Cause::kMemory;
@@ -85,6 +86,8 @@ std::string code_of(const Termination& end) {
       return "escalated";
     case EndKind::kHung:
       return "hung";
+    case EndKind::kStopped:
+      return "stopped";
     case EndKind::kInvalid:
       return "invalid_answer";
     case EndKind::kUnknown:
@@ -109,6 +112,8 @@ std::string describe(const Termination& end) {
       return "could not keep its children alive";
     case EndKind::kHung:
       return "hung: its beats stopped, so it was killed";
+    case EndKind::kStopped:
+      return "was stopped by a signal and not continued, so it was killed";
     case EndKind::kInvalid:
       return "did not answer the known prompt rightly, so it was killed";
     case EndKind::kUnknown:

@@ -13,6 +13,7 @@ enum class EndKind : std::uint8_t {
   kShutDown,     // an actor or a supervisor that ended in order, by itself
   kEscalated,    // a supervisor that could not keep its children alive
   kHung,         // its beats stopped and its supervisor killed it
+  kStopped,      // so it did, because somebody had stopped it (SIGSTOP) and did not continue it
   kInvalid,      // it did not answer the known prompt rightly, or in time, and was killed
   kOutOfMemory,  // the kernel killed it for memory; code: the signal
   kUnknown,      // it is gone, and nobody can say how
@@ -31,7 +32,7 @@ inline constexpr int kExitMisconfigured = 2;
 enum class Cause : std::uint8_t {
   kWork,     // what it computed can have killed it: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, other
              // exit codes, a hang, a wrong answer, and what nobody can say
-  kOutside,  // somebody ended it, or it left by itself with 0
+  kOutside,  // somebody ended or stopped it, or it left by itself with 0
   kMemory,   // the kernel took its memory back: nobody's request is to blame
   kConfiguration,  // kExitMisconfigured
   kNotStarted,     // the system could not start it

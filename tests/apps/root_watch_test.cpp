@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "actors/supervision/restart_replay.hpp"
 #include "tests/apps/node_harness.hpp"
@@ -25,12 +26,33 @@ BOOST_AUTO_TEST_CASE(a_stopped_child_is_killed_and_restarted_front_and_worker_al
     BOOST_TEST(again.name == child->name);
     const json death = last_event(node, "child_terminated");
     BOOST_TEST(death["child"] == child->name);
-    BOOST_TEST(death["reason_code"] == "hung");
-    BOOST_TEST(death["reason_category"] == "work");
+    BOOST_TEST(death["reason_code"] == "stopped");
+    BOOST_TEST(death["reason_category"] == "outside");
     BOOST_TEST(death["signal"] == SIGKILL);
+    BOOST_TEST(death["backoff_ms"] == 0);
     again.tell("ready");
     *child = std::move(again);
   }
+}
+
+BOOST_AUTO_TEST_CASE(
+    what_a_stopped_worker_worked_on_is_not_blamed_and_a_node_that_stood_still_lives) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  worker.tell("beat");
+  front.tell("beat");
+  // As a laptop that is closed: first root, so that it sees nothing of the rest.
+  serve->signal(SIGSTOP);
+  kill(worker.pid, SIGSTOP);
+  kill(front.pid, SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'500));
+  for (const pid_t pid : {worker.pid, front.pid}) kill(pid, SIGCONT);
+  serve->signal(SIGCONT);
+  front.tell("status");
+  kill(worker.pid, SIGSTOP);
+  BOOST_TEST(front.reports.next_with("sibling worker-0").find("by its work") == string::npos);
+  BOOST_TEST(events_of(node, "front") == "progress ");
 }
 
 BOOST_AUTO_TEST_CASE(a_child_that_is_stopped_while_it_starts_is_killed_and_restarted) {
@@ -43,7 +65,7 @@ BOOST_AUTO_TEST_CASE(a_child_that_is_stopped_while_it_starts_is_killed_and_resta
     BOOST_TEST(again.name == child->name);
     const json death = last_event(node, "start_error");
     BOOST_TEST(death["child"] == child->name);
-    BOOST_TEST(death["reason_code"] == "hung");
+    BOOST_TEST(death["reason_code"] == "stopped");
   }
 }
 

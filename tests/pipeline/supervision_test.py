@@ -23,7 +23,7 @@ def test_a_stopped_process_is_killed_and_comes_back(own_node, role):
     os.kill(stopped, signal.SIGSTOP)
     eventually(f"{role} is another process", lambda: own_node.roles().get(role, stopped) != stopped)
     eventually("the node is ready again", own_node.is_ready)
-    (death,) = deaths(own_node, "hung")
+    (death,) = deaths(own_node, "stopped")
     assert death["child"] == role and death["id"] == stopped
     assert own_node.ask("/v1/completions", SHORT)[0] == 200
 
@@ -37,7 +37,7 @@ def test_a_worker_that_is_stopped_as_it_starts_is_killed_and_comes_back(own_node
     os.kill(starting, signal.SIGSTOP)
     eventually("a third one runs", lambda: own_node.pid_of("worker-0") not in (0, killed, starting))
     eventually("the node is ready again", own_node.is_ready)
-    (death,) = deaths(own_node, "hung")
+    (death,) = deaths(own_node, "stopped")
     assert death["event"] == "start_error" and death["id"] == starting
     assert own_node.ask("/v1/completions", SHORT)[0] == 200
 

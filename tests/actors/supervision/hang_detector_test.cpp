@@ -131,6 +131,21 @@ BOOST_AUTO_TEST_CASE(a_stopped_child_hangs_after_three_silent_beats) {
   BOOST_TEST((child.after >= 600ms && child.after <= 700ms));
 }
 
+BOOST_AUTO_TEST_CASE(who_was_stopped_is_told_from_who_hangs_by_itself) {
+  Child stopped;
+  stopped.hangs_within(1s);
+  stopped.beats = false;
+  stopped.process.activity = Activity::kStopped;
+  BOOST_TEST(stopped.hangs_within(1min));
+  BOOST_TEST(stopped.detector.was_stopped());
+  Child asleep;
+  asleep.hangs_within(1s);
+  asleep.beats = false;
+  asleep.process.activity = Activity::kSleeps;
+  BOOST_TEST(asleep.hangs_within(1min));
+  BOOST_TEST(!asleep.detector.was_stopped());
+}
+
 BOOST_AUTO_TEST_CASE(a_child_under_a_debugger_is_left_alone) {
   Child child = computing(0ms);
   child.beats = child.computes = false;
@@ -208,6 +223,17 @@ BOOST_AUTO_TEST_CASE(a_worker_that_begins_steps_or_waits_for_a_processor_to_do_s
   }
   child.sample.has_work = false;
   BOOST_TEST(!child.hangs_within(10min));
+}
+
+BOOST_AUTO_TEST_CASE(what_root_was_late_by_more_than_a_beat_to_see_is_held_against_nobody) {
+  Child child;
+  child.hangs_within(1s);
+  child.beats = false;
+  child.process.activity = Activity::kStopped;
+  for (int i = 0; i < 100; ++i) {
+    child.now += 201ms;
+    BOOST_REQUIRE(!child.hangs_within(kLookInterval));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_root_that_was_stopped_itself_blames_nobody_for_what_it_did_not_see) {
