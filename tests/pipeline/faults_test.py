@@ -154,6 +154,28 @@ def test_streams_go_on_when_the_front_ends_itself(faulty):
         assert streams.result() == undisturbed
 
 
+def test_a_worker_that_is_killed_while_it_packs_packs_anew(tmp_path):
+    model = tmp_path / SMOLLM2.name
+    model.symlink_to(SMOLLM2)
+    draft = tmp_path / f"{SMOLLM2.name}.default.troupe.draft"
+    killed: list[int] = []
+
+    def kill() -> None:
+        eventually("it packs", draft.exists)
+        killed.append(Node.living[-1].kill("worker-0"))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with Node.of(model, "--context", "1024") as node:
+        killer.join()
+        (death,) = [line for line in node.restart_log() if line["event"] == "start_error"]
+        assert death["id"] == killed[0] and death["reason_code"] == "SIGKILL"
+        assert not draft.exists() and draft.with_suffix("").exists()
+        body = {"model": "test", "prompt": "Hi", "max_tokens": 2}
+        assert node.ask("/v1/completions", body)[0] == 200
+        node.assert_conserved()
+
+
 def test_a_worker_that_grows_is_replaced_and_its_streams_go_on():
     config = f"[node]\nworker_memory_mb = 600\ndrain_timeout_ms = 300\n{CONFIG}"
     with Node.of(SMOLLM2, "--context", "1024", config=config) as node, Client(node.zmq) as client:

@@ -164,6 +164,25 @@ BOOST_AUTO_TEST_CASE(a_numbered_link_says_that_it_has_lost_a_frame_and_takes_the
   BOOST_TEST(refusal.wait() == "workers: frames before this one were lost on the way");
 }
 
+BOOST_AUTO_TEST_CASE(who_comes_under_the_name_of_another_shows_by_its_numbers) {
+  Mailbox<std::uint64_t> mailbox;
+  const SocketSpec dealer{.name = "front",
+                          .type = SocketType::kDealer,
+                          .endpoint = ipc(),
+                          .identity = "w#1",
+                          .numbered = true};
+  const caf::actor front = port({{.name = "workers",
+                                  .type = SocketType::kRouter,
+                                  .bind = true,
+                                  .endpoint = ipc(),
+                                  .numbered = true}});
+  start_port(front, {takes_cancels(stage(mailbox))});
+  Sender(port({dealer}), 0, 1).send(messages::CancelRequest{.request_id = 4});
+  BOOST_TEST(mailbox.wait() == 4U);
+  Sender(port({dealer}), 0, 1).send(messages::CancelRequest{.request_id = 5});
+  BOOST_TEST(refusal.wait() == "workers: frames before this one were lost on the way");
+}
+
 BOOST_AUTO_TEST_CASE(what_a_test_delays_arrives_later) {
   Mailbox<std::uint64_t> mailbox;
   const auto faults = std::make_shared<LinkFaults>();
