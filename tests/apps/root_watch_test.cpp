@@ -66,6 +66,7 @@ BOOST_AUTO_TEST_CASE(a_child_that_is_stopped_while_it_starts_is_killed_and_resta
     const json death = last_event(node, "start_error");
     BOOST_TEST(death["child"] == child->name);
     BOOST_TEST(death["reason_code"] == "stopped");
+    *child = std::move(again);
   }
 }
 
@@ -92,7 +93,7 @@ BOOST_AUTO_TEST_CASE(a_worker_that_was_believed_is_killed_when_two_others_say_ot
   first.tell("tell_admission");
   first.tell("answer fake 7:3f800000");
   first.reports.next_with("admitted");
-  children.at("worker-1").tell("ready");
+  children.at("worker-1").tell("answer fake 1:3f800000");
   FakeChild third = node.next_child();  // one says so, the other so
   BOOST_TEST(third.name == "worker-1");
   BOOST_TEST(last_event(node, "start_error")["reason_code"] == "invalid_answer");

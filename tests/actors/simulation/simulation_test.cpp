@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
                            << seen.poison_deaths << " poisoned, " << seen.front_deaths
                            << " fronts killed, " << seen.cuts << " while they wrote, " << seen.hangs
                            << " hangs, " << seen.reconnects << " links and " << seen.losses
-                           << " messages lost, " << seen.resumed << " requests resumed, "
+                           << " times messages lost, " << seen.resumed << " requests resumed, "
                            << seen.cancels << " cancelled, " << seen.quarantined << " quarantined");
   if (replay) return;
   BOOST_TEST(seen.worker_deaths > seeds);

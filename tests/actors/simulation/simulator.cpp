@@ -89,7 +89,7 @@ void Simulator::act() {
     process.hung = !process.hung;
     ++seen_.hangs;
   } else if (what < 99 && roll(2) == 0) {
-    return lose_message(process);
+    return lose_messages(process);
   } else if (what < 99) {
     now_ += milliseconds(4'000);  // long enough for a hung worker to be given up
   } else if (!process.to_front.empty() &&

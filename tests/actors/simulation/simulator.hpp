@@ -38,7 +38,7 @@ struct Seen {
   std::uint64_t cuts = 0;  // of those, between two frames of one input, or before it is emitted
   std::uint64_t hangs = 0;
   std::uint64_t reconnects = 0;
-  std::uint64_t losses = 0;  // of one message, which nobody is told of
+  std::uint64_t losses = 0;  // of a few messages, which nobody is told of
   std::uint64_t resumed = 0;
   std::uint64_t cancels = 0;
   std::uint64_t quarantined = 0;
@@ -102,7 +102,7 @@ class Simulator {
   void start_worker(Process& process);
   void kill_worker(Process& process, bool by_work);
   void reconnect(Process& process);
-  void lose_message(Process& process);
+  void lose_messages(Process& process);
   void deliver_to_front(Process& process);
   void deliver_to_worker(Process& process);
   void deliver_inside();

@@ -12,7 +12,9 @@ using namespace actors;
 void Simulator::reconnect(Process& process) {
   if (!process.worker) return;
   ++seen_.reconnects;
-  std::erase_if(process.to_worker, [this](const ToWorker&) { return roll(2) == 0; });
+  const auto lost =
+      std::erase_if(process.to_worker, [this](const ToWorker&) { return roll(2) == 0; });
+  process.worker_lacks |= lost > 0 && !options_.losses_unnoticed;
   std::erase_if(process.to_front, [this](const auto&) { return roll(2) == 0; });
   perform(front_.dispatcher->on_unreachable(process.worker->peer(), now_));
 }
@@ -50,17 +52,20 @@ void Simulator::deliver_to_worker(Process& process) {
   send(process, process.worker->take(message));
 }
 
-// The next message of one way is lost, and nobody is told. Each has its number (actors/link/
-// frame_numbers.hpp), so the one after it shows that.
-void Simulator::lose_message(Process& process) {
+// The next messages of one way are lost, and nobody is told. Each has its number (actors/link/
+// frame_numbers.hpp), so the one after them shows that.
+void Simulator::lose_messages(Process& process) {
   if (!process.worker) return;
   ++seen_.losses;
-  if (roll(2) == 0 && !process.to_worker.empty()) {
-    process.to_worker.pop_front();
-    process.worker_lacks = !options_.losses_unnoticed;
-  } else if (!process.to_front.empty()) {
-    if (!options_.losses_unnoticed) process.front_lacks = process.to_front.front().first;
-    process.to_front.pop_front();
+  const bool to_worker = roll(2) == 0;
+  for (std::uint32_t left = 1 + roll(4); left > 0; --left) {
+    if (to_worker && !process.to_worker.empty()) {
+      process.to_worker.pop_front();
+      process.worker_lacks = !options_.losses_unnoticed;
+    } else if (!to_worker && !process.to_front.empty()) {
+      if (!options_.losses_unnoticed) process.front_lacks = process.to_front.front().first;
+      process.to_front.pop_front();
+    }
   }
 }
 
