@@ -33,6 +33,7 @@ from peers.peer import Task  # noqa: E402
 
 READY_SECONDS_MAX = 600  # the first start packs weights
 EVENT = b"data: "  # begins every server-sent event
+WHOLE = b'"finish_reason":"length"'  # is in the last one of an answer that has all its tokens
 
 
 def free_port() -> int:
@@ -108,14 +109,16 @@ class Stream:
 
     connection: socket.socket
     events: int = 0
+    whole: bool = False  # it had as many tokens as were asked for
     tail: bytes = b""  # of the last read: an event's first bytes may be split
 
     def read(self) -> bool:
         """False when the answer is whole."""
         data = self.connection.recv(1 << 16)
         text = self.tail + data
-        self.events += text.count(EVENT)
-        self.tail = text[-(len(EVENT) - 1) :]
+        self.events += text.count(EVENT) - self.tail.count(EVENT)
+        self.whole |= WHOLE in text
+        self.tail = text[-(len(WHOLE) - 1) :]
         return bool(data) and b"[DONE]" not in text
 
 
@@ -162,7 +165,7 @@ def run_streams(node: Node, arguments: argparse.Namespace) -> Figures:
             key.data.connection.close()
         if window is None and min(stream.events for stream in streams) > 0:
             window = marks(node, streams)
-    if window is None or any(stream.events < arguments.generate / 2 for stream in streams):
+    if window is None or not all(stream.whole for stream in streams):
         raise SystemExit("http_streams: a stream ended early; see the node's error.log")
     return figures(window, ended, streams, arguments)
 
