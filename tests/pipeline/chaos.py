@@ -89,7 +89,7 @@ class Nemesis:
     def hang(self, role: str) -> None:
         """Stops the process for good: root has to kill it."""
         pid = self._pid(role)
-        self._hit(f"hang {role}")
+        self._hit(f"SIGSTOP {role}")
         os.kill(pid, signal.SIGSTOP)
         self._wait_for_another(role, pid)
 
