@@ -31,11 +31,14 @@ from troupe_client import Client, TroupeError  # noqa: E402
 STALL_S = (0.05, 0.3)
 # A worker that holds so much more is over its limit, which is far above what it needs.
 WORKER_MIB = 600
+RESUME_GRACE_S = 10  # no client is away for longer
 NAN_TOKEN = 4243  # a request that holds it computes no finite number
 CONFIG = f"""
 [node]
 worker_memory_mb = {WORKER_MIB}
 drain_timeout_ms = 2000
+[gateway]
+resume_grace_ms = {RESUME_GRACE_S}000
 [faults]
 nan_token = {NAN_TOKEN}
 orders = 1
@@ -226,11 +229,12 @@ def downtimes(node: Node, role: str) -> list[float]:
 
 
 def memory_kib(pid: int) -> int:
-    """Private memory of a process, without what it shares with others."""
+    """Memory of a process alone, without files: not the weights that workers share, nor the ledger,
+    which is root's and grows and shrinks within its bounds."""
     fields = dict(
         line.split(":") for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     )
-    return sum(int(fields[name].split()[0]) for name in ("Private_Clean", "Private_Dirty"))
+    return int(fields["Anonymous"].split()[0])
 
 
 def left_behind(node: Node) -> list[str]:
@@ -250,6 +254,18 @@ def resources(node: Node) -> dict[str, dict[str, int]]:
         role: {"memory_kib": memory_kib(pid), "files": len(os.listdir(f"/proc/{pid}/fd"))}
         for role, pid in node.roles().items()
     }
+
+
+def resources_of_young(node: Node, nemesis: Nemesis) -> dict[str, dict[str, int]]:
+    """What root holds, and what a worker and a front of a certain age hold, whose predecessors kept
+    as many ended answers as they ever do, and who have forgotten those. Before and after are alike,
+    and only what the node keeps for ever makes a difference."""
+    time.sleep(RESUME_GRACE_S)
+    for role in ("worker-0", "front"):
+        nemesis.kill(role)
+        nemesis.rest(0)
+    time.sleep(1.5 * RESUME_GRACE_S)
+    return resources(node)
 
 
 def arguments() -> argparse.Namespace:
@@ -285,16 +301,15 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
     load.start()
     nemesis = Nemesis(node, load, options.seed)
     nemesis.rest(1)
-    for role in ("worker-0", "front"):  # what a first death costs is no leak
-        nemesis.kill(role)
-        nemesis.rest(0)
-    before = resources(node)
+    before = resources_of_young(node, nemesis)
     nemesis.hits.clear()
     nemesis.done.clear()
     begin = time.monotonic()
     strike(nemesis, options)
-    nemesis.close()
     seconds = time.monotonic() - begin
+    faults, hits = dict(nemesis.done), list(nemesis.hits)
+    after = resources_of_young(node, nemesis)
+    nemesis.close()
     load.stop()
     node.assert_conserved()
     figures = load.figures
@@ -302,16 +317,16 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "seed": options.seed,
         "seconds": round(seconds, 1),
-        "faults": dict(nemesis.done),
+        "faults": faults,
         "answers": figures.answers,
         "tokens": figures.tokens,
         "wrong": figures.wrong,
-        "gap_of_disturbed_ms": spread(gaps(nemesis.hits, figures.silences)),
+        "gap_of_disturbed_ms": spread(gaps(hits, figures.silences)),
         "gap_of_all_ms": spread(silences),
         "worker_serving_again_ms": spread(downtimes(node, "worker-0")),
         "front_serving_again_ms": spread(downtimes(node, "front")),
         "before": before,
-        "after": resources(node),
+        "after": after,
         "left_behind": left_behind(node),
     }
 
