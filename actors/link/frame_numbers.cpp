@@ -40,9 +40,9 @@ bool FrameNumbers::take(const std::string& peer, std::string_view& frame) {
   const std::uint64_t epoch = number_at(frame, kEpochAt);
   frame.remove_suffix(kNumberBytes);
   Peer& sender = find(peer);
-  // Of an incarnation that is new here, nobody knows what it sent to others before.
-  const bool first = sender.received == 0 || sender.epoch != epoch;
-  const bool follows = first || number == sender.received + 1;
+  const bool is_new = sender.received == 0 || sender.epoch != epoch;
+  const std::uint64_t expected = is_new ? 1 : sender.received + 1;
+  const bool follows = number == expected || (is_new && first_ == FirstNumber::kAny);
   sender.epoch = epoch;
   sender.received = number;
   return follows;

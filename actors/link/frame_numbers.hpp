@@ -13,15 +13,24 @@ namespace troupe::actors::link {
 // What follows a numbered frame: its number, little-endian.
 inline constexpr std::size_t kNumberBytes = sizeof(std::uint64_t);
 
+// With which number a sender's new incarnation begins.
+enum class FirstNumber : std::uint8_t {
+  kOne,  // it counts for this peer alone: any other first number means that frames were lost
+  kAny,  // the peer itself is new to it: nobody knows how many frames others had from it
+};
+
 // Of one socket, both ways. A link keeps the order of frames, so each must follow the one before
 // it.
 class FrameNumbers {
  public:
+  explicit FrameNumbers(FirstNumber first) : first_(first) {}
+
   // Appends the number of this frame to `peer` (empty: there is but one).
   void stamp(const std::string& peer, std::string& frame);
 
   // Takes the number off a frame of `peer`. False when it does not follow the one before it of the
-  // same sender's incarnation (the epoch of its header), or has none: frames are missing.
+  // same sender's incarnation (the epoch of its header), is not the first one's, or has none:
+  // frames are missing.
   bool take(const std::string& peer, std::string_view& frame);
 
  private:
@@ -34,6 +43,7 @@ class FrameNumbers {
 
   Peer& find(const std::string& name);
 
+  FirstNumber first_;
   std::map<std::string, Peer> peers_;
   std::uint64_t turn_ = 0;
 

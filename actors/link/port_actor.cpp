@@ -35,6 +35,12 @@ zmq::socket_type zmq_type(SocketType type) {
   CHECK(false, "every socket type has a ZeroMQ type");
 }
 
+// What a worker hears first from a front is that front's first frame to it, or it would wait for
+// what was lost. A front may be new to workers that have long been counting.
+FirstNumber first_number(SocketType type) {
+  return type == SocketType::kDealer ? FirstNumber::kOne : FirstNumber::kAny;
+}
+
 void set_options(zmq::socket_t& socket, const SocketSpec& spec) {
   socket.set(zmq::sockopt::linger, 0);
   socket.set(zmq::sockopt::sndhwm, config::kLinkHighWaterMark);
@@ -68,11 +74,9 @@ class Sockets {
   Sockets(std::vector<SocketSpec> specs,
           RefusalHandler on_refusal,
           std::shared_ptr<LinkFaults> faults)
-      : specs_(std::move(specs)),
-        on_refusal_(std::move(on_refusal)),
-        numbers_(specs_.size()),
-        faults_(std::move(faults)) {
+      : specs_(std::move(specs)), on_refusal_(std::move(on_refusal)), faults_(std::move(faults)) {
     for (const SocketSpec& spec : specs_) {
+      numbers_.emplace_back(first_number(spec.type));
       sockets_.emplace_back(context_, zmq_type(spec.type));
       set_options(sockets_.back(), spec);
     }

@@ -164,6 +164,31 @@ BOOST_AUTO_TEST_CASE(a_numbered_link_says_that_it_has_lost_a_frame_and_takes_the
   BOOST_TEST(refusal.wait() == "workers: frames before this one were lost on the way");
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_notices_that_it_has_lost_the_first_frame_of_a_front) {
+  Mailbox<std::uint64_t> mailbox;
+  const auto faults = std::make_shared<LinkFaults>();
+  faults->order("drop workers out 1", {});
+  const caf::actor front = port({{.name = "workers",
+                                  .type = SocketType::kRouter,
+                                  .bind = true,
+                                  .endpoint = ipc(),
+                                  .numbered = true}},
+                                faults);
+  const caf::actor worker = port({{.name = "front",
+                                   .type = SocketType::kDealer,
+                                   .endpoint = ipc(),
+                                   .identity = "w#1",
+                                   .numbered = true}});
+  start_port(front, {takes_cancels(stage(mailbox))});
+  start_port(worker, {{}});
+  Sender(worker, 0, 1).send(messages::CancelRequest{.request_id = 4});
+  BOOST_TEST(mailbox.wait() == 4U);  // the front knows the worker
+  const Sender to_worker(front, 0, 1);
+  to_worker.send_to("w#1", messages::CancelRequest{.request_id = 5});
+  to_worker.send_to("w#1", messages::CancelRequest{.request_id = 6});
+  BOOST_TEST(refusal.wait() == "front: frames before this one were lost on the way");
+}
+
 BOOST_AUTO_TEST_CASE(who_comes_under_the_name_of_another_shows_by_its_numbers) {
   Mailbox<std::uint64_t> mailbox;
   const SocketSpec dealer{.name = "front",
