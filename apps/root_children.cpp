@@ -98,7 +98,7 @@ void RootNode::ask_to_drain(ChildId id) {
 
 // The same bits were promised for every incarnation.
 void RootNode::validate(ChildId id, std::uint64_t generation) {
-  const bool right = known_answers_.add(children_.at(id).answer);
+  const bool right = known_answers_.add(state(id).spec.name, children_.at(id).answer);
   perform(supervisor_.validated(id, generation, right, now()));
   isolate_the_wrong();
 }
