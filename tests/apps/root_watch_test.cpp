@@ -159,6 +159,21 @@ BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_is_replaced_in_order) {
   BOOST_TEST(front.reports.next_with("sibling worker-0").find("200 MiB") != string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(
+    a_worker_that_outgrows_its_memory_limit_when_it_has_served_is_not_called_unfit) {
+  const NodeHarness node;
+  std::ofstream(node.folder() / "t.toml") << "[node]\nworker_memory_mb = 200\n";
+  const auto serve = node.serve({"--config", "t.toml"});
+  auto [worker, front] = node.bring_up();
+  worker.tell("begin_step");
+  worker.tell("hold 300");
+  BOOST_TEST(worker.reports.next() == "term");
+  BOOST_TEST(node.next_child().name == "worker-0");
+  const json end = last_event(node, "shutdown");
+  BOOST_TEST(end["reason_text"] == "held more than its 200 MiB of memory, so it was replaced");
+  BOOST_TEST(end["restarts_in_window"] == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_may_end_its_requests_first) {
   const NodeHarness node;
   std::ofstream(node.folder() / "t.toml") << "[node]\nworker_memory_mb = 200\n";
