@@ -131,13 +131,13 @@ struct RefusalListeners {
 link::RefusalHandler on_refusal(std::shared_ptr<observe::Metrics> metrics,
                                 std::shared_ptr<const RefusalListeners> hears,
                                 decltype(FrontNodeOptions::on_error) on_error) {
-  return [=](const std::string& socket, std::string_view peer, const std::string& why) {
+  return [=](const std::string& socket, std::string_view peer, const link::Refusal& refusal) {
     metrics->link_refusal();
     if (socket == kClientsName)
       actors::gateway::client_unreachable(hears->gateway, std::string(peer));
-    if (socket == kWorkersName)
+    if (socket == kWorkersName && refusal.lost)
       actors::dispatch::worker_unreachable(hears->dispatch, std::string(peer));
-    on_error({.where = "link " + socket, .code = "refused", .text = why, .request_id = {}});
+    on_error({.where = "link " + socket, .code = "refused", .text = refusal.why, .request_id = {}});
   };
 }
 

@@ -68,9 +68,10 @@ std::vector<link::SocketRoutes> worker_routes(const caf::actor& batch_stage,
 
 // `batch_stage` is filled before the port gets its routes, so before any frame can be refused.
 link::RefusalHandler on_refusal(std::shared_ptr<const caf::actor> batch_stage) {
-  return [=](const std::string& socket, std::string_view, const std::string& why) {
-    std::fprintf(stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), why.c_str());
-    if (socket == kDispatchName) batch::dispatch_unreachable(*batch_stage);
+  return [=](const std::string& socket, std::string_view, const link::Refusal& refusal) {
+    std::fprintf(
+        stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), refusal.why.c_str());
+    if (socket == kDispatchName && refusal.lost) batch::dispatch_unreachable(*batch_stage);
   };
 }
 

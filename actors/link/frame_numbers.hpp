@@ -26,12 +26,12 @@ class FrameNumbers {
   explicit FrameNumbers(FirstNumber first) : first_(first) {}
 
   // Appends the number of this frame to `peer` (empty: there is but one).
-  void stamp(const std::string& peer, std::string& frame);
+  void stamp(std::string_view peer, std::string& frame);
 
   // Takes the number off a frame of `peer`. False when it does not follow the one before it of the
   // same sender's incarnation (the epoch of its header), is not the first one's, or has none:
   // frames are missing.
-  bool take(const std::string& peer, std::string_view& frame);
+  bool take(std::string_view peer, std::string_view& frame);
 
  private:
   struct Peer {
@@ -41,10 +41,10 @@ class FrameNumbers {
     std::uint64_t used = 0;      // turn of its latest frame
   };
 
-  Peer& find(const std::string& name);
+  Peer& find(std::string_view name);
 
   FirstNumber first_;
-  std::map<std::string, Peer> peers_;
+  std::map<std::string, Peer, std::less<>> peers_;
   std::uint64_t turn_ = 0;
 
   // Dead incarnations stay until they are the longest unused; far above how many workers live.

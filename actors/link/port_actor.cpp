@@ -99,10 +99,14 @@ class Sockets {
     return items;
   }
 
-  void send(SocketId id, const std::string& peer, std::string frame) {
+  void send(SocketId id, const std::string& peer, const std::string& frame) {
     CHECK(id < sockets_.size(), "senders are made with the port's own socket ids");
-    if (specs_[id].numbered) numbers_[id].stamp(peer, frame);
-    if (!is_taken(id, Way::kOut, peer, frame)) send_now(id, peer, frame);
+    if (!specs_[id].numbered) return send_on(id, peer, frame);
+    std::string numbered;
+    numbered.reserve(frame.size() + kNumberBytes);
+    numbered = frame;
+    numbers_[id].stamp(peer, numbered);
+    send_on(id, peer, numbered);
   }
 
   // Takes at most a burst of frames from socket `id`.
@@ -138,18 +142,22 @@ class Sockets {
   }
 
  private:
+  void send_on(SocketId id, const std::string& peer, const std::string& frame) {
+    if (!is_taken(id, Way::kOut, peer, frame)) send_now(id, peer, frame);
+  }
+
   void send_now(SocketId id, const std::string& peer, const std::string& frame) {
     try {
       if (!peer.empty()) {
         const auto routed = sockets_[id].send(zmq::buffer(peer),
                                               zmq::send_flags::sndmore | zmq::send_flags::dontwait);
-        if (!routed) return refuse(id, peer, "the pipe to the peer is full");
+        if (!routed) return lose(id, peer, "the pipe to the peer is full");
       }
       if (!sockets_[id].send(zmq::buffer(frame), zmq::send_flags::dontwait)) {
-        refuse(id, peer, "the pipe is full");
+        lose(id, peer, "the pipe is full");
       }
     } catch (const zmq::error_t& error) {
-      refuse(id, peer, error.num() == EHOSTUNREACH ? "the peer is gone" : error.what());
+      lose(id, peer, error.num() == EHOSTUNREACH ? "the peer is gone" : error.what());
     }
   }
 
@@ -171,8 +179,8 @@ class Sockets {
   }
 
   void take(SocketId id, std::string_view peer, std::string_view frame) {
-    if (specs_[id].numbered && !numbers_[id].take(std::string(peer), frame)) {
-      refuse(id, peer, "frames before this one were lost on the way");
+    if (specs_[id].numbered && !numbers_[id].take(peer, frame)) {
+      lose(id, peer, "frames before this one were lost on the way");
     }
     handle(id, peer, frame);
   }
@@ -192,11 +200,15 @@ class Sockets {
                     : found->second(peer, frame);
       }
     }
-    if (!error.empty()) refuse(id, peer, error);
+    if (!error.empty()) refuse(id, peer, {.why = error});
   }
 
-  void refuse(SocketId id, std::string_view peer, const std::string& why) {
-    if (on_refusal_) on_refusal_(specs_[id].name, peer, why);
+  void lose(SocketId id, std::string_view peer, std::string why) {
+    refuse(id, peer, {.lost = true, .why = std::move(why)});
+  }
+
+  void refuse(SocketId id, std::string_view peer, const Refusal& refusal) {
+    if (on_refusal_) on_refusal_(specs_[id].name, peer, refusal);
   }
 
   std::vector<SocketSpec> specs_;
