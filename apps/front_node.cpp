@@ -200,8 +200,10 @@ FrontNode::FrontNode(caf::actor_system& system,
   const std::uint64_t epoch = options.generation;
   auto metrics = std::make_shared<observe::Metrics>();
   const auto hears = std::make_shared<RefusalListeners>();
-  const caf::actor port = link::spawn_port(
-      system, front_sockets(config), on_refusal(metrics, hears, std::move(options.on_error)));
+  const caf::actor port = link::spawn_port(system,
+                                           front_sockets(config),
+                                           on_refusal(metrics, hears, std::move(options.on_error)),
+                                           options.link_faults);
   const EndPortOnFailure end_port_on_failure{port};
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 

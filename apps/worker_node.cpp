@@ -93,10 +93,12 @@ std::function<void()> after_step(const WorkerNodeOptions& options) {
   };
 }
 
-std::function<void(std::size_t, std::size_t)> beat_loop(const Page& page) {
-  if (!page) return [](std::size_t, std::size_t) {};
-  page->beats().makes_steps = 1;
-  return [page](std::size_t running, std::size_t waiting) {
+std::function<void(std::size_t, std::size_t)> beat_loop(const WorkerNodeOptions& options) {
+  const Page page = options.beats;
+  if (page) page->beats().makes_steps = 1;
+  return [page, at_beat = options.at_beat](std::size_t running, std::size_t waiting) {
+    if (at_beat) at_beat();
+    if (!page) return;
     page->beats().in_flight = static_cast<std::uint32_t>(running);
     page->beats().waiting = static_cast<std::uint32_t>(waiting);
     page->beats().loop.fetch_add(1, std::memory_order_relaxed);
@@ -143,7 +145,7 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                    hello,
                    batch::BatchLinks{.to_infer = {port, kBatchToInfer, generation},
                                      .to_dispatch = {port, kDispatch, generation},
-                                     .on_beat = beat_loop(options.beats),
+                                     .on_beat = beat_loop(options),
                                      .on_joined = std::move(options.on_joined),
                                      .on_refused = std::move(options.on_refused)});
   *hears = batch_stage;

@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(delayed_frames_go_on_in_order_and_none_overtakes_them) {
 }
 
 BOOST_AUTO_TEST_CASE(other_orders_are_left_to_others) {
-  for (const char* text : {"", "exit", "drop one", "break one out 1"}) {
+  for (const char* text : {"", "exit", "drop one", "break one out 1", "drop one into 1"}) {
     BOOST_TEST(!faults.order(text, now));
   }
 }
