@@ -145,10 +145,19 @@ void WorkerFaults::obey(const std::string& order) {
   if (order.starts_with(kKill)) {
     kill_in_ = order.substr(kKill.size());
   } else if (order.starts_with(kGrow)) {
-    grown_.append(std::strtoul(order.c_str() + kGrow.size(), nullptr, 10) << 20U, 'x');
+    grow(std::strtoul(order.c_str() + kGrow.size(), nullptr, 10) << 20U);
   } else if (!links_->order(order, std::chrono::steady_clock::now())) {
     in_operation_ = order;
   }
+}
+
+// On a thread of its own, piece by piece: as long as a machine takes to find the pages, the worker
+// is no hanging one.
+void WorkerFaults::grow(std::size_t bytes) {
+  grower_ = std::jthread([this, bytes] {
+    constexpr std::size_t kPiece = std::size_t{16} << 20U;
+    for (std::size_t held = 0; held < bytes; held += kPiece) grown_.emplace_back(kPiece, 'x');
+  });
 }
 
 void WorkerFaults::in_operation() {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -84,6 +85,7 @@ class WorkerFaults {
   void learn(const messages::Batch& batch);
   void look_at(const messages::Batch& batch);
   void obey(const std::string& order);
+  void grow(std::size_t bytes);
 
   config::FaultConfig config_;
   FaultOrders orders_;
@@ -94,7 +96,8 @@ class WorkerFaults {
   std::string in_operation_;                                     // an order for this step
   std::string kill_in_;                                          // prefill, last
   std::uint32_t operations_ = 0;                                 // of this step
-  std::string grown_;
+  std::vector<std::string> grown_;
+  std::jthread grower_;  // alone touches grown_; the last: it ends before that
 };
 
 }  // namespace troupe::apps
