@@ -81,7 +81,20 @@ struct FrontStages {
   caf::actor aggregate;
 };
 
-std::vector<link::SocketRoutes> front_routes(const FrontStages& stages) {
+// To a worker of another release: such a pair would take each other's frames for damaged ones.
+std::string refuse_version(std::uint64_t epoch, std::uint8_t minor) {
+  const std::string major = std::to_string(messages::kVersionMajor) + ".";
+  return messages::encode(
+      messages::WorkerWelcome{.front_epoch = epoch,
+                              .refused = "this worker speaks version " + major +
+                                         std::to_string(minor) +
+                                         " of the link between front and workers, the front " +
+                                         major + std::to_string(messages::kVersionMinor) +
+                                         ": run the same release of troupe on both"},
+      epoch);
+}
+
+std::vector<link::SocketRoutes> front_routes(const FrontStages& stages, std::uint64_t epoch) {
   std::vector<link::SocketRoutes> routes(kFrontSockets);
   routes[kClients].raw = link::deliver_raw_to(stages.gateway);
   routes[kWorkers].handlers = {
@@ -90,6 +103,9 @@ std::vector<link::SocketRoutes> front_routes(const FrontStages& stages) {
       {Kind::kTokenFrame, link::deliver_with_peer_to<messages::TokenFrame>(stages.dispatch)},
       {Kind::kReleased, link::deliver_with_peer_to<messages::Released>(stages.dispatch)}};
   routes[kPreprocessFromGateway].handlers = {
+  routes[kWorkers].answer_other_version = [epoch](std::uint8_t minor) {
+    return refuse_version(epoch, minor);
+  };
       {Kind::kGenerateRequest,
        link::deliver_in_turn<messages::GenerateRequest>(stages.preprocess)}};
   routes[kDispatchFromGateway].handlers = {
@@ -251,7 +267,7 @@ FrontNode::FrontNode(caf::actor_system& system,
   for (const messages::ReplyFinished& finished : restored.finished) {
     caf::anon_send(stages.dispatch, finished);
   }
-  link::start_port(port, front_routes(stages));
+  link::start_port(port, front_routes(stages, epoch));
 
   gateway_ = stages.gateway;
   dispatch_ = stages.dispatch;
