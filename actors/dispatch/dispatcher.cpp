@@ -157,7 +157,12 @@ Effects Dispatcher::on_hello(const std::string& peer,
   }
   down_.erase(hello.worker);
   resume_orphans(workers_.admit(peer, hello, now), peer, effects);
+  const std::vector<std::uint64_t> suspected = unread(peer, hello);
   worker_seen_ = now;
+  if (!suspected.empty()) {
+    last_work_death_ = now;
+    blame(suspected, "it could not read its work: " + hello.unreadable, effects);
+  }
   effects.welcomes.push_back({peer, welcome_of(*workers_.find(peer))});
   hand_out(effects, now);
   return effects;

@@ -112,6 +112,8 @@ class Dispatcher {
   void resume_orphans(std::vector<std::uint64_t> ids, const std::string& peer, Effects& effects);
   void resume(std::vector<std::uint64_t> ids, Effects& effects);
   void recall(std::uint64_t request_id, Effects& effects);
+  std::vector<std::uint64_t> unread(const std::string& peer,
+                                    const messages::WorkerHello& hello) const;
   void blame(const std::vector<std::uint64_t>& in_step,
              const std::string& reason,
              Effects& effects);
