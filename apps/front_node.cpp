@@ -11,6 +11,7 @@
 #include "actors/gateway/gateway_actor.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/preprocess/preprocess_actor.hpp"
+#include "apps/ledger_memory.hpp"
 #include "apps/restored_front.hpp"
 #include "apps/role.hpp"
 
@@ -102,10 +103,10 @@ std::vector<link::SocketRoutes> front_routes(const FrontStages& stages, std::uin
       {Kind::kWorkerBeat, link::deliver_with_peer_to<messages::WorkerBeat>(stages.dispatch)},
       {Kind::kTokenFrame, link::deliver_with_peer_to<messages::TokenFrame>(stages.dispatch)},
       {Kind::kReleased, link::deliver_with_peer_to<messages::Released>(stages.dispatch)}};
-  routes[kPreprocessFromGateway].handlers = {
   routes[kWorkers].answer_other_version = [epoch](std::uint8_t minor) {
     return refuse_version(epoch, minor);
   };
+  routes[kPreprocessFromGateway].handlers = {
       {Kind::kGenerateRequest,
        link::deliver_in_turn<messages::GenerateRequest>(stages.preprocess)}};
   routes[kDispatchFromGateway].handlers = {
@@ -224,6 +225,7 @@ FrontNode::FrontNode(caf::actor_system& system,
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 
   const dispatch::Time now = monotonic_now();
+  fit_ledger(options.ledger_fd, config, model.context_max);
   RestoredFront restored = restore_front(
       open_ledger(options.ledger_fd), model.tokenizer, config.gateway.resume_grace, now);
 
