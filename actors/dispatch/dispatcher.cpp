@@ -264,6 +264,7 @@ Effects Dispatcher::on_tick(Time now) {
   if (now - last_work_death_ > kLimitTime) suspects_.lift_limit();
   std::vector<std::uint64_t> late;
   for (const auto& [id, entry] : ledger_.entries()) {
+    if (entry.end_proposed) continue;  // its answer is whole
     const Time age = now - entry.accepted;
     if (entry.request.deadline_ms != 0 && age >= milliseconds(entry.request.deadline_ms)) {
       late.push_back(id);
