@@ -156,13 +156,13 @@ Effects Dispatcher::on_hello(const std::string& peer,
     return effects;
   }
   down_.erase(hello.worker);
-  resume_orphans(workers_.admit(peer, hello, now), peer, effects);
   const std::vector<std::uint64_t> suspected = unread(peer, hello);
-  worker_seen_ = now;
+  resume_orphans(workers_.admit(peer, hello, now), peer, effects);
   if (!suspected.empty()) {
     last_work_death_ = now;
     blame(suspected, "it could not read its work: " + hello.unreadable, effects);
   }
+  worker_seen_ = now;
   effects.welcomes.push_back({peer, welcome_of(*workers_.find(peer))});
   hand_out(effects, now);
   return effects;
