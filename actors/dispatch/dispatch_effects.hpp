@@ -73,6 +73,9 @@ enum class Mutant : std::uint8_t {
   kLossIgnored,
   kCancelIgnored,
   kCancelledResumed,
+  kDeadlineIgnored,
+  kPriorityIgnored,
+  kCallTorn,
 };
 
 struct DispatcherOptions {

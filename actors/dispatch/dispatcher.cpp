@@ -26,7 +26,8 @@ Effects Dispatcher::on_request(messages::TokenizedRequest request, Time now) {
   const std::uint64_t id = request.request_id;
   const std::size_t room =
       ledger_full_ ? 0 : options_.queued_max - std::min(queue_.size(), options_.queued_max + 0UL);
-  if (!calls_.admit(id, request.call_first, request.call_size, room)) {
+  const std::uint32_t call_size = mutated(Mutant::kCallTorn) ? 1 : request.call_size;
+  if (!calls_.admit(id, request.call_first, call_size, room)) {
     ++totals_.refused;
     std::erase(tombstones_, id);
     effects.refusals.push_back({.request_id = id,
@@ -270,6 +271,7 @@ Effects Dispatcher::on_tick(Time now) {
       late.push_back(id);
     }
   }
+  if (mutated(Mutant::kDeadlineIgnored)) late.clear();
   for (const std::uint64_t id : late) {
     fail(id,
          FailureCode::kDeadline,

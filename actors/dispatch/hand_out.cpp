@@ -62,7 +62,9 @@ Dispatcher::Queue::iterator Dispatcher::most_urgent(const std::string& peer, Tim
   for (auto one = queue_.begin(); one != queue_.end(); ++one) {
     if (suspects_.is_suspect(*one) && !mutated(Mutant::kSuspectsTogether)) continue;
     if (worker.holds.contains(*one)) continue;
-    if (best == queue_.end() || level(*one) < level(*best)) best = one;
+    const bool more_urgent =
+        best == queue_.end() || (level(*one) < level(*best) && !mutated(Mutant::kPriorityIgnored));
+    if (more_urgent) best = one;
   }
   return best;
 }

@@ -23,22 +23,54 @@ void Simulator::hand_over(const std::string& peer, const messages::WorkItem& ite
       !produced.empty() && finish_of(produced, item.sampling) != messages::FinishReason::kNone;
   expect(!whole, "work beyond the last token");
   // A suspect on trial has a worker to itself that nobody else may have.
-  const bool newcomer = item.attempt == 1 && !front_.dispatcher->is_suspect(item.request_id);
-  if (newcomer) judge_order(peer, item.request_id);
+  if (!front_.dispatcher->is_suspect(item.request_id)) judge_order(peer, item);
 }
 
-// Who was resumed goes before who has not run yet.
-void Simulator::judge_order(const std::string& peer, std::uint64_t newcomer) {
+// The more urgent one goes first, which time makes everybody; of equally urgent ones who was
+// resumed before who has not run yet.
+void Simulator::judge_order(const std::string& peer, const messages::WorkItem& item) {
+  static constexpr Time kLevel{2'000'000};
   const dispatch::Worker& worker = front_.dispatcher->workers().workers().at(peer);
-  for (const auto& [id, older] : clients_) {
-    if (id >= newcomer) return;
+  const auto level = [this](const Client& client) {
+    return static_cast<std::int64_t>(client.request.priority) - (now_ - client.arrived) / kLevel;
+  };
+  const std::int64_t own = level(clients_.at(item.request_id));
+  for (const auto& [id, other] : clients_) {
     const dispatch::LedgerEntry* entry = front_.dispatcher->ledger_entry(id);
-    const bool waits = entry != nullptr && !entry->running() && entry->attempt > 1;
-    const bool may_run = !front_.dispatcher->is_suspect(id) && !worker.holds.contains(id);
-    expect(!waits || !may_run || older.ended,
-           "newcomer " + std::to_string(newcomer) + " overtakes " + std::to_string(id) +
-               ", which was resumed");
+    const bool waits = entry != nullptr && !entry->running() && !other.ended;
+    if (!waits || front_.dispatcher->is_suspect(id) || worker.holds.contains(id)) continue;
+    const std::string overtakes =
+        std::to_string(item.request_id) + " overtakes " + std::to_string(id) + ", which ";
+    expect(own <= level(other), overtakes + "is more urgent");
+    const bool jumps = item.attempt == 1 && entry->attempt > 1 && id < item.request_id;
+    expect(!jumps || own != level(other), "newcomer " + overtakes + "was resumed");
   }
+}
+
+bool Simulator::is_late(const Client& client) const {
+  const auto allowed = std::chrono::milliseconds(client.request.deadline_ms);
+  return allowed.count() != 0 && now_ - client.arrived >= allowed;
+}
+
+// After the front's beat nobody waits beyond its deadline.
+void Simulator::judge_deadlines() {
+  for (const auto& [id, client] : clients_) {
+    const bool open = front_.dispatcher->ledger_entry(id) != nullptr && !client.ended;
+    expect(!open || !is_late(client), "a request outlives its deadline");
+  }
+}
+
+// There is room for all answers of a call, or for none.
+void Simulator::judge_call(std::uint64_t request_id) {
+  const messages::TokenizedRequest& request = clients_.at(request_id).request;
+  if (request.call_size <= 1) return;
+  bool accepted = false;
+  bool refused = false;
+  for (std::uint32_t i = 0; i < request.call_size; ++i) {
+    accepted |= clients_.at(request.call_first + i).accepted;
+    refused |= clients_.at(request.call_first + i).refused;
+  }
+  expect(!accepted || !refused, "a part of a call is refused");
 }
 
 // A worker's token says itself for which place it was computed.
@@ -59,7 +91,10 @@ void Simulator::take(const aggregate::Replies& replies) {
 // The client's side.
 void Simulator::take_chunk(const messages::ReplyChunk& chunk) {
   Client& client = clients_.at(chunk.request_id);
-  if (chunk.kind == ChunkKind::kAccepted) client.accepted = true;
+  if (chunk.kind == ChunkKind::kAccepted) {
+    client.accepted = true;
+    judge_call(chunk.request_id);
+  }
   if (chunk.kind != ChunkKind::kError) {
     expect(chunk.text_offset == client.text.size(), "a chunk does not follow the one before");
     client.text += chunk.text;
@@ -69,15 +104,24 @@ void Simulator::take_chunk(const messages::ReplyChunk& chunk) {
 }
 
 void Simulator::judge_end(const messages::ReplyChunk& chunk, Client& client) {
+  // Dispatch had not heard of the end yet. The gateway has no open request of this id any more.
+  const bool too_late =
+      chunk.kind == ChunkKind::kError && chunk.failure.code == FailureCode::kDeadline;
+  if (client.ended && too_late) return;
   expect(!client.ended, "a request ends twice");
   client.ended = true;
   if (chunk.kind == ChunkKind::kError) {
     const FailureCode code = chunk.failure.code;
     const bool guilty = code == FailureCode::kQuarantined && client.poison;
     seen_.quarantined += guilty ? 1U : 0U;
-    client.cut = code == FailureCode::kCancelled && client.cancelled;
-    expect(guilty || client.cut || code == FailureCode::kOverload,
+    const bool late = code == FailureCode::kDeadline && is_late(client);
+    seen_.deadlines += late ? 1U : 0U;
+    client.cut = late || (code == FailureCode::kCancelled && client.cancelled);
+    client.refused = code == FailureCode::kOverload;
+    seen_.refused_calls += client.refused && client.request.call_size > 1 ? 1U : 0U;
+    expect(guilty || client.cut || client.refused,
            "a request ends with an error: " + chunk.failure.message);
+    judge_call(chunk.request_id);
     return;
   }
   expect(client.text == client.expected.text, "an answer is cut short");

@@ -44,13 +44,16 @@ std::string run_seed(SimulatorOptions options, Seen& sum) {
   sum.resumed += seen.resumed;
   sum.cancels += seen.cancels;
   sum.quarantined += seen.quarantined;
+  sum.deadlines += seen.deadlines;
+  sum.calls += seen.calls;
+  sum.refused_calls += seen.refused_calls;
   return fault;
 }
 
 // What the simulator says of a mutant when it looks for the fault `only`; empty: the mutant
 // survived every seed.
 std::string caught(SimulatorOptions options) {
-  constexpr std::uint32_t kSeedsMax = 200;
+  constexpr std::uint32_t kSeedsMax = 1'000;
   Seen seen;
   for (options.seed = 1; options.seed <= kSeedsMax; ++options.seed) {
     const std::string fault = run_seed(options, seen);
@@ -70,13 +73,15 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
     const std::string fault = run_seed({.seed = seed}, seen);
     BOOST_REQUIRE_MESSAGE(fault.empty(), fault << "; replay it with TROUPE_SEED=" << seed);
   }
-  BOOST_TEST_MESSAGE(seeds << " seeds: " << seen.steps << " steps, " << seen.requests
-                           << " requests, " << seen.worker_deaths << " workers killed, "
-                           << seen.poison_deaths << " poisoned, " << seen.front_deaths
-                           << " fronts killed, " << seen.cuts << " while they wrote, " << seen.hangs
-                           << " hangs, " << seen.reconnects << " links and " << seen.losses
-                           << " times messages lost, " << seen.resumed << " requests resumed, "
-                           << seen.cancels << " cancelled, " << seen.quarantined << " quarantined");
+  BOOST_TEST_MESSAGE(
+      seeds << " seeds: " << seen.steps << " steps, " << seen.requests << " requests, "
+            << seen.worker_deaths << " workers killed, " << seen.poison_deaths << " poisoned, "
+            << seen.front_deaths << " fronts killed, " << seen.cuts << " while they wrote, "
+            << seen.hangs << " hangs, " << seen.reconnects << " links and " << seen.losses
+            << " times messages lost, " << seen.resumed << " requests resumed, " << seen.cancels
+            << " cancelled, " << seen.quarantined << " quarantined, " << seen.deadlines
+            << " too late, " << seen.calls << " calls of several answers, of which "
+            << seen.refused_calls << " answers were refused");
   if (replay) return;
   BOOST_TEST(seen.worker_deaths > seeds);
   BOOST_TEST(seen.front_deaths > seeds);
@@ -87,6 +92,9 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
   BOOST_TEST(seen.hangs > seeds);
   BOOST_TEST(seen.reconnects > seeds);
   BOOST_TEST(seen.losses > seeds);
+  BOOST_TEST(seen.deadlines > seeds / 4);
+  BOOST_TEST(seen.calls > seeds);
+  BOOST_TEST(seen.refused_calls > seeds / 20);
 }
 
 BOOST_AUTO_TEST_CASE(a_seed_replays_exactly) {
@@ -148,6 +156,15 @@ CATCHES(a_cancel_that_is_ignored_is_caught,
 CATCHES(a_cancelled_request_that_is_resumed_is_caught,
         "work for a request that has ended",
         .mutant = Mutant::kCancelledResumed)
+CATCHES(a_deadline_that_is_ignored_is_caught,
+        "a request outlives its deadline",
+        .mutant = Mutant::kDeadlineIgnored)
+CATCHES(a_priority_that_is_ignored_is_caught,
+        "which is more urgent",
+        .mutant = Mutant::kPriorityIgnored)
+CATCHES(a_call_of_which_a_part_is_refused_is_caught,
+        "a part of a call is refused",
+        .mutant = Mutant::kCallTorn)
 CATCHES(a_request_that_a_death_loses_is_caught, "never ends", .mutant = Mutant::kRequestLostOnDeath)
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -12,8 +12,11 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::size_t kActions = 600;
+constexpr std::size_t kLossesOnly = 80;  // of them at the end: no death mends what a loss broke
 constexpr std::size_t kSettlingMax = 20'000;  // several times what any seed needs
 constexpr std::uint32_t kRequestsMax = 24;
+constexpr std::uint32_t kShortQueue = 4;  // so that calls of several answers are refused
+constexpr std::uint32_t kCallMax = 3;     // answers
 constexpr milliseconds kEndedKept{500};
 constexpr std::size_t kMemoryWords = 8192;  // small, so that the file is cleaned up often
 
@@ -37,6 +40,7 @@ Simulator::Simulator(const SimulatorOptions& options,
 std::string Simulator::run(Seen& seen) {
   for (std::size_t i = 0; i < kActions && fault_.empty(); ++i) {
     ++seen_.steps;
+    only_losses_ = i >= kActions - kLossesOnly;
     act();
     check();
   }
@@ -77,6 +81,7 @@ void Simulator::act() {
   if (what < 84) return arrive();
   if (what < 92) return tick();
   if (calm_) return;
+  if (only_losses_) return lose_messages(process);
   if (what < 93) return kill_worker(process, false);
   if (what < 94) return roll(2) == 0 ? kill_worker(process, false) : reconnect(process);
   if (what < 95 && roll(2) == 0) return kill_front();
@@ -103,7 +108,7 @@ void Simulator::start_front() {
   front_ = {};
   front_.dispatcher = std::make_unique<dispatch::Dispatcher>(dispatch::DispatcherOptions{
       .front_epoch = epoch_,
-      .queued_max = kRequestsMax,
+      .queued_max = options_.seed % 5 == 0 ? kShortQueue : kRequestsMax,
       .context_max = 64,
       .vocabulary_hash = "v",
       .local_workers = static_cast<std::uint32_t>(processes_.size()),
@@ -230,13 +235,33 @@ void Simulator::deliver_inside() {
   } else if (!front_.arriving.empty()) {
     messages::TokenizedRequest request = std::move(front_.arriving.front());
     front_.arriving.pop_front();
+    clients_.at(request.request_id).arrived = now_;
     perform(front_.dispatcher->on_request(std::move(request), now_));
   }
 }
 
+// One call: several answers to one prompt come from several tokenizers, in any order.
 void Simulator::arrive() {
-  if (calm_ || clients_.size() >= kRequestsMax) return;
-  const std::uint64_t id = ++seen_.requests;
+  if (calm_ || roll(2) == 0) return;  // so that they come until the end
+  const std::uint32_t size = roll(6) == 0 ? 2 + roll(kCallMax - 1) : 1;
+  if (clients_.size() + size > kRequestsMax) return;
+  const std::uint64_t first = seen_.requests + 1;
+  const Client drawn = drawn_client(first);
+  seen_.calls += size > 1 ? 1U : 0U;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    Client client = drawn;
+    client.request.request_id = ++seen_.requests;
+    client.request.sampling.seed += i;
+    client.request.call_first = size > 1 ? first : 0;
+    client.request.call_size = size;
+    client.expected = answer_of(client.request);
+    const auto place = roll(static_cast<std::uint32_t>(front_.arriving.size()) + 1);
+    front_.arriving.insert(front_.arriving.begin() + place, client.request);
+    clients_.emplace(client.request.request_id, std::move(client));
+  }
+}
+
+Simulator::Client Simulator::drawn_client(std::uint64_t id) {
   Client client{.poison = roll(16) == 0};
   client.request = {.request_id = id, .sampling = {.seed = random_(), .max_tokens = 1 + roll(20)}};
   client.request.origin.door = messages::Door::kZmq;
@@ -245,9 +270,9 @@ void Simulator::arrive() {
     client.request.prompt_tokens.push_back('a' + static_cast<std::int32_t>(roll(3)));
   }
   if (roll(2) == 0) client.request.sampling.stop = {"ab", "ccc"};
-  client.expected = answer_of(client.request);
-  front_.arriving.push_back(client.request);
-  clients_.emplace(id, std::move(client));
+  if (roll(3) == 0) client.request.priority = roll(10);
+  if (roll(6) == 0) client.request.deadline_ms = 50 + roll(1'000);
+  return client;
 }
 
 void Simulator::cancel_one() {
@@ -270,7 +295,9 @@ void Simulator::tick() {
     if (process.start_at && now_ >= *process.start_at) start_worker(process);
     if (process.worker && !process.hung && roll(4) == 0) send(process, process.worker->beat());
   }
+  const std::uint64_t epoch = epoch_;
   perform(front_.dispatcher->on_tick(now_));
+  if (epoch_ == epoch) judge_deadlines();  // else the front has died of it
 }
 
 void Simulator::perform(const Effects& effects) {

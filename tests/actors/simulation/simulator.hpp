@@ -44,6 +44,9 @@ struct Seen {
   std::uint64_t resumed = 0;
   std::uint64_t cancels = 0;
   std::uint64_t quarantined = 0;
+  std::uint64_t deadlines = 0;      // that passed
+  std::uint64_t calls = 0;          // of several answers
+  std::uint64_t refused_calls = 0;  // answers of such, for which there was no room
 };
 
 inline constexpr std::uint32_t kSequences = 3;  // that a worker takes at once
@@ -63,8 +66,10 @@ class Simulator {
     OracleAnswer expected;
     std::string text;
     bool accepted = false;
+    Time arrived{};  // at dispatch
+    bool refused = false;
     bool cancelled = false;  // it asked for it
-    bool cut = false;        // and got it
+    bool cut = false;        // and got it, or its time was over
     bool poison = false;
     bool ended = false;
     std::uint32_t attempt = 0;  // the highest that a worker was given in this front's life
@@ -118,6 +123,7 @@ class Simulator {
   void deliver_inside();
   void step_worker(Process& process);
   void arrive();
+  Client drawn_client(std::uint64_t id);
   void cancel_one();
   void tick();
   void perform(const actors::dispatch::Effects& effects);
@@ -126,7 +132,10 @@ class Simulator {
   bool goes_out();
   void emit(const actors::dispatch::Effects& effects);
   void hand_over(const std::string& peer, const messages::WorkItem& item);
-  void judge_order(const std::string& peer, std::uint64_t newcomer);
+  void judge_order(const std::string& peer, const messages::WorkItem& item);
+  void judge_deadlines();
+  void judge_call(std::uint64_t request_id);
+  bool is_late(const Client& client) const;
   void judge_token(const messages::TokenEvent& event);
   void take(const actors::aggregate::Replies& replies);
   void take_chunk(const messages::ReplyChunk& chunk);
@@ -149,7 +158,8 @@ class Simulator {
   std::optional<actors::dispatch::Effects> unjournaled_;
   bool dies_soon_ = false;                   // the front, while it performs the next input
   std::optional<std::uint32_t> emits_left_;  // messages that it sends before
-  bool calm_ = false;                        // nothing dies any more
+  bool only_losses_ = false;                 // nothing dies, but links still lose
+  bool calm_ = false;                        // nothing of that any more
   std::string fault_;
   Seen seen_;
 };
