@@ -4,11 +4,14 @@
 #include <caf/all.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "actors/observe/metrics.hpp"
 #include "actors/observe/request_log.hpp"
 #include "apps/loaded_model.hpp"
+#include "apps/stage_tree.hpp"
 #include "config/node_config.hpp"
 #include "messages/control.hpp"
 #include "messages/step_record.hpp"
@@ -18,14 +21,15 @@ namespace troupe::apps {
 struct FrontNodeOptions {
   std::uint64_t generation = 0;  // of this incarnation: the epoch of its work
   int ledger_fd = -1;            // root's memory file; -1: nothing outlives this front
-  std::function<void(const messages::FrontStatus&)> report;  // every beat, for root
+  std::function<void(const messages::FrontStatus&)> report;   // every beat, for root
+  std::function<void(const messages::StageEvent&)> on_stage;  // for root; may be empty
   std::function<void(const actors::observe::AccessRecord&)> on_access;
   std::function<void(const actors::observe::ErrorRecord&)> on_error;
   // With each beat of a worker that computed something, on the dispatch stage's thread.
   std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
 };
 
-// Spawns the port and the four stages. Lives until destroyed, which ends them in reverse order.
+// Spawns the port and the four stages. Lives until destroyed, which ends them.
 class FrontNode {
  public:
   // Throws config::UserError when an endpoint cannot be listened on.
@@ -33,7 +37,6 @@ class FrontNode {
             const config::NodeConfig& config,
             const LoadedModel& model,
             FrontNodeOptions options);
-  ~FrontNode();
   FrontNode(const FrontNode&) = delete;
   FrontNode& operator=(const FrontNode&) = delete;
 
@@ -48,7 +51,8 @@ class FrontNode {
   caf::actor_system& system_;
   caf::actor gateway_;
   caf::actor dispatch_;
-  std::vector<caf::actor> stages_;  // in order of their start
+  std::shared_ptr<actors::observe::Metrics> metrics_;
+  StageTree tree_;
   std::string http_;
 };
 

@@ -19,10 +19,11 @@ namespace dispatch = actors::dispatch;
 
 RestoredFront restore_front(std::shared_ptr<dispatch::LedgerFile> file,
                             std::shared_ptr<const model::Tokenizer> tokenizer,
+                            aggregate::Aggregator::Probe probe,
                             std::chrono::milliseconds ended_kept,
                             dispatch::Time now) {
   RestoredFront front{
-      .aggregator = std::make_shared<aggregate::Aggregator>(std::move(tokenizer)),
+      .aggregator = std::make_shared<aggregate::Aggregator>(std::move(tokenizer), std::move(probe)),
       .memory = {.file = file, .restored = {}, .ended = {}, .ended_kept = ended_kept},
       .answers = {},
       .finished = {}};

@@ -1,13 +1,14 @@
 #include "actors/aggregate/aggregate_actor.hpp"
 
 #include <iterator>
+#include <set>
 #include <utility>
 #include <vector>
 
-#include "actors/link/stage_actor.hpp"
-
 namespace troupe::actors::aggregate {
 namespace {
+
+constexpr const char* kBroken = "a message about this answer failed twice in aggregate";
 
 // A chunk with the log-probabilities of twenty alternatives has under 4 KiB, so that a frame stays
 // far below config::kFrameBytesMax.
@@ -23,22 +24,53 @@ void send_chunks(const link::Sender& to_gateway, std::vector<messages::ReplyChun
   if (!chunks.empty()) to_gateway.send(messages::ReplyChunks{std::move(chunks)});
 }
 
-}  // namespace
+void send(const AggregateLinks& links, Replies replies) {
+  send_chunks(links.to_gateway, std::move(replies.chunks));
+  for (const auto& finished : replies.finished) links.to_dispatch.send(finished);
+}
 
-caf::behavior aggregate_actor(caf::event_based_actor* self,
-                              std::shared_ptr<Aggregator> core,
-                              link::Sender to_gateway,
-                              link::Sender to_dispatch) {
-  link::name_exceptions(self);
-  const auto send = [to_gateway, to_dispatch](Replies replies) {
-    send_chunks(to_gateway, std::move(replies.chunks));
-    for (const auto& finished : replies.finished) to_dispatch.send(finished);
+std::vector<std::uint64_t> requests_of(const messages::JournaledTokens& tokens) {
+  std::set<std::uint64_t> ids;
+  for (const messages::TokenEvent& event : tokens.events) ids.insert(event.request_id);
+  return {ids.begin(), ids.end()};
+}
+
+caf::behavior handlers(const std::shared_ptr<Aggregator>& core, const AggregateLinks& links) {
+  return {
+      [core, links](const messages::ReplyPlan& plan) { send(links, core->on_plan(plan)); },
+      [core, links](const messages::JournaledTokens& tokens) {
+        send(links, core->on_tokens(tokens));
+      },
+      [core, links](const messages::Failure& failure) { send(links, core->on_failure(failure)); },
+  };
+}
+
+caf::behavior give_up(const std::shared_ptr<Aggregator>& core, const AggregateLinks& links) {
+  const auto break_off = [core, links](const std::vector<std::uint64_t>& ids) {
+    send(links, core->break_off(ids, kBroken));
   };
   return {
-      [core, send](const messages::ReplyPlan& plan) { send(core->on_plan(plan)); },
-      [core, send](const messages::JournaledTokens& tokens) { send(core->on_tokens(tokens)); },
-      [core, send](const messages::Failure& failure) { send(core->on_failure(failure)); },
+      [=](const messages::ReplyPlan& plan) { break_off({plan.request_id}); },
+      [=](const messages::JournaledTokens& tokens) { break_off(requests_of(tokens)); },
+      [=](const messages::Failure& failure) { break_off({failure.request_id}); },
   };
+}
+
+}  // namespace
+
+supervision::StageSpec aggregate_stage(std::shared_ptr<Aggregator> first,
+                                       std::shared_ptr<const model::Tokenizer> tokenizer,
+                                       AggregateLinks links) {
+  const auto make = [=, first = std::move(first)](caf::event_based_actor*,
+                                                  std::uint32_t lives) mutable {
+    std::shared_ptr<Aggregator> core = std::exchange(first, nullptr);
+    if (!core) {
+      core = std::make_shared<Aggregator>(tokenizer, links.probe);
+      links.to_dispatch.send(messages::ReplayRequest{.lives = lives});
+    }
+    return supervision::Incarnation{handlers(core, links), give_up(core, links)};
+  };
+  return {.name = "aggregate", .make = make, .tick = {}, .at_exit = {}, .before = {}};
 }
 
 }  // namespace troupe::actors::aggregate

@@ -1,5 +1,5 @@
-// The dispatcher's rules at its two doors: which workers may join, and what refused clients are
-// told.
+// The dispatcher's rules at its doors: which workers may join, what refused clients are told, and
+// what passes from a dispatcher to the one that takes its place.
 #include <algorithm>
 
 #include "actors/dispatch/dispatcher.hpp"
@@ -26,6 +26,27 @@ std::string Dispatcher::objection_to(const messages::WorkerHello& hello) const {
     }
   }
   return {};
+}
+
+void Dispatcher::take_over(Handover handover) {
+  totals_ = handover.totals;
+  calls_ = std::move(handover.calls);
+  tombstones_ = std::move(handover.tombstones);
+  down_ = std::move(handover.down);
+  workers_.count_admissions_from(handover.admissions);
+}
+
+Handover Dispatcher::hand_over() const {
+  Handover handover{.totals = totals_,
+                    .calls = calls_,
+                    .tombstones = tombstones_,
+                    .down = down_,
+                    .admissions = workers_.admissions(),
+                    .open = {},
+                    .peers = {}};
+  for (const auto& [id, entry] : ledger_.entries()) handover.open.push_back(id);
+  for (const auto& [peer, worker] : workers_.workers()) handover.peers.push_back(peer);
+  return handover;
 }
 
 void Dispatcher::note_finish(Time now) {

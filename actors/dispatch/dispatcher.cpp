@@ -135,6 +135,12 @@ Effects Dispatcher::on_finished(const messages::ReplyFinished& finished, Time no
   Effects effects;
   if (ledger_.find(finished.request_id) == nullptr) return effects;
   note_finish(now);
+  if (finished.reason == messages::FinishReason::kError) {
+    // Aggregate gave it up, and may have heard of it anew since: it hears of the end last.
+    fail(finished.request_id, FailureCode::kInternal, "the server broke this answer off", effects);
+    hand_out(effects, now);
+    return effects;
+  }
   forget(finished.request_id, ending_of(finished.reason), effects);
   hand_out(effects, now);
   return effects;
@@ -250,6 +256,15 @@ void Dispatcher::blame(const std::vector<std::uint64_t>& in_step,
              "): do not send it again",
          effects);
   }
+}
+
+Effects Dispatcher::break_off(const std::vector<std::uint64_t>& ids,
+                              const std::string& why,
+                              Time now) {
+  Effects effects;
+  for (const std::uint64_t id : ids) fail(id, FailureCode::kInternal, why, effects);
+  hand_out(effects, now);
+  return effects;
 }
 
 Effects Dispatcher::on_tick(Time now) {

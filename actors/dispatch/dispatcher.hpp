@@ -13,6 +13,7 @@
 
 #include "actors/dispatch/call_admission.hpp"
 #include "actors/dispatch/dispatch_effects.hpp"
+#include "actors/dispatch/handover.hpp"
 #include "actors/dispatch/ledger.hpp"
 #include "actors/dispatch/suspects.hpp"
 #include "actors/dispatch/totals.hpp"
@@ -38,6 +39,12 @@ class Dispatcher {
       : options_(std::move(options)),
         worker_seen_(options_.workers_known ? options_.begun : options_.begun - kWorkerAbsence) {}
 
+  // Takes the place of another dispatcher of this front, before anything else. What it had accepted
+  // is to be restored then.
+  void take_over(Handover handover);
+  // For the one that takes this one's place.
+  Handover hand_over() const;
+
   Effects on_request(messages::TokenizedRequest request, Time now);
   Effects on_failure(messages::Failure failure);  // of a stage before acceptance
   Effects on_cancel(std::uint64_t request_id, Time now);
@@ -51,6 +58,9 @@ class Dispatcher {
 
   // A message for this worker, or one of it, was lost on the link.
   Effects on_unreachable(const std::string& peer, Time now);
+
+  // Ends these, as far as they are open, with an error of ours.
+  Effects break_off(const std::vector<std::uint64_t>& ids, const std::string& why, Time now);
 
   // To be called every beat: deadlines, and a queue that no worker has served for too long.
   Effects on_tick(Time now);
@@ -95,11 +105,6 @@ class Dispatcher {
 
  private:
   using Queue = std::deque<std::uint64_t>;
-
-  struct Down {
-    std::string reason;
-    bool gone = false;  // root will not start it again
-  };
 
   void hand_out(Effects& effects, Time now);
   void try_suspect(Effects& effects, Time now);

@@ -55,6 +55,14 @@ LedgerKeeper::LedgerKeeper(std::shared_ptr<LedgerFile> file,
   for (const KeptEnd& one : order_) ended_.insert(one.request.request_id);
 }
 
+std::vector<RestoredRequest> LedgerKeeper::open(const Dispatcher& core) const {
+  std::vector<RestoredRequest> all = file_ ? file_->fold() : std::vector<RestoredRequest>{};
+  std::erase_if(all, [&](const RestoredRequest& one) {
+    return core.ledger_entry(one.request.request_id) == nullptr;
+  });
+  return all;
+}
+
 void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time now) {
   if (!file_) return;
   const auto keep = [this, &core](std::uint64_t id) {

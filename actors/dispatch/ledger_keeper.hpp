@@ -39,11 +39,17 @@ class LedgerKeeper {
                std::chrono::milliseconds ended_kept,
                std::vector<KeptEnd> ended = {});
 
+  // This request was accepted, and has ended not long ago.
+  bool has_ended(std::uint64_t request_id) const { return ended_.contains(request_id); }
+
   // True when no more should be promised: the file is nearly full of what is promised already.
   bool full() const { return file_ && file_->pressed(); }
 
   // Frames that the file had no room for.
   std::uint64_t lost() const { return file_ ? file_->lost() : 0; }
+
+  // What the file has of the requests that are open at `core`, in the order of acceptance.
+  std::vector<RestoredRequest> open(const Dispatcher& core) const;
 
   // To be called before any of `effects` leaves the front.
   void journal(const Effects& effects, const Dispatcher& core, Time now);

@@ -12,6 +12,7 @@
 #include "actors/link/port_actor.hpp"
 #include "actors/observe/metrics.hpp"
 #include "actors/observe/request_log.hpp"
+#include "actors/supervision/stage_cell_actor.hpp"
 #include "config/node_config.hpp"
 
 namespace troupe::actors::gateway {
@@ -32,19 +33,22 @@ struct GatewayOptions {
   std::function<void(const observe::AccessRecord&)> on_access;
 };
 
-struct Gateway {
-  caf::actor actor;
+struct GatewayStage {
+  supervision::StageSpec spec;
+  // To be called once with the stage's actor: HTTP requests go there from then on.
+  std::function<void(const caf::actor&)> open;
   std::uint16_t http_port = 0;  // what was bound, also when the configuration said 0
 };
 
-// Throws config::UserError when HTTP cannot listen. The actor takes:
+// Throws config::UserError when HTTP cannot listen. Its calls hold connections, so every
+// incarnation goes on with the same core; an exception over one call ends that call. Takes:
 //   ReplyChunks                 from aggregate;
 //   (string peer, string frame) raw frames of ZeroMQ clients;
 //   NodeReadiness               from dispatch: before the first, the node is not ready;
 //   Drain                       new calls are refused; answers `true` when no call is open;
 //   get_atom                    answers uint64: how many calls are open.
 // On an exit message every open call ends with an error.
-Gateway spawn_gateway(caf::actor_system& system, GatewayOptions options);
+GatewayStage gateway_stage(GatewayOptions options);
 
 // A frame for this ZeroMQ client was refused by its link: it may be gone. For the port's
 // RefusalHandler.

@@ -1,7 +1,9 @@
 #include "actors/gateway/gateway_core.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <span>
 
@@ -286,11 +288,28 @@ Effects GatewayCore::on_frame(const std::string& peer, std::string_view frame, N
   return effects;
 }
 
-// A chunk that nobody waits for belongs to a call that was cancelled: it is dropped.
-Effects GatewayCore::on_chunks(const messages::ReplyChunks& replies, Now now) {
+// A chunk that nobody waits for belongs to a call that was cancelled: it is dropped. One that
+// begins an answer says that dispatch has not heard of it, or has forgotten.
+Effects GatewayCore::on_chunk(const messages::ReplyChunk& chunk, Now now) {
+  Effects effects;
+  const bool taken = http_.on_chunk(chunk, now, effects) || zmq_.on_chunk(chunk, now, effects);
+  if (!taken && chunk.kind == messages::ChunkKind::kAccepted) {
+    effects.emplace_back(messages::CancelRequest{.request_id = chunk.request_id});
+  }
+  return effects;
+}
+
+Effects GatewayCore::on_chunks(const messages::ReplyChunks& replies, Now now, std::string* broken) {
   Effects effects;
   for (const messages::ReplyChunk& chunk : replies.chunks) {
-    if (!http_.on_chunk(chunk, now, effects)) (void)zmq_.on_chunk(chunk, now, effects);
+    Effects of_chunk;
+    try {
+      of_chunk = on_chunk(chunk, now);
+    } catch (const std::exception& error) {
+      if (broken != nullptr) *broken = error.what();
+      of_chunk = abandon_chunk(chunk.request_id, now);
+    }
+    std::ranges::move(of_chunk, std::back_inserter(effects));
   }
   return effects;
 }

@@ -48,7 +48,13 @@ class GatewayCore {
 
   void on_unreachable(const std::string& peer, Now now) { zmq_.on_unreachable(peer, now); }
 
-  Effects on_chunks(const messages::ReplyChunks& replies, Now now);
+  // An exception over one chunk ends its call alone and says so in `broken`.
+  Effects on_chunks(const messages::ReplyChunks& replies, Now now, std::string* broken = nullptr);
+
+  // After an exception over one of these inputs: its call, and no other, ends with an error.
+  Effects abandon_chunk(std::uint64_t request_id, Now now);
+  Effects abandon_http(ConnectionId connection, Now now);
+  Effects abandon_frame(const std::string& peer, std::string_view frame, Now now);
 
   // To be called every second or so.
   Effects on_tick(Now now);
@@ -67,6 +73,7 @@ class GatewayCore {
   std::size_t open_calls() const { return http_.open_calls() + zmq_.open_requests(); }
 
  private:
+  Effects on_chunk(const messages::ReplyChunk& chunk, Now now);
   void on_call(const HttpRequest& request, Endpoint endpoint, Now now, Effects& effects);
   void start(ConnectionId connection, ParsedCall call, CallKey key, Now now, Effects& effects);
   bool resume(const HttpRequest& request, const CallKey& key, Now now, Effects& effects);

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "actors/gateway/event_id.hpp"
+#include "actors/gateway/repeated_chunk.hpp"
 #include "config/check.hpp"
 #include "config/limits.hpp"
 
@@ -198,6 +199,7 @@ bool HttpCalls::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& ef
   const CallId id = found->second;
   Call& call = calls_.at(id);
   const auto answer = std::ranges::find(call.answers, chunk.request_id, &Answer::request_id);
+  if (is_repeated(chunk, answer->accepted, answer->tokens)) return true;
   const bool lost = !chunk.tokens.empty() && chunk.token_begin != answer->tokens;
   if (chunk.kind == ChunkKind::kError || lost) {
     if (!lost) answer->whole.finish = FinishReason::kError;
@@ -349,26 +351,16 @@ void HttpCalls::on_gone(ConnectionId connection, Now now, Effects& effects) {
 
 void HttpCalls::on_tick(Now now, Effects& effects) {
   std::vector<CallId> abandoned;
+  constexpr std::int64_t kSilenceMs = config::kSsePingInterval.count();
   for (auto& [id, call] : calls_) {
     if (!call.connection && now.mono_ms - call.left_ms > resume_grace_ms_) abandoned.push_back(id);
-    if (!call.head_sent || now.mono_ms - call.written_ms < config::kSsePingInterval.count()) {
-      continue;
-    }
+    if (!call.head_sent || now.mono_ms - call.written_ms < kSilenceMs) continue;
     effects.emplace_back(HttpStreamWrite{*call.connection, std::string(kPingEvent)});
     call.written_ms = now.mono_ms;
   }
   for (const CallId id : abandoned) {
     if (!calls_.at(id).ended) cancel_open(calls_.at(id), effects);
     forget(id);
-  }
-}
-
-void HttpCalls::fail_all(const ApiError& error, Now now, Effects& effects) {
-  while (!calls_.empty()) {
-    const auto first = calls_.begin();
-    forget_key(first->first, first->second);
-    first->second.key = {};
-    fail(first->first, first->second, error, now, effects);
   }
 }
 

@@ -55,6 +55,13 @@ class HttpCalls {
   // False when no open call waits for this answer.
   bool on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effects);
 
+  // Ends the call of this answer, or of this connection, with `error`. False when there is none.
+  bool abandon(std::uint64_t request_id, const ApiError& error, Now now, Effects& effects);
+  bool abandon_connection(ConnectionId connection,
+                          const ApiError& error,
+                          Now now,
+                          Effects& effects);
+
   // The client went away: cancels what is open for it, unless it has a key to come back with.
   void on_gone(ConnectionId connection, Now now, Effects& effects);
 

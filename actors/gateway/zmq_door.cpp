@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/gateway/failure_reply.hpp"
+#include "actors/gateway/repeated_chunk.hpp"
 #include "actors/gateway/zmq_generate.hpp"
 
 namespace troupe::actors::gateway {
@@ -191,6 +192,9 @@ bool ZmqDoor::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effe
     end_with(owner, chunk.failure, chunk.prompt_tokens, now, effects);
     return true;
   }
+  // A restored request counts as accepted and lacks its echo.
+  const bool begun = request.accepted && request.emitted.size() >= chunk.text.size();
+  if (is_repeated(chunk, begun, request.emitted.tokens())) return true;
   if (!chunk.tokens.empty() && chunk.token_begin != request.emitted.tokens()) {
     effects.emplace_back(messages::CancelRequest{.request_id = chunk.request_id});
     end_with(owner, lost_piece(chunk.request_id), chunk.prompt_tokens, now, effects);

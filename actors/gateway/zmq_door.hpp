@@ -68,6 +68,18 @@ class ZmqDoor {
   // False when no open request waits for this answer.
   bool on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effects);
 
+  // Ends the request of this answer with `failure`. False when none waits for it.
+  bool abandon(std::uint64_t request_id,
+               const messages::Failure& failure,
+               Now now,
+               Effects& effects);
+  // Answers a frame that could not be handled; a request that it began or went on with ends.
+  void abandon_frame(const std::string& peer,
+                     std::string_view frame,
+                     const messages::Failure& failure,
+                     Now now,
+                     Effects& effects);
+
   // A frame to `peer` could not be sent.
   void on_unreachable(const std::string& peer, Now now);
 

@@ -38,6 +38,7 @@ std::string run_seed(SimulatorOptions options, Seen& sum) {
   sum.poison_deaths += seen.poison_deaths;
   sum.front_deaths += seen.front_deaths;
   sum.cuts += seen.cuts;
+  sum.stage_restarts += seen.stage_restarts;
   sum.hangs += seen.hangs;
   sum.reconnects += seen.reconnects;
   sum.losses += seen.losses;
@@ -74,7 +75,8 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
                            << " requests, " << seen.worker_deaths << " workers killed, "
                            << seen.poison_deaths << " poisoned, " << seen.front_deaths
                            << " fronts killed, " << seen.cuts << " while they wrote, " << seen.hangs
-                           << " hangs, " << seen.reconnects << " links and " << seen.losses
+                           << " hangs, " << seen.stage_restarts << " stages restarted, "
+                           << seen.reconnects << " links and " << seen.losses
                            << " times messages lost, " << seen.resumed << " requests resumed, "
                            << seen.cancels << " cancelled, " << seen.quarantined << " quarantined");
   if (replay) return;
@@ -84,6 +86,7 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
   BOOST_TEST(seen.cancels > seeds / 4);
   BOOST_TEST(seen.quarantined > seeds / 4);
   BOOST_TEST(seen.cuts > seeds);
+  BOOST_TEST(seen.stage_restarts > seeds);
   BOOST_TEST(seen.hangs > seeds);
   BOOST_TEST(seen.reconnects > seeds);
   BOOST_TEST(seen.losses > seeds);

@@ -14,7 +14,6 @@ namespace {
 constexpr std::size_t kActions = 600;
 constexpr std::size_t kSettlingMax = 20'000;  // several times what any seed needs
 constexpr std::uint32_t kRequestsMax = 24;
-constexpr milliseconds kEndedKept{500};
 constexpr std::size_t kMemoryWords = 8192;  // small, so that the file is cleaned up often
 
 std::span<std::byte> bytes_of(std::vector<std::uint64_t>& words) {
@@ -85,6 +84,8 @@ void Simulator::act() {
     return;
   }
   if (what < 97) return cancel_one();
+  if (what < 98 && roll(4) == 0) return restart_aggregate();
+  if (what < 98 && roll(4) == 0) return restart_dispatch();
   if (what < 98 && process.worker) {
     process.hung = !process.hung;
     ++seen_.hangs;
@@ -98,19 +99,22 @@ void Simulator::act() {
   }
 }
 
+dispatch::DispatcherOptions Simulator::dispatcher_options() const {
+  return {.front_epoch = epoch_,
+          .queued_max = kRequestsMax,
+          .context_max = 64,
+          .vocabulary_hash = "v",
+          .local_workers = static_cast<std::uint32_t>(processes_.size()),
+          .spare_workers = processes_.size() > 1 ? options_.seed / 3 % 2 : 0U,
+          .begun = now_,
+          .workers_known = true,
+          .mutant = options_.mutant};
+}
+
 void Simulator::start_front() {
   ++epoch_;
   front_ = {};
-  front_.dispatcher = std::make_unique<dispatch::Dispatcher>(dispatch::DispatcherOptions{
-      .front_epoch = epoch_,
-      .queued_max = kRequestsMax,
-      .context_max = 64,
-      .vocabulary_hash = "v",
-      .local_workers = static_cast<std::uint32_t>(processes_.size()),
-      .spare_workers = processes_.size() > 1 ? options_.seed / 3 % 2 : 0U,
-      .begun = now_,
-      .workers_known = true,
-      .mutant = options_.mutant});
+  front_.dispatcher = std::make_unique<dispatch::Dispatcher>(dispatcher_options());
   front_.aggregator = std::make_unique<aggregate::Aggregator>(tokenizer_);
   for (auto& [id, client] : clients_) client.attempt = 0;
   front_.ledger = std::make_shared<dispatch::LedgerFile>(bytes_of(memory_), 4096);
@@ -121,11 +125,7 @@ void Simulator::start_front() {
   }
   front_.keeper =
       std::make_unique<dispatch::LedgerKeeper>(front_.ledger, kEndedKept, std::move(ended));
-  for (const auto& [id, client] : clients_) {
-    const bool promised = client.accepted && !client.ended;
-    const bool known = front_.dispatcher->ledger_entry(id) != nullptr;
-    expect(!promised || known, "a front promised what its ledger lacks");
-  }
+  check_promises();
 }
 
 // As apps/restored_front.cpp does.

@@ -35,6 +35,7 @@ struct Seen {
   std::uint64_t worker_deaths = 0;
   std::uint64_t poison_deaths = 0;
   std::uint64_t front_deaths = 0;
+  std::uint64_t stage_restarts = 0;  // of aggregate and dispatch
   std::uint64_t cuts = 0;  // of those, between two frames of one input, or before it is emitted
   std::uint64_t hangs = 0;
   std::uint64_t reconnects = 0;
@@ -45,6 +46,7 @@ struct Seen {
 };
 
 inline constexpr std::uint32_t kSequences = 3;  // that a worker takes at once
+inline constexpr std::chrono::milliseconds kEndedKept{500};
 
 class Simulator {
  public:
@@ -60,6 +62,7 @@ class Simulator {
     messages::TokenizedRequest request;
     OracleAnswer expected;
     std::string text;
+    std::uint32_t tokens = 0;
     bool accepted = false;
     bool cancelled = false;  // it asked for it
     bool cut = false;        // and got it
@@ -85,6 +88,7 @@ class Simulator {
     std::unique_ptr<actors::aggregate::Aggregator> aggregator;
     std::shared_ptr<actors::dispatch::LedgerFile> ledger;
     std::unique_ptr<actors::dispatch::LedgerKeeper> keeper;
+    std::uint32_t lives = 0;                       // of dispatch before this one
     std::deque<messages::ReplyFinished> finished;  // aggregate → dispatch
     std::deque<messages::SiblingDown> from_root;
     std::deque<messages::TokenizedRequest> arriving;  // preprocess → dispatch
@@ -95,6 +99,11 @@ class Simulator {
   void act();
   void settle();
   void start_front();
+  actors::dispatch::DispatcherOptions dispatcher_options() const;
+  void check_promises();
+  void restart_aggregate();
+  void restart_dispatch();
+  void tell_again(const actors::dispatch::RestoredRequest& one);
   void restore(const actors::dispatch::RestoredRequest& old,
                std::vector<actors::dispatch::KeptEnd>& ended);
   // Without `journal_whole` it dies while it writes down what it has just judged.
