@@ -39,28 +39,42 @@ void carry_out(const std::string& order) {
   if (order == "hang") hang();
 }
 
+std::shared_ptr<link::LinkFaults> link_faults(const config::FaultConfig& config) {
+  return config.orders != 0 ? std::make_shared<link::LinkFaults>() : nullptr;
+}
+
 }  // namespace
 
 FaultOrders::FaultOrders(const config::NodeConfig& config, const std::string& process) {
   if (config.faults.orders != 0) file_ = config.node.state / (process + ".order");
 }
 
-std::string FaultOrders::take() const {
+std::string FaultOrders::look() const {
   std::string order;
   if (file_.empty()) return order;
   std::ifstream in(file_);
-  if (!in || !std::getline(in, order)) return order;
-  std::error_code ignored;
-  std::filesystem::remove(file_, ignored);
+  std::getline(in, order);
   return order;
 }
 
-void obey_in_front(const std::string& order) { carry_out(order); }
+std::string FaultOrders::take() const {
+  std::string order = look();
+  std::error_code ignored;
+  if (!order.empty()) std::filesystem::remove(file_, ignored);
+  return order;
+}
+
+FrontFaults::FrontFaults(const config::NodeConfig& config, const std::string& front)
+    : orders_(config, front), links_(link_faults(config.faults)) {}
+
+void FrontFaults::at_beat() const {
+  const std::string order = orders_.take();
+  if (order.empty() || links_->order(order, std::chrono::steady_clock::now())) return;
+  carry_out(order);
+}
 
 WorkerFaults::WorkerFaults(const config::NodeConfig& config, const std::string& worker)
-    : config_(config.faults), orders_(config, worker) {
-  if (config_.orders != 0) links_ = std::make_shared<link::LinkFaults>();
-}
+    : config_(config.faults), orders_(config, worker), links_(link_faults(config_)) {}
 
 std::unique_ptr<kernels::Device> WorkerFaults::hinder(std::unique_ptr<kernels::Device> device) {
   if (config_.orders == 0 && config_.nan_token == 0) return device;
@@ -71,11 +85,28 @@ void WorkerFaults::at_start() const {
   if (config_.crash_at_start != 0) std::raise(SIGABRT);
 }
 
+bool WorkerFaults::configured() const {
+  return config_.orders != 0 || config_.poison_token != 0 || config_.nan_token != 0;
+}
+
+void WorkerFaults::at_beat() {
+  if (!links_) return;
+  const std::scoped_lock lock(orders_mutex_);
+  if (links_->order(orders_.look(), std::chrono::steady_clock::now())) (void)orders_.take();
+}
+
+// Nothing to look at in a node that serves.
 void WorkerFaults::in_step(const messages::Batch& batch) {
+  if (!configured()) return;
   operations_ = 0;
   learn(batch);
-  if (const std::string order = orders_.take(); !order.empty()) obey(order);
+  if (const std::string order = take_order(); !order.empty()) obey(order);
   look_at(batch);
+}
+
+std::string WorkerFaults::take_order() {
+  const std::scoped_lock lock(orders_mutex_);
+  return orders_.take();
 }
 
 void WorkerFaults::learn(const messages::Batch& batch) {
@@ -114,10 +145,19 @@ void WorkerFaults::obey(const std::string& order) {
   if (order.starts_with(kKill)) {
     kill_in_ = order.substr(kKill.size());
   } else if (order.starts_with(kGrow)) {
-    grown_.append(std::strtoul(order.c_str() + kGrow.size(), nullptr, 10) << 20U, 'x');
+    grow(std::strtoul(order.c_str() + kGrow.size(), nullptr, 10) << 20U);
   } else if (!links_->order(order, std::chrono::steady_clock::now())) {
     in_operation_ = order;
   }
+}
+
+// On a thread of its own, piece by piece: as long as a machine takes to find the pages, the worker
+// is no hanging one.
+void WorkerFaults::grow(std::size_t bytes) {
+  grower_ = std::jthread([this, bytes] {
+    constexpr std::size_t kPiece = std::size_t{16} << 20U;
+    for (std::size_t held = 0; held < bytes; held += kPiece) grown_.emplace_back(kPiece, 'x');
+  });
 }
 
 void WorkerFaults::in_operation() {

@@ -29,14 +29,14 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
   const auto access = std::make_shared<observe::LogFile>(flags.config.node.logs / "access.log");
   const auto errors = std::make_shared<observe::LogFile>(flags.config.node.logs / "error.log");
   const auto steps = std::make_shared<observe::LogFile>(flags.config.node.logs / "performance.log");
+  const FrontFaults faults(flags.config, flags.name);
   return {
       .generation = flags.generation,
       .ledger_fd = flags.ledger_fd,
       .report =
-          [control = flags.control,
-           page = flags.beats,
-           orders = FaultOrders(flags.config, flags.name)](const messages::FrontStatus& status) {
-            obey_in_front(orders.take());
+          [control = flags.control, page = flags.beats, faults](
+              const messages::FrontStatus& status) {
+            faults.at_beat();
             page->beats().in_flight = status.running;
             page->beats().waiting = status.queued;
             page->beats().loop.fetch_add(1, std::memory_order_relaxed);
@@ -54,7 +54,8 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
             steps->append(observe::step_lines(worker, records));
             const std::string slow = observe::slow_step_lines(worker, records);
             if (!slow.empty()) errors->append(slow);
-          }};
+          },
+      .link_faults = faults.links()};
 }
 
 void arm(int timer_fd, std::uint32_t after_ms) {

@@ -119,13 +119,13 @@ struct RefusalListeners {
 link::RefusalHandler on_refusal(std::shared_ptr<observe::Metrics> metrics,
                                 std::shared_ptr<const RefusalListeners> hears,
                                 decltype(FrontNodeOptions::on_error) on_error) {
-  return [=](const std::string& socket, std::string_view peer, const std::string& why) {
+  return [=](const std::string& socket, std::string_view peer, const link::Refusal& refusal) {
     metrics->link_refusal();
     if (socket == kClientsName)
       actors::gateway::client_unreachable(hears->gateway, std::string(peer));
-    if (socket == kWorkersName)
+    if (socket == kWorkersName && refusal.lost)
       actors::dispatch::worker_unreachable(hears->dispatch, std::string(peer));
-    on_error({.where = "link " + socket, .code = "refused", .text = why, .request_id = {}});
+    on_error({.where = "link " + socket, .code = "refused", .text = refusal.why, .request_id = {}});
   };
 }
 
@@ -214,8 +214,10 @@ FrontNode::FrontNode(caf::actor_system& system,
   const std::uint64_t epoch = options.generation;
   const auto& metrics = metrics_;
   const auto hears = std::make_shared<RefusalListeners>();
-  const caf::actor port = link::spawn_port(
-      system, front_sockets(config), on_refusal(metrics, hears, std::move(options.on_error)));
+  const caf::actor port = link::spawn_port(system,
+                                           front_sockets(config),
+                                           on_refusal(metrics, hears, std::move(options.on_error)),
+                                           options.link_faults);
   tree_.watch("link", port);
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/link/link_faults.hpp"
 #include "actors/observe/metrics.hpp"
 #include "actors/observe/request_log.hpp"
 #include "apps/loaded_model.hpp"
@@ -27,6 +28,7 @@ struct FrontNodeOptions {
   std::function<void(const actors::observe::ErrorRecord&)> on_error;
   // With each beat of a worker that computed something, on the dispatch stage's thread.
   std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
+  std::shared_ptr<actors::link::LinkFaults> link_faults;  // of a test, or none
 };
 
 // Spawns the port and the four stages. Lives until destroyed, which ends them.

@@ -98,7 +98,7 @@ void RootNode::ask_to_drain(ChildId id) {
 
 // The same bits were promised for every incarnation.
 void RootNode::validate(ChildId id, std::uint64_t generation) {
-  const bool right = known_answers_.add(children_.at(id).answer);
+  const bool right = known_answers_.add(state(id).spec.name, children_.at(id).answer);
   perform(supervisor_.validated(id, generation, right, now()));
   isolate_the_wrong();
 }
@@ -234,7 +234,8 @@ void RootNode::keep_in_memory_limit(ChildId id, TimePoint time) {
   const bool busy = beats.in_flight + beats.waiting != 0;
   if (exceeds && !child.recycle_by) {
     const bool soon = time - *state(id).ready_at < config::kUnfitAfterReady;
-    child.fitness = soon ? supervision::Fitness::kUnfit : supervision::Fitness::kWornOut;
+    const bool unfit = soon && beats.steps == 0;
+    child.fitness = unfit ? supervision::Fitness::kUnfit : supervision::Fitness::kWornOut;
     child.recycle_by = time + config_.node.drain_timeout;
     if (busy) say(state(id).spec.name + " holds too much memory; its requests may end first");
   }

@@ -152,6 +152,7 @@ void work_until_stopped(const config::NodeConfig& config,
            [mark = options.mark] {
              if (mark) mark->end();
            },
+       .at_beat = [faults] { faults->at_beat(); },
        .link_faults = faults->links()});
   pollfd waits[] = {{.fd = stop_fd, .events = POLLIN, .revents = 0},
                     {.fd = parent_fd, .events = 0, .revents = 0}};

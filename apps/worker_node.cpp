@@ -67,9 +67,10 @@ std::vector<link::SocketRoutes> worker_routes(const caf::actor& batch_stage,
 
 // `batch_stage` is filled before the port gets its routes, so before any frame can be refused.
 link::RefusalHandler on_refusal(std::shared_ptr<const caf::actor> batch_stage) {
-  return [=](const std::string& socket, std::string_view, const std::string& why) {
-    std::fprintf(stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), why.c_str());
-    if (socket == kDispatchName) batch::dispatch_unreachable(*batch_stage);
+  return [=](const std::string& socket, std::string_view, const link::Refusal& refusal) {
+    std::fprintf(
+        stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), refusal.why.c_str());
+    if (socket == kDispatchName && refusal.lost) batch::dispatch_unreachable(*batch_stage);
   };
 }
 
@@ -91,10 +92,12 @@ std::function<void()> after_step(const WorkerNodeOptions& options) {
   };
 }
 
-std::function<void(std::size_t, std::size_t)> beat_loop(const Page& page) {
-  if (!page) return [](std::size_t, std::size_t) {};
-  page->beats().makes_steps = 1;
-  return [page](std::size_t running, std::size_t waiting) {
+std::function<void(std::size_t, std::size_t)> beat_loop(const WorkerNodeOptions& options) {
+  const Page page = options.beats;
+  if (page) page->beats().makes_steps = 1;
+  return [page, at_beat = options.at_beat](std::size_t running, std::size_t waiting) {
+    if (at_beat) at_beat();
+    if (!page) return;
     page->beats().in_flight = static_cast<std::uint32_t>(running);
     page->beats().waiting = static_cast<std::uint32_t>(waiting);
     page->beats().loop.fetch_add(1, std::memory_order_relaxed);
@@ -153,7 +156,7 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                                    hello,
                                    {.to_infer = {port, kBatchToInfer, generation},
                                     .to_dispatch = {port, kDispatch, generation},
-                                    .on_beat = beat_loop(options.beats),
+                                    .on_beat = beat_loop(options),
                                     .on_joined = std::move(options.on_joined),
                                     .on_refused = std::move(options.on_refused)}));
   *hears = batch_stage;

@@ -27,6 +27,7 @@ struct WorkerNodeOptions {
   // Around each forward pass, on infer's thread.
   std::function<void(const messages::Batch&)> before_step;
   std::function<void()> after_step;
+  std::function<void()> at_beat;  // on the batch stage's thread, at each of its beats; or empty
   std::shared_ptr<actors::link::LinkFaults> link_faults;  // of a test, or none
 };
 

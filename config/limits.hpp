@@ -97,7 +97,8 @@ inline constexpr std::chrono::milliseconds kStartPatience{60'000};
 inline constexpr std::chrono::microseconds kSlowStep{10'000'000};
 // Root reads how much memory its workers hold this often.
 inline constexpr std::chrono::milliseconds kMemoryLookInterval{1'000};
-// A worker that is over its memory limit so soon after it was ready will be so each time.
+// A worker that is over its memory limit so soon after it was ready, and has served nobody yet,
+// will be so each time.
 inline constexpr std::chrono::milliseconds kUnfitAfterReady{10'000};
 // A worker that is ready has answered the known prompt already; root only compares.
 inline constexpr std::chrono::milliseconds kValidationTimeout{10'000};

@@ -19,30 +19,33 @@ std::uint64_t number_at(std::string_view bytes, std::size_t at) {
 
 }  // namespace
 
-FrameNumbers::Peer& FrameNumbers::find(const std::string& name) {
-  if (peers_.size() >= kPeersMax && !peers_.contains(name)) {
-    peers_.erase(
-        std::ranges::min_element(peers_, {}, [](const auto& entry) { return entry.second.used; }));
+FrameNumbers::Peer& FrameNumbers::find(std::string_view name) {
+  auto found = peers_.find(name);
+  if (found == peers_.end()) {
+    if (peers_.size() >= kPeersMax) {
+      peers_.erase(std::ranges::min_element(
+          peers_, {}, [](const auto& entry) { return entry.second.used; }));
+    }
+    found = peers_.emplace(name, Peer{}).first;
   }
-  Peer& peer = peers_[name];
-  peer.used = ++turn_;
-  return peer;
+  found->second.used = ++turn_;
+  return found->second;
 }
 
-void FrameNumbers::stamp(const std::string& peer, std::string& frame) {
+void FrameNumbers::stamp(std::string_view peer, std::string& frame) {
   const std::uint64_t number = ++find(peer).sent;
   frame.append(reinterpret_cast<const char*>(&number), sizeof number);
 }
 
-bool FrameNumbers::take(const std::string& peer, std::string_view& frame) {
+bool FrameNumbers::take(std::string_view peer, std::string_view& frame) {
   if (frame.size() < messages::kHeaderBytes + kNumberBytes) return false;
   const std::uint64_t number = number_at(frame, frame.size() - kNumberBytes);
   const std::uint64_t epoch = number_at(frame, kEpochAt);
   frame.remove_suffix(kNumberBytes);
   Peer& sender = find(peer);
-  // Of an incarnation that is new here, nobody knows what it sent to others before.
-  const bool first = sender.received == 0 || sender.epoch != epoch;
-  const bool follows = first || number == sender.received + 1;
+  const bool is_new = sender.received == 0 || sender.epoch != epoch;
+  const std::uint64_t expected = is_new ? 1 : sender.received + 1;
+  const bool follows = number == expected || (is_new && first_ == FirstNumber::kAny);
   sender.epoch = epoch;
   sender.received = number;
   return follows;

@@ -12,7 +12,7 @@ bool LinkFaults::order(const std::string& text, Time now) {
   std::uint64_t amount = 0;
   if (!(words >> deed >> socket >> way >> amount)) return false;
   const bool drops = deed == "drop";
-  if (!drops && deed != "delay") return false;
+  if ((!drops && deed != "delay") || (way != "in" && way != "out")) return false;
   const std::scoped_lock lock(mutex_);
   Fault& fault = faults_[{socket, way == "in" ? Way::kIn : Way::kOut}];
   if (drops) fault.losses += amount;

@@ -35,6 +35,12 @@ zmq::socket_type zmq_type(SocketType type) {
   CHECK(false, "every socket type has a ZeroMQ type");
 }
 
+// What a worker hears first from a front is that front's first frame to it, or it would wait for
+// what was lost. A front may be new to workers that have long been counting.
+FirstNumber first_number(SocketType type) {
+  return type == SocketType::kDealer ? FirstNumber::kOne : FirstNumber::kAny;
+}
+
 void set_options(zmq::socket_t& socket, const SocketSpec& spec) {
   socket.set(zmq::sockopt::linger, 0);
   socket.set(zmq::sockopt::sndhwm, config::kLinkHighWaterMark);
@@ -68,11 +74,9 @@ class Sockets {
   Sockets(std::vector<SocketSpec> specs,
           RefusalHandler on_refusal,
           std::shared_ptr<LinkFaults> faults)
-      : specs_(std::move(specs)),
-        on_refusal_(std::move(on_refusal)),
-        numbers_(specs_.size()),
-        faults_(std::move(faults)) {
+      : specs_(std::move(specs)), on_refusal_(std::move(on_refusal)), faults_(std::move(faults)) {
     for (const SocketSpec& spec : specs_) {
+      numbers_.emplace_back(first_number(spec.type));
       sockets_.emplace_back(context_, zmq_type(spec.type));
       set_options(sockets_.back(), spec);
     }
@@ -95,10 +99,14 @@ class Sockets {
     return items;
   }
 
-  void send(SocketId id, const std::string& peer, std::string frame) {
+  void send(SocketId id, const std::string& peer, const std::string& frame) {
     CHECK(id < sockets_.size(), "senders are made with the port's own socket ids");
-    if (specs_[id].numbered) numbers_[id].stamp(peer, frame);
-    if (!is_taken(id, Way::kOut, peer, frame)) send_now(id, peer, frame);
+    if (!specs_[id].numbered) return send_on(id, peer, frame);
+    std::string numbered;
+    numbered.reserve(frame.size() + kNumberBytes);
+    numbered = frame;
+    numbers_[id].stamp(peer, numbered);
+    send_on(id, peer, numbered);
   }
 
   // Takes at most a burst of frames from socket `id`.
@@ -134,18 +142,22 @@ class Sockets {
   }
 
  private:
+  void send_on(SocketId id, const std::string& peer, const std::string& frame) {
+    if (!is_taken(id, Way::kOut, peer, frame)) send_now(id, peer, frame);
+  }
+
   void send_now(SocketId id, const std::string& peer, const std::string& frame) {
     try {
       if (!peer.empty()) {
         const auto routed = sockets_[id].send(zmq::buffer(peer),
                                               zmq::send_flags::sndmore | zmq::send_flags::dontwait);
-        if (!routed) return refuse(id, peer, "the pipe to the peer is full");
+        if (!routed) return lose(id, peer, "the pipe to the peer is full");
       }
       if (!sockets_[id].send(zmq::buffer(frame), zmq::send_flags::dontwait)) {
-        refuse(id, peer, "the pipe is full");
+        lose(id, peer, "the pipe is full");
       }
     } catch (const zmq::error_t& error) {
-      refuse(id, peer, error.num() == EHOSTUNREACH ? "the peer is gone" : error.what());
+      lose(id, peer, error.num() == EHOSTUNREACH ? "the peer is gone" : error.what());
     }
   }
 
@@ -167,8 +179,8 @@ class Sockets {
   }
 
   void take(SocketId id, std::string_view peer, std::string_view frame) {
-    if (specs_[id].numbered && !numbers_[id].take(std::string(peer), frame)) {
-      refuse(id, peer, "frames before this one were lost on the way");
+    if (specs_[id].numbered && !numbers_[id].take(peer, frame)) {
+      lose(id, peer, "frames before this one were lost on the way");
     }
     handle(id, peer, frame);
   }
@@ -188,11 +200,15 @@ class Sockets {
                     : found->second(peer, frame);
       }
     }
-    if (!error.empty()) refuse(id, peer, error);
+    if (!error.empty()) refuse(id, peer, {.why = error});
   }
 
-  void refuse(SocketId id, std::string_view peer, const std::string& why) {
-    if (on_refusal_) on_refusal_(specs_[id].name, peer, why);
+  void lose(SocketId id, std::string_view peer, std::string why) {
+    refuse(id, peer, {.lost = true, .why = std::move(why)});
+  }
+
+  void refuse(SocketId id, std::string_view peer, const Refusal& refusal) {
+    if (on_refusal_) on_refusal_(specs_[id].name, peer, refusal);
   }
 
   std::vector<SocketSpec> specs_;

@@ -22,9 +22,17 @@ namespace troupe::actors::link {
 using FrameHandler =
     std::function<messages::WireError(std::string_view peer, std::string_view frame)>;
 
-// Counts and logs what a link refused, or has lost; called on the port's thread.
+// What a link did not pass on.
+struct Refusal {
+  // A frame, or some before it, did not reach its reader. Else one came that nobody can read: to
+  // send it again would help nobody.
+  bool lost = false;
+  std::string why;
+};
+
+// Counts and logs; called on the port's thread.
 using RefusalHandler =
-    std::function<void(const std::string& socket, std::string_view peer, const std::string& why)>;
+    std::function<void(const std::string& socket, std::string_view peer, const Refusal& refusal)>;
 
 // What is done with the frames that one socket brings.
 struct SocketRoutes {

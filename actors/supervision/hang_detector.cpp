@@ -18,6 +18,8 @@ constexpr std::uint32_t kStillLooksMax =
     static_cast<std::uint32_t>(kSilenceMax / config::kLookInterval) - 1;
 // So many beats that each say there are requests and no step. The first may be of a moment ago.
 constexpr std::uint64_t kStuckBeats = 4;
+// A main actor that has beaten so often had its share of a busy machine: so had the step.
+constexpr std::uint64_t kLostStepBeats = 25;
 // Root itself was stopped or starved: what it did not see is nobody's silence.
 constexpr Milliseconds kLateLook = config::kLookInterval + config::kBeatInterval;
 
@@ -55,13 +57,20 @@ bool HangDetector::judge(const ProcessSample& process, TimePoint now) {
   for (Silence* silence : {&loop_, &compute_}) {
     if (!silence->cpu) silence->cpu = process.cpu;
   }
-  same_looks_ = process.activity == activity_ ? same_looks_ + 1 : 1;
-  activity_ = process.activity;
   const bool starts = last_.loop == 0;
+  // A file system in user space copies between two sleeps, which is all that a look may see.
+  const bool got_on = starts && process.activity == Activity::kSleeps && process.cpu > cpu_;
+  const bool same = process.activity == activity_ && !got_on;
+  same_looks_ = same ? same_looks_ + 1 : 1;
+  activity_ = process.activity;
+  cpu_ = process.cpu;
   const bool loop_silent = !starts && now - loop_.since >= kSilenceMax;
   const bool compute_silent = (starts || last_.computing) && now - compute_.since >= kSilenceMax;
   const Milliseconds patience = starts ? config::kStartPatience : last_.patience;
   if (!loop_silent && !compute_silent && !is_stuck()) return false;
+  const bool can_tell =
+      process.activity != Activity::kTraced && process.activity != Activity::kGone;
+  if (can_tell && is_stuck() && last_.loop - between_loop_ >= kLostStepBeats) return true;
   switch (process.activity) {
     case Activity::kStopped:
       return same_looks_ >= kStillLooksMax;

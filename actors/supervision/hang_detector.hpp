@@ -3,7 +3,8 @@
 // A late beat alone proves nothing on a busy machine, so silence is judged by what the child did in
 // it: a stopped process, a computation that used its processor without getting on, or threads that
 // all slept, hang; a thread that waits for a processor or for the disk does not. So does a worker
-// that has requests and begins no step, though its main actor beats: the step was lost. A child
+// that has requests and begins no step, though its main actor beats: the step was lost. On a busy
+// machine its threads may never all sleep at a look; then more such beats tell. A child
 // whose main actor has not beaten yet starts: it reads, checks and packs weights and answers the
 // known prompt, and gets far more time for each part of that.
 #pragma once
@@ -68,6 +69,7 @@ class HangDetector {
   std::uint64_t between_loop_ = 0;  // beats of the main actor until then
   BeatSample last_;
   Activity activity_ = Activity::kGone;
+  Milliseconds cpu_{0};           // that the process had used by then
   std::uint32_t same_looks_ = 0;  // in a row that showed this activity, and nothing that got on
   std::optional<TimePoint> last_look_;
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
-#include <utility>
 
 namespace troupe::actors::supervision {
 namespace {
@@ -34,24 +33,28 @@ bool is_finite_answer(const std::string& answer) {
 
 }  // namespace
 
-bool KnownAnswers::add(const std::string& answer) {
+bool KnownAnswers::add(const std::string& child, const std::string& answer) {
   if (!is_finite_answer(answer)) return false;
   const std::string id = numerics_id_of(answer);
-  if (candidates_.size() >= kCandidatesMax && !candidates_.contains(id)) return false;
-  std::vector<Candidate>& candidates = candidates_[id];
-  auto own = std::ranges::find(candidates, answer, &Candidate::answer);
-  if (own == candidates.end()) {
-    if (candidates.size() >= kCandidatesMax) return false;
-    own = candidates.insert(own, {.answer = answer});
-  }
-  ++own->incarnations;
-  if (own->incarnations > candidates.front().incarnations) std::swap(*own, candidates.front());
+  if (models_.size() >= kDifferentMax && !models_.contains(id)) return false;
+  Votes& votes = models_[id];
+  if (votes.given.size() >= kDifferentMax && !votes.given.contains(answer)) return false;
+  if (votes.given.empty()) votes.right = answer;
+  ++votes.given[answer];
+  votes.latest[child] = answer;
+  if (votes.of(answer) > votes.of(votes.right)) votes.right = answer;
   return is_right(answer);
 }
 
 bool KnownAnswers::is_right(const std::string& answer) const {
-  const auto found = candidates_.find(numerics_id_of(answer));
-  return found != candidates_.end() && found->second.front().answer == answer;
+  const auto found = models_.find(numerics_id_of(answer));
+  return found != models_.end() && found->second.right == answer;
+}
+
+std::uint64_t KnownAnswers::Votes::of(const std::string& answer) const {
+  if (latest.size() == 1) return given.contains(answer) ? given.at(answer) : 0;
+  const auto says_so = [&answer](const auto& entry) { return entry.second == answer; };
+  return static_cast<std::uint64_t>(std::ranges::count_if(latest, says_so));
 }
 
 }  // namespace troupe::actors::supervision

@@ -59,6 +59,7 @@ std::pair<Reply, Supervisor::Actions> Supervisor::restart_child(std::string_view
   // Whoever starts it by hand has done something about its failures.
   child.failures = 0;
   child.failed_starts = 0;
+  child.unfit = 0;
   child.recent_failures.clear();
   start_one(child, now);
   return {Reply::kOk, take(now)};

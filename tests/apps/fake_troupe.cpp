@@ -130,6 +130,7 @@ class FakeChild {
     }
     if (command == "work") page_.beats().in_flight = 3;
     if (command == "step") page_.beats().makes_steps = 1;
+    if (command == "begin_step") page_.beats().steps.fetch_add(1);
     if (command == "rest") page_.beats().in_flight = 0;
     if (command == "hang") compute_for_ever();
     if (command.starts_with("hold ")) hold(std::stoul(command.substr(5)));

@@ -83,9 +83,9 @@ BOOST_AUTO_TEST_CASE(an_answer_without_a_finite_number_is_wrong_though_it_is_the
 
 BOOST_AUTO_TEST_CASE(a_worker_that_was_believed_is_killed_when_two_others_say_otherwise) {
   const NodeHarness node;
-  const auto serve = node.serve({"--workers", "2"});
+  const auto serve = node.serve({"--workers", "3"});
   std::map<string, FakeChild> children;
-  while (children.size() < 3) {
+  while (children.size() < 4) {
     FakeChild child = node.next_child();
     children.emplace(child.name, std::move(child));
   }
@@ -94,11 +94,15 @@ BOOST_AUTO_TEST_CASE(a_worker_that_was_believed_is_killed_when_two_others_say_ot
   first.tell("answer fake 7:3f800000");
   first.reports.next_with("admitted");
   children.at("worker-1").tell("answer fake 1:3f800000");
-  FakeChild third = node.next_child();  // one says so, the other so
-  BOOST_TEST(third.name == "worker-1");
+  FakeChild again = node.next_child();
   BOOST_TEST(last_event(node, "start_error")["reason_code"] == "invalid_answer");
+  again.tell("answer fake 1:3f800000");  // however often it says so, it is but one
+  FakeChild once_more = node.next_child();
+  BOOST_TEST(once_more.name == "worker-1");
+  BOOST_TEST(last_event(node, "start_error")["reason_code"] == "invalid_answer");
+  FakeChild& third = children.at("worker-2");
   third.tell("tell_admission");
-  third.tell("ready");
+  third.tell("answer fake 1:3f800000");
   BOOST_TEST(third.reports.next_with("admitted") == "admitted");
   BOOST_TEST(first.reports.next_with("<end>") == "<end>");
   BOOST_TEST(node.next_child().name == "worker-0");
@@ -153,6 +157,21 @@ BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_is_replaced_in_order) {
   BOOST_TEST(end["restarts_in_window"] == 1);
   BOOST_TEST(end["backoff_ms"] >= 50);
   BOOST_TEST(front.reports.next_with("sibling worker-0").find("200 MiB") != string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(
+    a_worker_that_outgrows_its_memory_limit_when_it_has_served_is_not_called_unfit) {
+  const NodeHarness node;
+  std::ofstream(node.folder() / "t.toml") << "[node]\nworker_memory_mb = 200\n";
+  const auto serve = node.serve({"--config", "t.toml"});
+  auto [worker, front] = node.bring_up();
+  worker.tell("begin_step");
+  worker.tell("hold 300");
+  BOOST_TEST(worker.reports.next() == "term");
+  BOOST_TEST(node.next_child().name == "worker-0");
+  const json end = last_event(node, "shutdown");
+  BOOST_TEST(end["reason_text"] == "held more than its 200 MiB of memory, so it was replaced");
+  BOOST_TEST(end["restarts_in_window"] == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_over_its_memory_limit_may_end_its_requests_first) {

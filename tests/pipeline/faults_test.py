@@ -144,6 +144,22 @@ def test_a_link_that_stalls_delays_streams_and_changes_nothing(faulty, way):
         assert streams.result() == undisturbed
 
 
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_what_the_front_loses_of_its_workers_is_noticed_and_done_again(faulty, way):
+    with Client(faulty.zmq) as client:
+        undisturbed = answers(client, bodies())
+        streams = Answering(client, bodies())
+        faulty.order("front", f"drop workers {way} 2")
+        assert streams.result() == undisturbed
+
+
+def test_a_worker_without_requests_hears_what_its_links_are_to_lose(faulty):
+    eventually("nothing runs", lambda: faulty.running() == 0)
+    faulty.order("worker-0", f"drop {LINK} in 2")
+    with Client(faulty.zmq) as client:
+        assert [len(answer) for answer in answers(client, bodies(16))] == [16] * len(bodies(16))
+
+
 def test_streams_go_on_when_the_front_ends_itself(faulty):
     with Client(faulty.zmq, connect_timeout_s=HANG_S) as client:
         undisturbed = answers(client, bodies())

@@ -248,7 +248,8 @@ class Node:
 
     def order(self, role: str, what: str) -> None:
         """Has a process of a node with `[faults] orders = 1` do this to itself (apps/faults.hpp).
-        Returns when it has heard of it: a worker looks before each step."""
+        Returns when it has heard of it: a worker looks before each step, and for
+        what its links are to lose at each beat."""
         order = self.state / f"{role}.order"
         draft = order.with_suffix(".draft")
         draft.write_text(what + "\n")

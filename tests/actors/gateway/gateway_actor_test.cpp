@@ -39,11 +39,15 @@ enum Socket : link::SocketId { kToPipeline, kPipeline, kClients, kClient, kSocke
 std::vector<link::SocketSpec> specs() {
   using link::SocketType;
   std::vector<link::SocketSpec> all(kSockets);
-  all[kToPipeline] = {"test.out", SocketType::kPush, true, "inproc://test-pipeline", "", 1 << 20};
-  all[kPipeline] = {"test.in", SocketType::kPull, false, "inproc://test-pipeline", "", 1 << 20};
-  all[kClients] = {"test.clients", SocketType::kRouter, true, "inproc://test-clients", "", 1 << 20};
-  all[kClient] = {
-      "test.client", SocketType::kDealer, false, "inproc://test-clients", "me", 1 << 20};
+  const auto end = [](const char* name, SocketType type, bool bind, const char* endpoint) {
+    return link::SocketSpec{
+        .name = name, .type = type, .bind = bind, .endpoint = endpoint, .frame_bytes_max = 1 << 20};
+  };
+  all[kToPipeline] = end("test.out", SocketType::kPush, true, "inproc://test-pipeline");
+  all[kPipeline] = end("test.in", SocketType::kPull, false, "inproc://test-pipeline");
+  all[kClients] = end("test.clients", SocketType::kRouter, true, "inproc://test-clients");
+  all[kClient] = end("test.client", SocketType::kDealer, false, "inproc://test-clients");
+  all[kClient].identity = "me";
   return all;
 }
 

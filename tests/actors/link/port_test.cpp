@@ -47,8 +47,9 @@ struct Fixture {
     actors.push_back(spawn_port(
         *system,
         std::move(specs),
-        [this](const std::string& socket, std::string_view, const std::string& why) {
-          if (!refused.exchange(true)) refusal.promise.set_value(socket + ": " + why);
+        [this](const std::string& socket, std::string_view, const Refusal& what) {
+          if (what.lost) lost = true;
+          if (!refused.exchange(true)) refusal.promise.set_value(socket + ": " + what.why);
         },
         std::move(faults)));
     return actors.back();
@@ -77,6 +78,7 @@ struct Fixture {
   std::vector<caf::actor> actors;
   Mailbox<std::string> refusal;
   std::atomic<bool> refused{false};
+  std::atomic<bool> lost{false};
 };
 
 SocketRoutes takes_cancels(const caf::actor& stage) {
@@ -134,6 +136,7 @@ BOOST_AUTO_TEST_CASE(a_frame_for_a_peer_that_is_gone_is_refused) {
   start_port(front, {{}});
   Sender(front, 0, 1).send_to("nobody", messages::CancelRequest{});
   BOOST_TEST(refusal.wait() == "workers: the peer is gone");
+  BOOST_TEST(lost);
 }
 
 BOOST_AUTO_TEST_CASE(a_numbered_link_says_that_it_has_lost_a_frame_and_takes_the_next_one) {
@@ -162,6 +165,32 @@ BOOST_AUTO_TEST_CASE(a_numbered_link_says_that_it_has_lost_a_frame_and_takes_the
   sender.send(messages::CancelRequest{.request_id = 6});
   sender.send(messages::CancelRequest{.request_id = 7});
   BOOST_TEST(refusal.wait() == "workers: frames before this one were lost on the way");
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_notices_that_it_has_lost_the_first_frame_of_a_front) {
+  Mailbox<std::uint64_t> mailbox;
+  const auto faults = std::make_shared<LinkFaults>();
+  faults->order("drop workers out 1", {});
+  const caf::actor front = port({{.name = "workers",
+                                  .type = SocketType::kRouter,
+                                  .bind = true,
+                                  .endpoint = ipc(),
+                                  .numbered = true}},
+                                faults);
+  const caf::actor worker = port({{.name = "front",
+                                   .type = SocketType::kDealer,
+                                   .endpoint = ipc(),
+                                   .identity = "w#1",
+                                   .numbered = true}});
+  start_port(front, {takes_cancels(stage(mailbox))});
+  start_port(worker, {{}});
+  Sender(worker, 0, 1).send(messages::CancelRequest{.request_id = 4});
+  BOOST_TEST(mailbox.wait() == 4U);  // the front knows the worker
+  const Sender to_worker(front, 0, 1);
+  to_worker.send_to("w#1", messages::CancelRequest{.request_id = 5});
+  to_worker.send_to("w#1", messages::CancelRequest{.request_id = 6});
+  BOOST_TEST(refusal.wait() == "front: frames before this one were lost on the way");
+  BOOST_TEST(lost);
 }
 
 BOOST_AUTO_TEST_CASE(who_comes_under_the_name_of_another_shows_by_its_numbers) {
@@ -207,6 +236,7 @@ BOOST_AUTO_TEST_CASE(a_broken_frame_is_refused_and_the_next_one_is_taken) {
   sender.send(messages::CancelRequest{.request_id = 79});
   BOOST_TEST(mailbox.wait() == 79U);
   BOOST_TEST(refusal.wait() == "in: the frame has 7 bytes, a header has 16");
+  BOOST_TEST(!lost);  // to send it again would help nobody
 }
 
 BOOST_AUTO_TEST_CASE(a_kind_that_an_edge_does_not_carry_is_refused) {

@@ -142,6 +142,9 @@ CATCHES(a_front_that_forgets_its_suspects_is_caught,
         .mutant = Mutant::kSuspicionForgotten)
 CATCHES(a_loss_on_a_link_that_is_ignored_is_caught, "never ends", .mutant = Mutant::kLossIgnored)
 CATCHES(a_lost_message_that_nobody_notices_is_caught, "never ends", .losses_unnoticed = true)
+CATCHES(a_worker_that_takes_any_message_for_the_first_is_caught,
+        "never ends",
+        .first_losses_unnoticed = true)
 CATCHES(a_cancel_that_is_ignored_is_caught,
         "a cancel does not end its request",
         .mutant = Mutant::kCancelIgnored)

@@ -93,9 +93,9 @@ void Simulator::act() {
     return lose_messages(process);
   } else if (what < 99) {
     now_ += milliseconds(4'000);  // long enough for a hung worker to be given up
-  } else if (!process.to_front.empty() &&
-             std::holds_alternative<messages::TokenFrame>(process.to_front.front().second)) {
-    process.to_front.push_back(process.to_front.front());  // it comes twice
+  } else if (process.worker && !process.to_front.empty() &&
+             std::holds_alternative<messages::TokenFrame>(process.to_front.front().message)) {
+    send(process, {process.to_front.front().message});  // it comes twice
   }
 }
 
@@ -158,9 +158,7 @@ void Simulator::kill_front(bool journal_whole) {
   ++seen_.front_deaths;
   unjournaled_.reset();
   for (Process& process : processes_) {
-    process.to_worker.clear();     // what workers sent waits for the next front
-    process.worker_lacks = false;  // its numbers begin anew
-    process.front_lacks.clear();
+    process.to_worker.clear();  // what workers sent waits for the next front
   }
   std::set<std::uint64_t> suspects;
   for (const auto& [id, client] : clients_) {
@@ -178,7 +176,9 @@ void Simulator::kill_front(bool journal_whole) {
 
 void Simulator::start_worker(Process& process) {
   process.start_at.reset();
-  process.hung = process.worker_lacks = false;
+  process.hung = false;
+  process.numbers = link::FrameNumbers(options_.first_losses_unnoticed ? link::FirstNumber::kAny
+                                                                       : link::FirstNumber::kOne);
   ++process.generation;
   const auto number = &process - processes_.data();
   process.worker.emplace("worker-" + std::to_string(number), process.generation, kSequences);
@@ -336,19 +336,12 @@ void Simulator::emit(const Effects& effects) {
   for (const auto& failure : effects.failures) {
     if (goes_out()) take(front_.aggregator->on_failure(failure));
   }
-  const auto to = [this](const std::string& peer, ToWorker message) {
-    for (Process& process : processes_) {
-      if (process.worker && process.worker->peer() == peer) {
-        process.to_worker.push_back(std::move(message));
-      }
-    }
-  };
-  for (const auto& [peer, welcome] : effects.welcomes) to(peer, welcome);
-  for (const auto& [peer, cancel] : effects.cancels) to(peer, cancel);
+  for (const auto& [peer, welcome] : effects.welcomes) send(peer, welcome);
+  for (const auto& [peer, cancel] : effects.cancels) send(peer, cancel);
   for (const auto& [peer, item] : effects.work) {
     if (!goes_out()) return;
     hand_over(peer, item);
-    to(peer, item);
+    send(peer, item);
   }
 }
 

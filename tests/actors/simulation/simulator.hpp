@@ -15,6 +15,7 @@
 #include "actors/aggregate/aggregator.hpp"
 #include "actors/dispatch/dispatcher.hpp"
 #include "actors/dispatch/ledger_keeper.hpp"
+#include "actors/link/frame_numbers.hpp"
 #include "tests/actors/simulation/oracle.hpp"
 #include "tests/actors/simulation/simulated_worker.hpp"
 
@@ -25,7 +26,8 @@ struct SimulatorOptions {
   actors::dispatch::Mutant mutant = actors::dispatch::Mutant::kNone;
   bool emit_before_journal = false;  // a mutant of the front's shell
   bool losses_unnoticed = false;     // one of the links
-  std::string only;                  // looks away from faults that do not say so
+  bool first_losses_unnoticed = false;
+  std::string only;  // looks away from faults that do not say so
 };
 
 // What the run did, so that a test can say that it did it.
@@ -71,19 +73,26 @@ class Simulator {
     std::uint32_t attempt = 0;  // the highest that a worker was given in this front's life
   };
 
+  // What a worker sent.
+  struct Sent {
+    std::string peer;    // its routing id
+    std::string number;  // as the link writes it
+    ToFront message;
+  };
+
   // A worker process, its connection, and what travels on it.
   struct Process {
     std::optional<SimulatedWorker> worker;  // none: dead
     bool hung = false;
     std::uint64_t generation = 0;
-    std::deque<ToWorker> to_worker;
-    std::deque<std::pair<std::string, ToFront>> to_front;  // with the sender's routing id
-    std::string front_lacks;    // the peer of which a message to the front was lost
-    bool worker_lacks = false;  // one to the worker was lost
+    actors::link::FrameNumbers numbers{actors::link::FirstNumber::kOne};  // of its worker's socket
+    std::deque<std::pair<std::string, ToWorker>> to_worker;               // with their numbers
+    std::deque<Sent> to_front;
     std::optional<Time> start_at;
   };
 
   struct Front {
+    actors::link::FrameNumbers numbers{actors::link::FirstNumber::kAny};
     std::unique_ptr<actors::dispatch::Dispatcher> dispatcher;
     std::unique_ptr<actors::aggregate::Aggregator> aggregator;
     std::shared_ptr<actors::dispatch::LedgerFile> ledger;
@@ -112,6 +121,7 @@ class Simulator {
   void kill_worker(Process& process, bool by_work);
   void reconnect(Process& process);
   void lose_messages(Process& process);
+  void note_losses(const Sent& sent);
   void deliver_to_front(Process& process);
   void deliver_to_worker(Process& process);
   void deliver_inside();
@@ -131,6 +141,7 @@ class Simulator {
   void take_chunk(const messages::ReplyChunk& chunk);
   void judge_end(const messages::ReplyChunk& chunk, Client& client);
   void send(Process& process, std::vector<ToFront> messages);
+  void send(const std::string& peer, ToWorker message);
   void check();
   void expect(bool held, const std::string& what);
   bool all_ended() const;

@@ -98,6 +98,16 @@ BOOST_AUTO_TEST_CASE(a_start_on_a_busy_machine_may_take_as_long_as_it_takes) {
 BOOST_AUTO_TEST_CASE(a_child_that_starts_may_sleep_for_a_slow_file_system_as_long) {
   Child child = starting();
   child.process.activity = Activity::kSleeps;
+  child.cpu_each = 10ms;  // between two looks it copies what it got
+  BOOST_TEST(!child.hangs_within(30min));
+  child.cpu_each = 0ms;
+  BOOST_TEST(child.hangs_within(3s));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_sleeps_through_its_start_hangs_after_a_minute) {
+  Child child = starting();
+  child.process.activity = Activity::kSleeps;
+  child.cpu_each = 0ms;
   BOOST_TEST(!child.hangs_within(59s));
   BOOST_TEST(child.hangs_within(3s));
 }
@@ -212,10 +222,23 @@ BOOST_AUTO_TEST_CASE(a_worker_that_has_requests_and_begins_no_step_hangs_though_
   BOOST_TEST(child.after <= 1'200ms);
 }
 
+BOOST_AUTO_TEST_CASE(a_step_that_was_lost_on_a_busy_machine_is_found_by_the_beats_without_one) {
+  Child child;
+  child.sample.has_work = true;
+  BOOST_TEST(child.hangs_within(1min));  // though a thread of it runs or wants to, at each look
+  BOOST_TEST(child.after >= 25 * kLookInterval);
+  BOOST_TEST(child.after <= 6s);
+  child.process.activity = Activity::kTraced;
+  BOOST_TEST(!child.hangs_within(1min));
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_begins_steps_or_waits_for_a_processor_to_do_so_does_not_hang) {
   Child child;
   child.sample.has_work = true;
-  BOOST_TEST(!child.hangs_within(10min));  // a thread of it runs
+  child.beats = false;
+  child.sample.loop += 3;
+  BOOST_TEST(!child.hangs_within(10min));  // nothing of it got on
+  child.beats = true;
   child.process.activity = Activity::kSleeps;
   for (int i = 0; i < 1'000; ++i) {
     ++child.sample.steps;

@@ -67,6 +67,21 @@ BOOST_AUTO_TEST_CASE(a_worker_that_is_unfit_each_time_waits_longer_and_is_given_
   BOOST_TEST(!stage.core.stopping());
 }
 
+BOOST_AUTO_TEST_CASE(
+    a_worker_that_was_given_up_as_unfit_may_fail_as_often_when_it_is_started_by_hand) {
+  Stage stage = node();
+  stage.ready("front");
+  for (int i = 0; i < 10; ++i) {
+    recycle(stage, Fitness::kUnfit);
+    stage.wait();
+  }
+  recycle(stage, Fitness::kUnfit);
+  BOOST_TEST(stage.child("worker").given_up);
+  BOOST_TEST((stage.restart("worker") == Reply::kOk));
+  recycle(stage, Fitness::kUnfit);
+  BOOST_TEST(!stage.child("worker").given_up);
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_served_before_it_was_recycled_is_not_given_up) {
   Stage stage = node();
   stage.ready("front");
