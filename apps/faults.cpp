@@ -1,6 +1,7 @@
 #include "apps/faults.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>

@@ -1,7 +1,6 @@
 // The faults that [faults] of a test's configuration switches on in a process.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <map>

@@ -51,7 +51,6 @@ PROMPTS = [q.format(c) for q in QUESTIONS for c in COUNTRIES] + [
 TOKENS = 16
 CONCURRENT = 16
 START_S = 600  # a first start packs the weights
-ATTEMPTS = 60  # of one question, a second apart: a worker that a busy machine stopped comes back
 MODES = {
     "default": ["--precision", "default"],
     "default, kv int8": ["--precision", "default", "--kv", "int8"],
@@ -106,14 +105,10 @@ class Node:
             "temperature": 0,
             "max_tokens": TOKENS,
         }
-        for _ in range(ATTEMPTS):
-            status, said = self.call("POST", "/v1/chat/completions", body)
-            if status == 200:
-                return json.loads(said)["choices"][0]["message"]["content"]
-            if status not in (500, 503):  # only those say that asking again may help
-                break
-            time.sleep(1)
-        sys.exit(f"greedy_agreement: {status} for {prompt!r}: {said.decode()}")
+        status, said = self.call("POST", "/v1/chat/completions", body)
+        if status != 200:
+            sys.exit(f"greedy_agreement: {status} for {prompt!r}: {said.decode()}")
+        return json.loads(said)["choices"][0]["message"]["content"]
 
     def answers(self) -> list[str]:
         with concurrent.futures.ThreadPoolExecutor(CONCURRENT) as pool:

@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -101,6 +102,19 @@ class Node:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
         self.process.kill()
+
+
+def step_and_pause(log: Path, streams: int) -> tuple[float, float]:
+    """Milliseconds: the median step of all streams, and what passes between two on average."""
+    steps = [json.loads(line) for line in log.read_text().splitlines()]
+    full = [s for s in steps if s["decode_tokens"] == streams and s["prefill_tokens"] == 0]
+    ends = [datetime.fromisoformat(step["ts_wall"]).timestamp() * 1e3 for step in full]
+    pauses = [
+        end - last - step["step_us"] / 1e3
+        for last, end, before, step in zip(ends, ends[1:], full, full[1:])
+        if step["step"] == before["step"] + 1
+    ]
+    return statistics.median(step["step_us"] for step in full) / 1e3, statistics.fmean(pauses)
 
 
 @dataclass
@@ -220,14 +234,17 @@ def main() -> int:
                 print(f"round {number}: {line(*rounds[-1])}", file=sys.stderr, flush=True)
         finally:
             node.stop()
+        step, pause = step_and_pause(Path(folder) / "logs" / "performance.log", arguments.streams)
     engine = statistics.median(rate for rate, _ in rounds)
     served = statistics.median(figures.tokens_per_s for _, figures in rounds)
     ratio = served / engine
     if arguments.json:
         said = [{"engine": rate, **vars(figures)} for rate, figures in rounds]
-        print(json.dumps({"engine": engine, "http": served, "ratio": ratio, "rounds": said}))
+        medians = {"engine": engine, "http": served, "ratio": ratio}
+        print(json.dumps({**medians, "step_ms": step, "pause_ms": pause, "rounds": said}))
     else:
         print(f"engine {engine:.1f}, HTTP {served:.1f} tokens/s: {100 * ratio:.1f} % remain")
+        print(f"a step of all streams took {step:.1f} ms, and {pause:.2f} passed between two")
     return 0 if ratio >= arguments.least else 1
 
 

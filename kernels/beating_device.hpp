@@ -17,34 +17,8 @@ class BeatingDevice final : public ForwardingDevice {
   BeatingDevice(std::unique_ptr<Device> device, std::function<void()> beat)
       : ForwardingDevice(std::move(device)), beat_(std::move(beat)) {}
 
-  void run(std::span<const Linear> ops) override { forward(ops); }
-
-  void run(std::span<const Int8Linear> ops) override { forward(ops); }
-
-  void run(std::span<const GroupedLinear> ops) override { forward(ops); }
-
-  void run(std::span<const Bf16Linear> ops) override { forward(ops); }
-
-  void run(const Quantize& op) override { forward(op); }
-
-  void run(const PackBf16& op) override { forward(op); }
-
-  void run(const Embedding& op) override { forward(op); }
-
-  void run(const RmsNorm& op) override { forward(op); }
-
-  void run(const RopeAppend& op) override { forward(op); }
-
-  void run(const Attention& op) override { forward(op); }
-
-  void run(const SiluMul& op) override { forward(op); }
-
  private:
-  template <typename Op>
-  void forward(const Op& op) {
-    device().run(op);
-    beat_();
-  }
+  void after_operation() override { beat_(); }
 
   void run_on_host(std::uint32_t tiles, HostTask task, void* context) override {
     ForwardingDevice::run_on_host(tiles, task, context);

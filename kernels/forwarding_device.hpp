@@ -1,4 +1,4 @@
-// A device that passes all but the operations on to another: what watches operations begins here.
+// A device that passes everything on to another: what watches operations begins here.
 #pragma once
 
 #include <memory>
@@ -37,8 +37,35 @@ class ForwardingDevice : public Device {
 
   void synchronize() override { device_->synchronize(); }
 
+  void run(std::span<const Linear> ops) override { forward(ops); }
+
+  void run(std::span<const Int8Linear> ops) override { forward(ops); }
+
+  void run(std::span<const GroupedLinear> ops) override { forward(ops); }
+
+  void run(std::span<const Bf16Linear> ops) override { forward(ops); }
+
+  void run(const Quantize& op) override { forward(op); }
+
+  void run(const PackBf16& op) override { forward(op); }
+
+  void run(const Embedding& op) override { forward(op); }
+
+  void run(const RmsNorm& op) override { forward(op); }
+
+  void run(const RopeAppend& op) override { forward(op); }
+
+  void run(const Attention& op) override { forward(op); }
+
+  void run(const SiluMul& op) override { forward(op); }
+
  protected:
   Device& device() { return *device_; }
+
+  // Around each operation that is passed on, on the thread that runs it.
+  virtual void before_operation() {}
+
+  virtual void after_operation() {}
 
   void run_on_host(std::uint32_t tiles, HostTask task, void* context) override {
     device_->run_on_host(tiles, task, context);
@@ -48,6 +75,13 @@ class ForwardingDevice : public Device {
   // Buffers know the device that made them, and that is the other one.
   void release(std::byte*, std::size_t) override {
     CHECK(false, "this device allocates nothing itself");
+  }
+
+  template <typename Op>
+  void forward(const Op& op) {
+    before_operation();
+    device_->run(op);
+    after_operation();
   }
 
   std::unique_ptr<Device> device_;

@@ -61,8 +61,7 @@ struct ReplyChunk {
                  failure)
 };
 
-// What one step brought to all answers, in one frame: sixteen of them cost the front more than the
-// chunks.
+// What one step brought to all answers: one frame, one mailbox entry and one wake for all of them.
 struct ReplyChunks {
   std::vector<ReplyChunk> chunks;
 

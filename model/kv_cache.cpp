@@ -18,6 +18,7 @@ KvCache::KvCache(kernels::Device& device,
       storage_(
           device.allocate(block_bytes(architecture, type) * static_cast<std::uint64_t>(blocks))),
       layer_bytes_(kernels::kv_block_bytes(type, architecture.kv_heads, architecture.head_dim)),
+      block_bytes_(block_bytes(architecture, type)),
       kv_heads_(architecture.kv_heads),
       head_dim_(architecture.head_dim),
       type_(type) {}
@@ -29,17 +30,16 @@ std::uint64_t KvCache::block_bytes(const Architecture& architecture, kernels::Kv
 
 void KvCache::zero(std::int32_t block) {
   CHECK(block >= 0 && block < blocks_, "blocks are the cache's own");
-  const std::uint64_t bytes = layer_bytes_ * static_cast<std::uint64_t>(layers_);
-  const std::vector<std::byte> zeros(bytes);
-  device_->copy_to_device(
-      storage_.data() + static_cast<std::uint64_t>(block) * bytes, zeros.data(), bytes);
+  const std::vector<std::byte> zeros(block_bytes_);
+  device_->copy_to_device(storage_.data() + static_cast<std::uint64_t>(block) * block_bytes_,
+                          zeros.data(),
+                          zeros.size());
 }
 
-void KvCache::prefault(std::int32_t first_block, std::int32_t count) {
-  CHECK(first_block >= 0 && count >= 0 && count <= blocks_ - first_block, "blocks of the cache");
-  const std::uint64_t bytes = layer_bytes_ * static_cast<std::uint64_t>(layers_);
-  device_->prefault(storage_.data() + static_cast<std::uint64_t>(first_block) * bytes,
-                    static_cast<std::uint64_t>(count) * bytes);
+void KvCache::prefault(std::int32_t block) {
+  CHECK(block >= 0 && block < blocks_, "blocks are the cache's own");
+  device_->prefault(storage_.data() + static_cast<std::uint64_t>(block) * block_bytes_,
+                    block_bytes_);
 }
 
 kernels::KvPool KvCache::layer(std::int32_t index) {

@@ -37,8 +37,8 @@ class KvCache {
   // Makes every number of a block zero: what was not finite would survive a weight of zero.
   void zero(std::int32_t block);
 
-  // Has the memory of so many blocks made (Device::prefault).
-  void prefault(std::int32_t first_block, std::int32_t count);
+  // Has a block's memory made (Device::prefault).
+  void prefault(std::int32_t block);
 
   // What the attention kernel reads and writes for one layer.
   kernels::KvPool layer(std::int32_t index);
@@ -49,6 +49,7 @@ class KvCache {
   std::int32_t blocks_ = 0;
   kernels::DeviceBuffer storage_;
   std::uint64_t layer_bytes_ = 0;  // of one block
+  std::uint64_t block_bytes_ = 0;  // over all layers
   std::int32_t kv_heads_ = 0;
   std::int32_t head_dim_ = 0;
   kernels::KvType type_;

@@ -1,31 +1,18 @@
 #include "actors/aggregate/aggregate_actor.hpp"
 
-#include <iterator>
 #include <set>
 #include <utility>
 #include <vector>
+
+#include "actors/aggregate/chunk_frames.hpp"
 
 namespace troupe::actors::aggregate {
 namespace {
 
 constexpr const char* kBroken = "a message about this answer failed twice in aggregate";
 
-// A chunk with the log-probabilities of twenty alternatives has under 4 KiB, so that a frame stays
-// far below config::kFrameBytesMax.
-constexpr std::size_t kChunksPerFrame = 512;
-
-void send_chunks(const link::Sender& to_gateway, std::vector<messages::ReplyChunk> chunks) {
-  while (chunks.size() > kChunksPerFrame) {
-    const auto end = chunks.begin() + kChunksPerFrame;
-    to_gateway.send(
-        messages::ReplyChunks{{std::move_iterator(chunks.begin()), std::move_iterator(end)}});
-    chunks.erase(chunks.begin(), end);
-  }
-  if (!chunks.empty()) to_gateway.send(messages::ReplyChunks{std::move(chunks)});
-}
-
 void send(const AggregateLinks& links, Replies replies) {
-  send_chunks(links.to_gateway, std::move(replies.chunks));
+  for (const auto& frame : into_frames(std::move(replies.chunks))) links.to_gateway.send(frame);
   for (const auto& finished : replies.finished) links.to_dispatch.send(finished);
 }
 

@@ -46,7 +46,8 @@ std::int32_t CacheWarmer::warm() {
   return warm_;
 }
 
-// A quarter of what is kept ready at a time: a long wish is not worked off when the process ends.
+// Block by block: who grows the process's memory map waits for one at most, as does the end of the
+// process.
 void CacheWarmer::run() {
   constexpr int kLowest = 19;
   setpriority(PRIO_PROCESS, 0, kLowest);  // Linux: of this thread
@@ -54,12 +55,11 @@ void CacheWarmer::run() {
   while (true) {
     changed_.wait(lock, [this] { return stops_ || (begun_ && warm_ < wanted_); });
     if (stops_) return;
-    const std::int32_t first = warm_;
-    const std::int32_t count = std::min(kAhead / 4, wanted_ - first);
+    const std::int32_t block = warm_;
     lock.unlock();
-    cache_.prefault(first, count);
+    cache_.prefault(block);
     lock.lock();
-    warm_ = first + count;
+    warm_ = block + 1;
     changed_.notify_all();
   }
 }

@@ -26,8 +26,7 @@ class CacheWarmer {
   CacheWarmer& operator=(const CacheWarmer&) = delete;
 
   // From now on. A worker that starts has better things to do first: beside streams that wait for
-  // it, the known prompt took up to 140 ms instead of 20 (a thread of low priority held the lock of
-  // the process's memory map).
+  // it, the known prompt took up to 140 ms instead of 20.
   void begin();
 
   // Block `index` is in use; the next ones will be. Cheap, from the thread of the engine.

@@ -33,10 +33,7 @@ bool HangDetector::is_silent(const BeatSample& beats, TimePoint now) {
   const bool works = starts || beats.computing;
   if (late || beats.compute != last_.compute || !works) compute_.begin(now);
   const bool between = !works && beats.has_work;
-  if (late || beats.steps != last_.steps || !between) {
-    between_.begin(now);
-    between_loop_ = beats.loop;
-  }
+  if (late || beats.steps != last_.steps || !between) between_loop_ = beats.loop;
   const std::uint64_t BeatSample::*const sign = works     ? &BeatSample::compute
                                                 : between ? &BeatSample::steps
                                                           : &BeatSample::loop;

@@ -65,8 +65,7 @@ class HangDetector {
 
   Silence loop_;
   Silence compute_;                 // of a step, or of a start
-  Silence between_;                 // two steps
-  std::uint64_t between_loop_ = 0;  // beats of the main actor until then
+  std::uint64_t between_loop_ = 0;  // beats of the main actor when the latest step began or ended
   BeatSample last_;
   Activity activity_ = Activity::kGone;
   Milliseconds cpu_{0};           // that the process had used by then

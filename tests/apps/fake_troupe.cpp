@@ -119,7 +119,6 @@ class FakeChild {
     if (command.starts_with("answer ")) {
       control_.send(messages::ChildReady{"detail", command.substr(7)});
     }
-    if (command == "wrong") answer_wrongly();
     if (command == "status") control_.send(front_status());
     if (command == "garbage") control_.send_frame("not a frame");
     if (command == "ignore_term") ignores_term_ = true;
@@ -147,12 +146,6 @@ class FakeChild {
   static void die_by(int signal) {
     std::signal(signal, SIG_DFL);
     raise(signal);
-  }
-
-  // Root kills it for this, sooner or later: it says nothing any more.
-  [[noreturn]] void answer_wrongly() {
-    control_.send(messages::ChildReady{"detail", "fake 2:3f800000"});
-    for (;;) pause();
   }
 
   [[noreturn]] void compute_for_ever() {

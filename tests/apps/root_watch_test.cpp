@@ -13,6 +13,25 @@ using namespace troupe::tests;
 using nlohmann::json;
 using std::string;
 
+namespace {
+
+// Stops the child, and returns the one that root starts in its place; `event` tells how it ended.
+FakeChild successor_of_stopped(const NodeHarness& node,
+                               const FakeChild& child,
+                               const string& event) {
+  kill(child.pid, SIGSTOP);
+  FakeChild again = node.next_child();
+  BOOST_TEST(again.name == child.name);
+  const json death = last_event(node, event);
+  BOOST_TEST(death["child"] == child.name);
+  BOOST_TEST(death["reason_code"] == "stopped");
+  BOOST_TEST(death["reason_category"] == "outside");
+  BOOST_TEST(death["signal"] == SIGKILL);
+  return again;
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_SUITE(root_watch)
 
 BOOST_AUTO_TEST_CASE(a_stopped_child_is_killed_and_restarted_front_and_worker_alike) {
@@ -21,17 +40,9 @@ BOOST_AUTO_TEST_CASE(a_stopped_child_is_killed_and_restarted_front_and_worker_al
   auto [worker, front] = node.bring_up();
   for (FakeChild* child : {&worker, &front}) {
     child->tell("beat");
-    kill(child->pid, SIGSTOP);
-    FakeChild again = node.next_child();
-    BOOST_TEST(again.name == child->name);
-    const json death = last_event(node, "child_terminated");
-    BOOST_TEST(death["child"] == child->name);
-    BOOST_TEST(death["reason_code"] == "stopped");
-    BOOST_TEST(death["reason_category"] == "outside");
-    BOOST_TEST(death["signal"] == SIGKILL);
-    BOOST_TEST(death["backoff_ms"] == 0);
-    again.tell("ready");
-    *child = std::move(again);
+    *child = successor_of_stopped(node, *child, "child_terminated");
+    BOOST_TEST(last_event(node, "child_terminated")["backoff_ms"] == 0);
+    child->tell("ready");
   }
 }
 
@@ -60,13 +71,7 @@ BOOST_AUTO_TEST_CASE(a_child_that_is_stopped_while_it_starts_is_killed_and_resta
   const auto serve = node.serve();
   auto [worker, front] = node.next_worker_and_front();
   for (FakeChild* child : {&worker, &front}) {
-    kill(child->pid, SIGSTOP);
-    FakeChild again = node.next_child();
-    BOOST_TEST(again.name == child->name);
-    const json death = last_event(node, "start_error");
-    BOOST_TEST(death["child"] == child->name);
-    BOOST_TEST(death["reason_code"] == "stopped");
-    *child = std::move(again);
+    *child = successor_of_stopped(node, *child, "start_error");
   }
 }
 

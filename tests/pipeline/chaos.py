@@ -2,7 +2,8 @@
 seed, and compares every answer with an undisturbed run's. scripts/chaos.sh starts it.
 
 The last line is JSON. The exit code is 0 only when no answer was lost, repeated or different, the
-counters balance and nothing is left behind; gaps and times are reported, not judged.
+counters balance, nothing is left behind, and under --stress nothing was restarted; gaps and times
+are reported, not judged.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -45,6 +47,11 @@ orders = 1
 """
 # The worker's end of the link between front and worker.
 LINK = "worker.dispatch"
+# Everything that a process may wait for, twice as much as there are processors.
+STRESS = (
+    "stress-ng", "--quiet", "--cpu", "4", "--vm", "2", "--vm-bytes", "256M",
+    "--hdd", "1", "--hdd-bytes", "64M", "--fork", "1", "--switch", "1", "--timer", "1",
+)  # fmt: skip
 
 
 class RestartLog:
@@ -268,12 +275,28 @@ def resources_of_young(node: Node, nemesis: Nemesis) -> dict[str, dict[str, int]
     return resources(node)
 
 
+def stress(minutes: float, folder: Path) -> None:
+    """Keeps the machine busy with work of others, and does nothing to the node."""
+    timeout = ("--timeout", f"{round(60 * minutes)}s")
+    subprocess.run([*STRESS, "--temp-path", str(folder), *timeout], check=True)
+
+
+def deaths(node: Node) -> list[str]:
+    ends = ("child_terminated", "start_error")
+    return [f"{e['child']}: {e['reason_code']}" for e in node.restart_log() if e["event"] in ends]
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/chaos.sh", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0, help="of all faults by chance")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, help="so many SIGKILLs of --role instead")
     parser.add_argument("--role", default="worker-0", help="worker-0 or front")
+    parser.add_argument(
+        "--stress",
+        action="store_true",
+        help="no fault, but stress-ng beside the node for --minutes: nothing may be restarted",
+    )
     parser.add_argument("--streams", type=int, default=16)
     parser.add_argument("--http", type=int, help="so many streams over HTTP, the rest over ZeroMQ")
     parser.add_argument("--rest-s", type=float, default=0.5, help="longest pause between blows")
@@ -305,7 +328,9 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
     nemesis.hits.clear()
     nemesis.done.clear()
     begin = time.monotonic()
-    strike(nemesis, options)
+    asked = len(deaths(node))
+    stress(options.minutes, node.folder) if options.stress else strike(nemesis, options)
+    unasked = deaths(node)[asked:] if options.stress else []
     seconds = time.monotonic() - begin
     faults, hits = dict(nemesis.done), list(nemesis.hits)
     after = resources_of_young(node, nemesis)
@@ -328,6 +353,7 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
         "before": before,
         "after": after,
         "left_behind": left_behind(node),
+        "unasked_deaths": unasked,
     }
 
 
@@ -341,7 +367,7 @@ def main() -> int:
             print(node.report(), flush=True)
             raise
     print(json.dumps(figures))
-    return 1 if figures["wrong"] or figures["left_behind"] else 0
+    return 1 if figures["wrong"] or figures["left_behind"] or figures["unasked_deaths"] else 0
 
 
 if __name__ == "__main__":

@@ -123,33 +123,27 @@ def test_what_the_link_to_a_worker_loses_is_noticed_and_done_again(faulty, way):
     with Client(faulty.zmq) as client:
         undisturbed = answers(client, bodies())
         pid = faulty.roles()["worker-0"]
-        refused = faulty.metrics()["troupe_resumed_requests_total"]
+        resumed = faulty.metrics()["troupe_resumed_requests_total"]
         for losses in (1, 3):
             streams = Answering(client, bodies())
             faulty.order("worker-0", f"drop {LINK} {way} {losses}")
             assert streams.result() == undisturbed
         eventually(
             "what it held was resumed",
-            lambda: faulty.metrics()["troupe_resumed_requests_total"] > refused,
+            lambda: faulty.metrics()["troupe_resumed_requests_total"] > resumed,
         )
         assert faulty.roles()["worker-0"] == pid  # nobody had to die for it
 
 
 @pytest.mark.parametrize("way", ["in", "out"])
-def test_a_link_that_stalls_delays_streams_and_changes_nothing(faulty, way):
+@pytest.mark.parametrize(
+    ("role", "order"), [("worker-0", f"delay {LINK} WAY 700"), ("front", "drop workers WAY 2")]
+)
+def test_streams_go_on_when_a_link_stalls_or_the_front_loses_frames(faulty, role, order, way):
     with Client(faulty.zmq) as client:
         undisturbed = answers(client, bodies())
         streams = Answering(client, bodies())
-        faulty.order("worker-0", f"delay {LINK} {way} 700")
-        assert streams.result() == undisturbed
-
-
-@pytest.mark.parametrize("way", ["in", "out"])
-def test_what_the_front_loses_of_its_workers_is_noticed_and_done_again(faulty, way):
-    with Client(faulty.zmq) as client:
-        undisturbed = answers(client, bodies())
-        streams = Answering(client, bodies())
-        faulty.order("front", f"drop workers {way} 2")
+        faulty.order(role, order.replace("WAY", way))
         assert streams.result() == undisturbed
 
 

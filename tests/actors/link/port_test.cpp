@@ -72,6 +72,23 @@ struct Fixture {
 
   std::string ipc() const { return "ipc://" + (folder / "link.ipc").string(); }
 
+  // The ends of a link whose frames have numbers.
+  SocketSpec numbered_router() const {
+    return {.name = "workers",
+            .type = SocketType::kRouter,
+            .bind = true,
+            .endpoint = ipc(),
+            .numbered = true};
+  }
+
+  SocketSpec numbered_dealer() const {
+    return {.name = "front",
+            .type = SocketType::kDealer,
+            .endpoint = ipc(),
+            .identity = "w#1",
+            .numbered = true};
+  }
+
   caf::actor_system_config config;
   std::unique_ptr<caf::actor_system> system;
   std::filesystem::path folder;
@@ -143,17 +160,8 @@ BOOST_AUTO_TEST_CASE(a_numbered_link_says_that_it_has_lost_a_frame_and_takes_the
   Mailbox<std::uint64_t> mailbox;
   const auto faults = std::make_shared<LinkFaults>();
   faults->order("drop front out 1", {});
-  const caf::actor front = port({{.name = "workers",
-                                  .type = SocketType::kRouter,
-                                  .bind = true,
-                                  .endpoint = ipc(),
-                                  .numbered = true}});
-  const caf::actor worker = port({{.name = "front",
-                                   .type = SocketType::kDealer,
-                                   .endpoint = ipc(),
-                                   .identity = "w#1",
-                                   .numbered = true}},
-                                 faults);
+  const caf::actor front = port({numbered_router()});
+  const caf::actor worker = port({numbered_dealer()}, faults);
   start_port(front, {takes_cancels(stage(mailbox))});
   start_port(worker, {{}});
   const Sender sender(worker, 0, 1);
@@ -171,17 +179,8 @@ BOOST_AUTO_TEST_CASE(a_worker_notices_that_it_has_lost_the_first_frame_of_a_fron
   Mailbox<std::uint64_t> mailbox;
   const auto faults = std::make_shared<LinkFaults>();
   faults->order("drop workers out 1", {});
-  const caf::actor front = port({{.name = "workers",
-                                  .type = SocketType::kRouter,
-                                  .bind = true,
-                                  .endpoint = ipc(),
-                                  .numbered = true}},
-                                faults);
-  const caf::actor worker = port({{.name = "front",
-                                   .type = SocketType::kDealer,
-                                   .endpoint = ipc(),
-                                   .identity = "w#1",
-                                   .numbered = true}});
+  const caf::actor front = port({numbered_router()}, faults);
+  const caf::actor worker = port({numbered_dealer()});
   start_port(front, {takes_cancels(stage(mailbox))});
   start_port(worker, {{}});
   Sender(worker, 0, 1).send(messages::CancelRequest{.request_id = 4});
@@ -195,20 +194,11 @@ BOOST_AUTO_TEST_CASE(a_worker_notices_that_it_has_lost_the_first_frame_of_a_fron
 
 BOOST_AUTO_TEST_CASE(who_comes_under_the_name_of_another_shows_by_its_numbers) {
   Mailbox<std::uint64_t> mailbox;
-  const SocketSpec dealer{.name = "front",
-                          .type = SocketType::kDealer,
-                          .endpoint = ipc(),
-                          .identity = "w#1",
-                          .numbered = true};
-  const caf::actor front = port({{.name = "workers",
-                                  .type = SocketType::kRouter,
-                                  .bind = true,
-                                  .endpoint = ipc(),
-                                  .numbered = true}});
+  const caf::actor front = port({numbered_router()});
   start_port(front, {takes_cancels(stage(mailbox))});
-  Sender(port({dealer}), 0, 1).send(messages::CancelRequest{.request_id = 4});
+  Sender(port({numbered_dealer()}), 0, 1).send(messages::CancelRequest{.request_id = 4});
   BOOST_TEST(mailbox.wait() == 4U);
-  Sender(port({dealer}), 0, 1).send(messages::CancelRequest{.request_id = 5});
+  Sender(port({numbered_dealer()}), 0, 1).send(messages::CancelRequest{.request_id = 5});
   BOOST_TEST(refusal.wait() == "workers: frames before this one were lost on the way");
 }
 

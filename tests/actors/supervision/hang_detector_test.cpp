@@ -46,6 +46,15 @@ Child computing(Milliseconds cpu_each) {
   return child;
 }
 
+// One that has beaten and does so no more.
+Child silent(Activity activity) {
+  Child child;
+  BOOST_REQUIRE(!child.hangs_within(1s));
+  child.beats = false;
+  child.process.activity = activity;
+  return child;
+}
+
 // One that was just started: nothing of it beats.
 Child starting() {
   Child child;
@@ -133,25 +142,16 @@ BOOST_AUTO_TEST_CASE(the_first_beat_ends_the_patience_of_a_start) {
 }
 
 BOOST_AUTO_TEST_CASE(a_stopped_child_hangs_after_three_silent_beats) {
-  Child child;
-  child.hangs_within(1s);
-  child.beats = false;
-  child.process.activity = Activity::kStopped;
+  Child child = silent(Activity::kStopped);
   BOOST_TEST(child.hangs_within(1min));
   BOOST_TEST((child.after >= 600ms && child.after <= 700ms));
 }
 
 BOOST_AUTO_TEST_CASE(who_was_stopped_is_told_from_who_hangs_by_itself) {
-  Child stopped;
-  stopped.hangs_within(1s);
-  stopped.beats = false;
-  stopped.process.activity = Activity::kStopped;
+  Child stopped = silent(Activity::kStopped);
   BOOST_TEST(stopped.hangs_within(1min));
   BOOST_TEST(stopped.detector.was_stopped());
-  Child asleep;
-  asleep.hangs_within(1s);
-  asleep.beats = false;
-  asleep.process.activity = Activity::kSleeps;
+  Child asleep = silent(Activity::kSleeps);
   BOOST_TEST(asleep.hangs_within(1min));
   BOOST_TEST(!asleep.detector.was_stopped());
 }
@@ -198,10 +198,7 @@ BOOST_AUTO_TEST_CASE(a_child_that_waits_for_the_disk_does_not_hang) {
 }
 
 BOOST_AUTO_TEST_CASE(a_child_all_of_whose_threads_sleep_hangs_after_three_beats) {
-  Child child;
-  child.hangs_within(1s);
-  child.beats = false;
-  child.process.activity = Activity::kSleeps;
+  Child child = silent(Activity::kSleeps);
   BOOST_TEST(child.hangs_within(1min));
   BOOST_TEST((child.after >= 600ms && child.after <= 800ms));
 }
@@ -249,10 +246,7 @@ BOOST_AUTO_TEST_CASE(a_worker_that_begins_steps_or_waits_for_a_processor_to_do_s
 }
 
 BOOST_AUTO_TEST_CASE(what_root_was_late_by_more_than_a_beat_to_see_is_held_against_nobody) {
-  Child child;
-  child.hangs_within(1s);
-  child.beats = false;
-  child.process.activity = Activity::kStopped;
+  Child child = silent(Activity::kStopped);
   for (int i = 0; i < 100; ++i) {
     child.now += 201ms;
     BOOST_REQUIRE(!child.hangs_within(kLookInterval));
