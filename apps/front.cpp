@@ -30,32 +30,31 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
   const auto errors = std::make_shared<observe::LogFile>(flags.config.node.logs / "error.log");
   const auto steps = std::make_shared<observe::LogFile>(flags.config.node.logs / "performance.log");
   const FrontFaults faults(flags.config, flags.name);
-  return {
-      .generation = flags.generation,
-      .ledger_fd = flags.ledger_fd,
-      .report =
-          [control = flags.control, page = flags.beats, faults](
-              const messages::FrontStatus& status) {
-            faults.at_beat();
-            page->beats().in_flight = status.running;
-            page->beats().waiting = status.queued;
-            page->beats().loop.fetch_add(1, std::memory_order_relaxed);
-            control->send(status);
-          },
-      .on_stage = [control =
-                       flags.control](const messages::StageEvent& event) { control->send(event); },
-      .on_access =
-          [access](const observe::AccessRecord& record) { access->append(record.to_line()); },
-      .on_error =
-          [errors](const observe::ErrorRecord& record) { errors->append(record.to_line()); },
-      .on_steps =
-          [steps, errors](const std::string& worker,
-                          const std::vector<messages::StepRecord>& records) {
-            steps->append(observe::step_lines(worker, records));
-            const std::string slow = observe::slow_step_lines(worker, records);
-            if (!slow.empty()) errors->append(slow);
-          },
-      .link_faults = faults.links()};
+  return {.generation = flags.generation,
+          .ledger_fd = flags.ledger_fd,
+          .report =
+              [control = flags.control, page = flags.beats, faults](
+                  const messages::FrontStatus& status) {
+                faults.at_beat();
+                page->beats().in_flight = status.running;
+                page->beats().waiting = status.queued;
+                page->beats().loop.fetch_add(1, std::memory_order_relaxed);
+                control->send(status);
+              },
+          .on_stage = [control = flags.control](
+                          const messages::StageEvent& event) { control->send(event); },
+          .on_access =
+              [access](const observe::AccessRecord& record) { access->append(record.to_line()); },
+          .on_error =
+              [errors](const observe::ErrorRecord& record) { errors->append(record.to_line()); },
+          .on_steps =
+              [steps, errors](const std::string& worker,
+                              const std::vector<messages::StepRecord>& records) {
+                steps->append(observe::step_lines(worker, records));
+                const std::string slow = observe::slow_step_lines(worker, records);
+                if (!slow.empty()) errors->append(slow);
+              },
+          .link_faults = faults.links()};
 }
 
 void arm(int timer_fd, std::uint32_t after_ms) {

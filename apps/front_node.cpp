@@ -183,7 +183,8 @@ dispatch::DispatcherOptions dispatch_options(const config::NodeConfig& config,
           .spare_workers = config.node.spare,
           .begun = now,
           // The front before had workers; they introduce themselves within a beat.
-          .workers_known = memory.file && !memory.file->is_new()};
+          .workers_known = memory.file && !memory.file->is_new(),
+          .probe = token_fault(config.faults, "dispatch")};
 }
 
 std::vector<caf::actor> spawn_preprocess(StageTree& tree,
@@ -194,8 +195,9 @@ std::vector<caf::actor> spawn_preprocess(StageTree& tree,
       model.tokenizer, model.chat_template, model.context_max);
   std::vector<caf::actor> pool;
   for (std::uint32_t member = 0; member < config.preprocess.pool; ++member) {
-    pool.push_back(tree.add(actors::preprocess::preprocess_stage(
-        "preprocess-" + std::to_string(member), preprocessor, to_dispatch)));
+    const std::string name = "preprocess-" + std::to_string(member);
+    pool.push_back(tree.add(
+        actors::preprocess::preprocess_stage(name, preprocessor, to_dispatch, tree.places(name))));
   }
   return pool;
 }
@@ -222,7 +224,7 @@ FrontNode::FrontNode(caf::actor_system& system,
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 
   const dispatch::Time now = monotonic_now();
-  const auto probe = token_fault(config.faults);
+  const auto probe = token_fault(config.faults, "aggregate");
   RestoredFront restored = restore_front(
       open_ledger(options.ledger_fd), model.tokenizer, probe, config.gateway.resume_grace, now);
 
@@ -239,7 +241,8 @@ FrontNode::FrontNode(caf::actor_system& system,
        .to_dispatch = sender(kGatewayToDispatch),
        .clients = sender(kClients),
        .restored = std::move(restored.answers),
-       .on_access = std::move(options.on_access)});
+       .on_access = std::move(options.on_access),
+       .places = tree_.places("gateway")});
   gateway_ = tree_.add(std::move(gateway.spec));
   gateway.open(gateway_);
   hears->gateway = gateway_;
@@ -251,7 +254,9 @@ FrontNode::FrontNode(caf::actor_system& system,
                                                    model.tokenizer,
                                                    {.to_gateway = sender(kAggregateToGateway),
                                                     .to_dispatch = sender(kAggregateToDispatch),
-                                                    .probe = probe}));
+                                                    .probe = probe,
+                                                    .chunk_probe = chunk_fault(config.faults),
+                                                    .places = tree_.places("aggregate")}));
   stages.dispatch = tree_.add(dispatch::dispatch_stage(
       dispatch_options(config, model, epoch, restored.memory, now),
       {.to_workers = sender(kWorkers),
@@ -259,7 +264,8 @@ FrontNode::FrontNode(caf::actor_system& system,
        .gateway = gateway_,
        .report = with_addresses(
            std::move(options.report), tree_.table(), model.alias, http_, config.gateway.zmq),
-       .on_steps = std::move(options.on_steps)},
+       .on_steps = std::move(options.on_steps),
+       .places = tree_.places("dispatch")},
       std::move(restored.memory),
       metrics));
   hears->dispatch = stages.dispatch;

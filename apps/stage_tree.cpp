@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "apps/role.hpp"
-#include "apps/stage_faults.hpp"
 
 namespace troupe::apps {
 
@@ -29,12 +28,29 @@ StageTree::~StageTree() {
 
 caf::actor StageTree::add(supervision::StageSpec spec, bool detached) {
   const std::string name = spec.name;
-  spec.before = stage_faults(system_, config_.faults, config_.node.state, name);
+  if (const auto faults = faults_of(name)) {
+    spec.before = [faults](const caf::type_erased_tuple& message, bool again) {
+      faults->before(message, again);
+    };
+  }
   const caf::actor stage = detached
                                ? supervision::spawn_detached_stage(system_, std::move(spec), table_)
                                : supervision::spawn_stage(system_, std::move(spec), table_);
   stages_.push_back({.name = name, .actor = stage});
   return stage;
+}
+
+supervision::StagePlaces StageTree::places(const std::string& stage) {
+  const auto faults = faults_of(stage);
+  if (!faults) return {};
+  return {[faults](std::string_view place) { faults->at(place); }};
+}
+
+// One for each stage: what is thrown within a handler depends on the message in hand.
+std::shared_ptr<StageFaults> StageTree::faults_of(const std::string& stage) {
+  const auto [known, added] = faults_.try_emplace(stage);
+  if (added) known->second = stage_faults(system_, config_.faults, config_.node.state, stage);
+  return known->second;
 }
 
 void StageTree::watch(std::string name, const caf::actor& actor) {

@@ -4,12 +4,14 @@
 #include <caf/all.hpp>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "actors/supervision/stage_cell_actor.hpp"
 #include "actors/supervision/stage_supervisor_actor.hpp"
+#include "apps/stage_faults.hpp"
 #include "config/node_config.hpp"
 #include "messages/control.hpp"
 
@@ -34,6 +36,8 @@ class StageTree {
 
   // A stage that is restarted. It keeps its messages until start().
   caf::actor add(actors::supervision::StageSpec spec, bool detached = false);
+  // For the handlers of the stage of that name: where a test may have them throw.
+  actors::supervision::StagePlaces places(const std::string& stage);
   // An actor that is only watched: its death ends the process.
   void watch(std::string name, const caf::actor& actor);
 
@@ -43,11 +47,14 @@ class StageTree {
   const std::shared_ptr<actors::supervision::StageTable>& table() const { return table_; }
 
  private:
+  std::shared_ptr<StageFaults> faults_of(const std::string& stage);
+
   caf::actor_system& system_;
   const config::NodeConfig& config_;
   StageTreeOptions options_;
   std::shared_ptr<actors::supervision::StageTable> table_;
-  std::vector<actors::supervision::SupervisedStage> stages_;  // in order of their start
+  std::vector<actors::supervision::SupervisedStage> stages_;    // in order of their start
+  std::map<std::string, std::shared_ptr<StageFaults>> faults_;  // by stage
   caf::actor supervisor_;
 };
 

@@ -1,5 +1,6 @@
 #include "actors/aggregate/aggregate_actor.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -11,10 +12,59 @@ namespace {
 
 constexpr const char* kBroken = "a message about this answer failed twice in aggregate";
 
-void send(const AggregateLinks& links, Replies replies) {
-  for (const auto& frame : into_frames(std::move(replies.chunks))) links.to_gateway.send(frame);
-  for (const auto& finished : replies.finished) links.to_dispatch.send(finished);
-}
+// The aggregator and its links.
+class Shell {
+ public:
+  Shell(std::shared_ptr<Aggregator> core, AggregateLinks links)
+      : core_(std::move(core)), links_(std::move(links)) {}
+
+  Aggregator& core() { return *core_; }
+
+  void send(Replies replies) {
+    links_.places.at("core");
+    std::set<std::uint64_t> broken;
+    for (const messages::ReplyChunks& frame : into_frames(std::move(replies.chunks))) {
+      links_.places.at("send");
+      send_frame(frame, broken);
+    }
+    for (const auto& finished : replies.finished) {
+      links_.places.at("send");
+      if (!broken.contains(finished.request_id)) links_.to_dispatch.send(finished);
+    }
+    for (const std::uint64_t id : broken) {
+      links_.to_dispatch.send(messages::ReplyFinished{
+          .request_id = id, .reason = messages::FinishReason::kError, .tokens = 0});
+    }
+  }
+
+ private:
+  // A chunk that cannot be packed ends its own answer: it would be made, and throw, again.
+  void send_frame(const messages::ReplyChunks& frame, std::set<std::uint64_t>& broken) {
+    try {
+      return send_whole(frame);
+    } catch (const std::exception&) {  // by one chunk, and which one is seen below
+    }
+    for (const messages::ReplyChunk& chunk : frame.chunks) {
+      if (broken.contains(chunk.request_id)) continue;
+      try {
+        send_whole({{chunk}});
+      } catch (const std::exception& error) {
+        broken.insert(chunk.request_id);
+        const std::vector<std::uint64_t> id{chunk.request_id};
+        links_.to_gateway.send(
+            messages::ReplyChunks{core_->break_off(id, broken_by(error)).chunks});
+      }
+    }
+  }
+
+  void send_whole(const messages::ReplyChunks& frame) const {
+    if (links_.chunk_probe) std::ranges::for_each(frame.chunks, links_.chunk_probe);
+    links_.to_gateway.send(frame);
+  }
+
+  std::shared_ptr<Aggregator> core_;
+  AggregateLinks links_;
+};
 
 std::vector<std::uint64_t> requests_of(const messages::JournaledTokens& tokens) {
   std::set<std::uint64_t> ids;
@@ -22,19 +72,19 @@ std::vector<std::uint64_t> requests_of(const messages::JournaledTokens& tokens) 
   return {ids.begin(), ids.end()};
 }
 
-caf::behavior handlers(const std::shared_ptr<Aggregator>& core, const AggregateLinks& links) {
+caf::behavior handlers(const std::shared_ptr<Shell>& shell) {
   return {
-      [core, links](const messages::ReplyPlan& plan) { send(links, core->on_plan(plan)); },
-      [core, links](const messages::JournaledTokens& tokens) {
-        send(links, core->on_tokens(tokens));
+      [shell](const messages::ReplyPlan& plan) { shell->send(shell->core().on_plan(plan)); },
+      [shell](const messages::JournaledTokens& tokens) {
+        shell->send(shell->core().on_tokens(tokens));
       },
-      [core, links](const messages::Failure& failure) { send(links, core->on_failure(failure)); },
+      [shell](const messages::Failure& failure) { shell->send(shell->core().on_failure(failure)); },
   };
 }
 
-caf::behavior give_up(const std::shared_ptr<Aggregator>& core, const AggregateLinks& links) {
-  const auto break_off = [core, links](const std::vector<std::uint64_t>& ids) {
-    send(links, core->break_off(ids, kBroken));
+caf::behavior give_up(const std::shared_ptr<Shell>& shell) {
+  const auto break_off = [shell](const std::vector<std::uint64_t>& ids) {
+    shell->send(shell->core().break_off(ids, kBroken));
   };
   return {
       [=](const messages::ReplyPlan& plan) { break_off({plan.request_id}); },
@@ -50,12 +100,13 @@ supervision::StageSpec aggregate_stage(std::shared_ptr<Aggregator> first,
                                        AggregateLinks links) {
   const auto make = [=, first = std::move(first)](caf::event_based_actor*,
                                                   std::uint32_t lives) mutable {
-    std::shared_ptr<Aggregator> core = std::exchange(first, nullptr);
-    if (!core) {
-      core = std::make_shared<Aggregator>(tokenizer, links.probe);
+    if (lives > 0) {
+      first = std::make_shared<Aggregator>(tokenizer, links.probe);
       links.to_dispatch.send(messages::ReplayRequest{.lives = lives});
     }
-    return supervision::Incarnation{handlers(core, links), give_up(core, links)};
+    const auto shell = std::make_shared<Shell>(first, links);
+    if (lives > 0) first.reset();
+    return supervision::Incarnation{handlers(shell), give_up(shell)};
   };
   return {.name = "aggregate", .make = make, .tick = {}, .at_exit = {}, .before = {}};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <caf/all.hpp>
+#include <functional>
 #include <memory>
 
 #include "actors/aggregate/aggregator.hpp"
@@ -14,10 +15,14 @@ struct AggregateLinks {
   link::Sender to_gateway;
   link::Sender to_dispatch;
   Aggregator::Probe probe;  // as `first` has it; may be empty
+  // Called before each chunk is sent, for faults on purpose: it may throw. May be empty.
+  std::function<void(const messages::ReplyChunk&)> chunk_probe;
+  supervision::StagePlaces places;
 };
 
 // The first incarnation is around `first`, which may know answers already. Later ones begin with
-// nothing and ask dispatch to send all that is open again; the gateway drops what it has.
+// nothing and ask dispatch to send all that is open again; the gateway drops what it has. An
+// exception over one answer, while it is folded or sent, ends that answer alone.
 supervision::StageSpec aggregate_stage(std::shared_ptr<Aggregator> first,
                                        std::shared_ptr<const model::Tokenizer> tokenizer,
                                        AggregateLinks links);

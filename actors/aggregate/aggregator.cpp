@@ -7,13 +7,9 @@ namespace troupe::actors::aggregate {
 
 using messages::ChunkKind;
 
-namespace {
-
 std::string broken_by(const std::exception& error) {
   return std::string("an error in the server broke this answer off: ") + error.what();
 }
-
-}  // namespace
 
 Replies Aggregator::on_plan(messages::ReplyPlan plan) {
   const std::uint64_t id = plan.request_id;

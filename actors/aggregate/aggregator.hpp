@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -16,6 +17,9 @@
 #include "messages/token_frame.hpp"
 
 namespace troupe::actors::aggregate {
+
+// What the client reads when an exception was thrown over its answer.
+std::string broken_by(const std::exception& error);
 
 struct Replies {
   std::vector<messages::ReplyChunk> chunks;       // to the gateway

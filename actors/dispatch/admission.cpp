@@ -49,6 +49,13 @@ Handover Dispatcher::hand_over() const {
   return handover;
 }
 
+InHand Dispatcher::before(std::uint64_t request_id) const {
+  return {.request_id = request_id,
+          .calls = calls_,
+          .tombstones = tombstones_,
+          .refused = totals_.refused};
+}
+
 void Dispatcher::note_finish(Time now) {
   // Weight 1/8: about the last dozen requests decide, so that a change of load shows within
   // seconds.

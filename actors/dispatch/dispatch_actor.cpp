@@ -1,12 +1,12 @@
 #include "actors/dispatch/dispatch_actor.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "actors/dispatch/tally.hpp"
-#include "config/check.hpp"
+#include "actors/dispatch/dispatch_restart.hpp"
 #include "config/limits.hpp"
 
 namespace troupe::actors::dispatch {
@@ -22,10 +22,6 @@ constexpr std::size_t kReplayedAtOnce = 1024;
 const char* refusal_reason(messages::FailureCode code) {
   return code == messages::FailureCode::kOverload ? "overload" : "invalid";
 }
-
-// An attempt of an earlier dispatcher of this front is none of this one's, whatever its number
-// there: no request is taken from workers so often.
-constexpr std::uint32_t kAttemptsOfALife = 1U << 16;
 
 constexpr const char* kBroken = "a message about this request failed twice in dispatch";
 
@@ -48,51 +44,58 @@ class Shell {
         links_(stage.links),
         metrics_(stage.metrics),
         core_(stage.options),
-        keeper_(stage.memory.file, stage.memory.ended_kept, std::move(stage.memory.ended)) {
-    for (RestoredEntry& entry : stage.memory.restored) {
-      stage_.tally.accept();
-      metrics_->request_resumed();
-      core_.restore(std::move(entry));
-    }
-    stage.memory.restored.clear();
+        keeper_(stage.memory.file, stage.memory.ended_kept, stage.memory.ended) {
+    for (const RestoredEntry& entry : stage.memory.restored) core_.restore(entry);
     publish();
     tell_readiness();
+    links_.places.at("core");
+    // Nothing throws from here on: what is taken over is counted, and let go, once.
+    for (std::size_t i = 0; i < stage.memory.restored.size(); ++i) {
+      stage_.tally.accept();
+      metrics_->request_resumed();
+    }
+    stage.memory.restored = {};
+    stage.memory.ended = {};
   }
 
-  // The `lives`th after it.
-  Shell(caf::event_based_actor* self, Stage& stage, Handover handover, std::uint32_t lives)
+  // One that takes another's place.
+  Shell(caf::event_based_actor* self, Stage& stage, DispatchRestart restart)
       : self_(self),
         stage_(stage),
         links_(stage.links),
         metrics_(stage.metrics),
-        core_(options_after(stage.options, now())),
-        keeper_(stage.memory.file, stage.memory.ended_kept) {
-    CHECK(stage.memory.file, "a stage without a memory is not restarted");
-    std::vector<RestoredRequest> left = stage.memory.file->fold();
-    const auto open = std::ranges::count_if(left, [](const auto& one) { return !one.end; });
-    stage_.tally.settle(static_cast<std::size_t>(open));
-    stage_.tally.write_to(handover.totals);
-    handover.totals.accepted -= static_cast<std::uint64_t>(open);  // restoring counts them
-    const std::vector<std::string> peers = handover.peers;
-    const std::vector<std::uint64_t> were_open = handover.open;
-    core_.take_over(std::move(handover));
-    std::vector<KeptEnd> ended;
-    for (const RestoredRequest& one : left) restore(one, lives, ended);
-    keeper_ = LedgerKeeper(stage.memory.file, stage.memory.ended_kept, std::move(ended));
-    for (RestoredRequest& one : left) tell_again(std::move(one));
-    for (const std::uint64_t id : were_open) end_if_lost(id);
-    introduce(peers);
+        core_(std::move(restart.core)),
+        keeper_(std::move(restart.keeper)) {
+    for (std::size_t i = 0; i < restart.open.size(); ++i) metrics_->request_resumed();
+    for (const messages::Failure& failure : restart.failures) links_.to_aggregate.send(failure);
+    tell_again(std::move(restart.open));
+    introduce(restart.peers);
     publish();
     tell_readiness();
   }
 
-  Handover hand_over() const { return core_.hand_over(); }
+  StageHandover hand_over() const {
+    return {.core = core_.hand_over(),
+            .ended = keeper_.kept(),
+            .suspects = keeper_.suspects(),
+            .in_hand = in_hand_,
+            .untold = untold_,
+            .uncounted = uncounted_};
+  }
 
   // It may come twice, when handling it failed half-way.
   void request(const messages::TokenizedRequest& request) {
     const std::uint64_t id = request.request_id;
     if (core_.ledger_entry(id) != nullptr || keeper_.has_ended(id)) return;
+    in_hand_ = core_.before(id);
     perform(core_.on_request(request, now()));
+    in_hand_.reset();
+  }
+
+  void failure(const messages::Failure& failure) {
+    in_hand_ = core_.before(failure.request_id);
+    perform(core_.on_failure(failure));
+    in_hand_.reset();
   }
 
   void break_off(const std::vector<std::uint64_t>& ids) {
@@ -102,8 +105,7 @@ class Shell {
   // A request that never got into the ledger.
   void refuse(std::uint64_t id) {
     if (core_.ledger_entry(id) != nullptr) return break_off({id});
-    perform(core_.on_failure(
-        {.request_id = id, .code = messages::FailureCode::kInternal, .message = kBroken}));
+    failure({.request_id = id, .code = messages::FailureCode::kInternal, .message = kBroken});
   }
 
   // CLOCK_MONOTONIC, which the next front reads alike.
@@ -113,35 +115,29 @@ class Shell {
 
   Dispatcher& core() { return core_; }
 
-  void perform(const Effects& effects) {
-    keeper_.journal(effects, core_, now());  // nothing is emitted that the ledger does not hold
+  void perform(Effects effects) {
+    links_.places.at("core");
+    for (const EndedRequest& ended : effects.ended) uncounted_.push_back(ended.ending);
+    untold_ = effects.failures;
+    // Nothing is emitted that the ledger does not hold.
+    const auto broken = keeper_.journal(effects, core_, now());
     core_.hold_back(keeper_.full());
     for (std::size_t i = 0; i < effects.accepted.size(); ++i) stage_.tally.accept();
     for (const EndedRequest& ended : effects.ended) stage_.tally.finish(ended.ending);
-    for (const auto& plan : effects.plans) {
-      metrics_->add_prompt_tokens(plan.prompt_tokens.size());
-      links_.to_aggregate.send(plan);
-    }
-    if (!effects.journaled.events.empty()) {
-      metrics_->add_generated_tokens(effects.journaled.events.size());
-      links_.to_aggregate.send(effects.journaled);
-    }
-    for (const auto& refusal : effects.refusals) {
-      metrics_->request_refused(refusal_reason(refusal.code));
-      links_.to_aggregate.send(refusal);
-    }
-    for (const auto& failure : effects.failures) links_.to_aggregate.send(failure);
-    for (std::size_t i = 0; i < effects.resumed.size(); ++i) metrics_->request_resumed();
-    for (const auto& [peer, welcome] : effects.welcomes) links_.to_workers.send_to(peer, welcome);
-    for (const auto& [peer, cancel] : effects.cancels) links_.to_workers.send_to(peer, cancel);
-    for (const auto& [peer, item] : effects.work) hand_out(peer, item);
+    uncounted_.clear();
+    links_.places.at("journal");
+    std::erase_if(effects.journaled.events, [&](const messages::TokenEvent& event) {
+      return std::ranges::find(broken, event.request_id) != broken.end();
+    });
+    tell_aggregate(effects);
+    tell_workers(effects);
+    untold_.clear();
     tell_readiness();
+    if (!broken.empty()) break_off(broken);
   }
 
   // Plans and tokens of all that is open, once more: aggregate drops what it has.
-  void replay() const {
-    for (RestoredRequest& one : keeper_.open(core_)) tell_again(std::move(one));
-  }
+  void replay() { tell_again(keeper_.open(core_)); }
 
   // Times between tokens, read before the ledger takes the frame.
   void observe_tokens(const messages::TokenFrame& frame) {
@@ -184,37 +180,55 @@ class Shell {
   }
 
  private:
-  static DispatcherOptions options_after(DispatcherOptions options, Time now) {
-    options.begun = now;
-    options.workers_known = true;
-    return options;
+  template <class Message>
+  void tell_aggregate(const Message& message) const {
+    links_.places.at("send");
+    links_.to_aggregate.send(message);
   }
 
-  void restore(const RestoredRequest& one, std::uint32_t lives, std::vector<KeptEnd>& ended) {
-    if (one.end) return ended.push_back(end_of(one));
-    RestoredEntry restored = entry_of(one);
-    restored.entry.attempt += lives * kAttemptsOfALife;
-    restored.entry.end_proposed =
-        !one.events.empty() && one.events.back().finish != messages::FinishReason::kNone;
-    if (!one.events.empty()) restored.entry.last_token = now();
-    metrics_->request_resumed();
-    core_.restore(std::move(restored));
+  void tell_aggregate(const Effects& effects) {
+    for (const auto& plan : effects.plans) {
+      tell_aggregate(plan);
+      metrics_->add_prompt_tokens(plan.prompt_tokens.size());
+    }
+    if (!effects.journaled.events.empty()) {
+      tell_aggregate(effects.journaled);
+      metrics_->add_generated_tokens(effects.journaled.events.size());
+    }
+    for (const auto& refusal : effects.refusals) {
+      tell_aggregate(refusal);
+      metrics_->request_refused(refusal_reason(refusal.code));
+    }
+    for (const auto& failure : effects.failures) tell_aggregate(failure);
   }
 
-  // What was journalled may not have been sent.
-  void tell_again(RestoredRequest one) const {
-    if (one.end && one.end->failed) return links_.to_aggregate.send(one.end->failure);
-    if (one.end) return;
-    links_.to_aggregate.send(plan_of(one.request));
-    send_events(std::move(one.events));
+  void tell_workers(const Effects& effects) {
+    for (std::size_t i = 0; i < effects.resumed.size(); ++i) metrics_->request_resumed();
+    const auto send_all = [this](const auto& messages) {
+      for (const auto& [peer, message] : messages) {
+        links_.places.at("send");
+        links_.to_workers.send_to(peer, message);
+      }
+    };
+    send_all(effects.welcomes);
+    send_all(effects.cancels);
+    for (const auto& [peer, item] : effects.work) observe_queue(item.request_id);
+    send_all(effects.work);
   }
 
-  // The file had no room for it (LedgerKeeper::lost).
-  void end_if_lost(std::uint64_t id) const {
-    if (core_.ledger_entry(id) != nullptr || keeper_.has_ended(id)) return;
-    links_.to_aggregate.send(messages::Failure{.request_id = id,
-                                               .code = messages::FailureCode::kInternal,
-                                               .message = "the server lost this request"});
+  // What was journalled may not have been sent. A request that cannot be told ends: it would keep
+  // each dispatcher after this one from starting.
+  void tell_again(std::vector<RestoredRequest> all) {
+    std::vector<std::uint64_t> broken;
+    for (RestoredRequest& one : all) {
+      try {
+        links_.to_aggregate.send(plan_of(one.request));
+        send_events(std::move(one.events));
+      } catch (const std::exception&) {
+        broken.push_back(one.request.request_id);
+      }
+    }
+    if (!broken.empty()) break_off(broken);
   }
 
   // Workers drop what the dispatcher before gave them, and say hello, without waiting for a beat.
@@ -254,12 +268,10 @@ class Shell {
                    .numerics_id = core_.numerics_id()});
   }
 
-  void hand_out(const std::string& peer, const messages::WorkItem& item) {
-    const LedgerEntry* entry = core_.ledger_entry(item.request_id);
-    if (entry != nullptr) {
-      metrics_->observe_queue(duration<double>(now() - entry->accepted).count());
-    }
-    links_.to_workers.send_to(peer, item);
+  void observe_queue(std::uint64_t request_id) const {
+    const LedgerEntry* entry = core_.ledger_entry(request_id);
+    if (entry == nullptr) return;
+    metrics_->observe_queue(duration<double>(now() - entry->accepted).count());
   }
 
   void tell_readiness() {
@@ -279,14 +291,16 @@ class Shell {
   Dispatcher core_;
   LedgerKeeper keeper_;
   messages::NodeReadiness told_;
+  // Of the message in hand, for the next incarnation if it throws.
+  std::optional<InHand> in_hand_;
+  std::vector<messages::Failure> untold_;
+  std::vector<Ending> uncounted_;
 };
 
 caf::behavior handlers(const std::shared_ptr<Shell>& shell) {
   return {
       [shell](const messages::TokenizedRequest& request) { shell->request(request); },
-      [shell](const messages::Failure& failure) {
-        shell->perform(shell->core().on_failure(failure));
-      },
+      [shell](const messages::Failure& failure) { shell->failure(failure); },
       [shell](const messages::CancelRequest& cancel) {
         shell->perform(shell->core().on_cancel(cancel.request_id, shell->now()));
       },
@@ -351,8 +365,20 @@ supervision::StageSpec dispatch_stage(DispatcherOptions options,
   // The one before lives until it has handed over.
   const auto make = [stage, latest = std::shared_ptr<Shell>()](caf::event_based_actor* self,
                                                                std::uint32_t lives) mutable {
-    latest = latest ? std::make_shared<Shell>(self, *stage, latest->hand_over(), lives)
-                    : std::make_shared<Shell>(self, *stage);
+    if (!latest) {
+      latest = std::make_shared<Shell>(self, *stage);
+    } else {
+      const Time now = latest->now();
+      latest = std::make_shared<Shell>(self,
+                                       *stage,
+                                       restart_dispatch(stage->options,
+                                                        stage->memory.file,
+                                                        stage->memory.ended_kept,
+                                                        latest->hand_over(),
+                                                        stage->tally,
+                                                        lives,
+                                                        now));
+    }
     return supervision::Incarnation{handlers(latest), give_up(latest)};
   };
   return {

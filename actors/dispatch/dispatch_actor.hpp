@@ -21,6 +21,7 @@ struct DispatchLinks {
   std::function<void(const messages::FrontStatus&)> report;  // called every beat, for root
   // Called with each worker's beat that brings steps, for performance.log.
   std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
+  supervision::StagePlaces places;
 };
 
 // What the front before this one had promised, and where this one writes its promises down.

@@ -1,6 +1,7 @@
 #include "actors/dispatch/dispatcher.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "config/limits.hpp"
 
@@ -81,13 +82,24 @@ Effects Dispatcher::on_tokens(const std::string& peer,
     const LedgerEntry* entry = ledger_.find(event.request_id);
     const bool holder = entry != nullptr && entry->worker == peer;
     if (holder || (entry != nullptr && mutated(Mutant::kStaleAccepted))) {
-      take(event, effects, now);
+      take_alone(event, effects, now);
     } else {
       ++totals_.stale;
     }
   }
   hand_out(effects, now);
   return effects;
+}
+
+// Handled once more, and computed once more by the next worker, such a token would throw again.
+void Dispatcher::take_alone(const messages::TokenEvent& event, Effects& effects, Time now) {
+  try {
+    if (options_.probe) options_.probe(event);
+    take(event, effects, now);
+  } catch (const std::exception& error) {
+    const std::string why = std::string("an error in the server broke this off: ") + error.what();
+    fail(event.request_id, FailureCode::kInternal, why, effects);
+  }
 }
 
 // Judges one event of the worker that holds the request.
@@ -227,7 +239,7 @@ Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) 
   resume_orphans(workers_.remove(down.child, down.generation), {}, effects);
   if (down.by_work) {
     last_work_death_ = now;
-    blame(down.in_step, down.reason, effects);
+    blame(down, effects);
   }
   const bool back = std::ranges::any_of(workers_.workers(), [&](const auto& worker) {
     return worker.second.hello.worker == down.child;
@@ -239,20 +251,19 @@ Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) 
 }
 
 // Requests that have moved on since the death are not blamed for it.
-void Dispatcher::blame(const std::vector<std::uint64_t>& in_step,
-                       const std::string& reason,
-                       Effects& effects) {
+void Dispatcher::blame(const messages::SiblingDown& down, Effects& effects) {
   std::vector<InStep> known;
-  for (const std::uint64_t id : in_step) {
+  for (const std::uint64_t id : down.in_step) {
     const LedgerEntry* entry = ledger_.find(id);
     if (entry == nullptr || entry->running()) continue;
     known.push_back({id, entry->produced.size()});
     effects.judged.push_back(id);
   }
-  for (const std::uint64_t id : suspects_.on_death(known, in_step.size())) {
+  const std::uint64_t death = std::hash<std::string>{}(down.child) + down.generation;
+  for (const std::uint64_t id : suspects_.on_death(known, down.in_step.size(), death)) {
     fail(id,
          FailureCode::kQuarantined,
-         "this request was alone on a worker twice when it died (" + reason +
+         "this request was alone on a worker twice when it died (" + down.reason +
              "): do not send it again",
          effects);
   }

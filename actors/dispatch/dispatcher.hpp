@@ -44,10 +44,13 @@ class Dispatcher {
   void take_over(Handover handover);
   // For the one that takes this one's place.
   Handover hand_over() const;
+  // What a message about this request is about to change that no ledger holds.
+  InHand before(std::uint64_t request_id) const;
 
   Effects on_request(messages::TokenizedRequest request, Time now);
   Effects on_failure(messages::Failure failure);  // of a stage before acceptance
   Effects on_cancel(std::uint64_t request_id, Time now);
+  // An exception over one token ends its request alone.
   Effects on_tokens(const std::string& peer, const messages::TokenFrame& frame, Time now);
   Effects on_finished(const messages::ReplyFinished& finished, Time now);
 
@@ -111,15 +114,14 @@ class Dispatcher {
   const Worker* choose_ward();
   Queue::iterator most_urgent(const std::string& peer, Time now);
   void give(const std::string& peer, Queue::iterator next, Effects& effects, Time now);
+  void take_alone(const messages::TokenEvent& event, Effects& effects, Time now);
   void take(messages::TokenEvent event, Effects& effects, Time now);
   void mutate(messages::TokenEvent& event) const;
   void journal(const messages::TokenEvent& event, Effects& effects);
   void resume_orphans(std::vector<std::uint64_t> ids, const std::string& peer, Effects& effects);
   void resume(std::vector<std::uint64_t> ids, Effects& effects);
   void recall(std::uint64_t request_id, Effects& effects);
-  void blame(const std::vector<std::uint64_t>& in_step,
-             const std::string& reason,
-             Effects& effects);
+  void blame(const messages::SiblingDown& down, Effects& effects);
   void fail(std::uint64_t request_id,
             messages::FailureCode code,
             std::string why,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,15 @@ struct Down {
   bool gone = false;  // root will not start it again
 };
 
+// What a message about a request found before it was handled. If it throws, and the ledger does
+// not hold its request, it changes these once more: it is handled again.
+struct InHand {
+  std::uint64_t request_id = 0;
+  CallAdmission calls;
+  std::deque<std::uint64_t> tombstones;
+  std::uint64_t refused = 0;
+};
+
 struct Handover {
   Totals totals;                         // without what is restored
   CallAdmission calls;                   // calls of which a part has come
@@ -27,6 +37,12 @@ struct Handover {
   std::uint64_t admissions = 0;          // of workers, so far
   std::vector<std::uint64_t> open;       // requests that had not ended
   std::vector<std::string> peers;        // workers that were there, by routing id
+
+  void undo(InHand before) {
+    calls = std::move(before.calls);
+    tombstones = std::move(before.tombstones);
+    totals.refused = before.refused;
+  }
 };
 
 }  // namespace troupe::actors::dispatch

@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "actors/dispatch/totals.hpp"
 #include "actors/observe/metrics.hpp"
@@ -13,22 +14,26 @@ namespace troupe::actors::dispatch {
 
 class Tally {
  public:
+  // `metrics`: nullptr, and only the totals are kept.
   explicit Tally(std::shared_ptr<observe::Metrics> metrics) : metrics_(std::move(metrics)) {}
 
   void accept() {
     ++accepted_;
-    metrics_->request_accepted();
+    if (metrics_) metrics_->request_accepted();
   }
 
   void finish(Ending ending) {
     ++finished_[ending];
-    metrics_->request_finished(kEndingNames[ending]);
+    if (metrics_) metrics_->request_finished(kEndingNames[ending]);
   }
 
   // After an incarnation that did not come to its end: what the ledger's file has `open` is open,
-  // and all else has ended, of which some may not have been counted.
-  void settle(std::size_t open) {
+  // and all else has ended, of which some may not have been counted: as `uncounted`, first to last.
+  void settle(std::size_t open, std::vector<Ending> uncounted) {
     while (accepted_ < finished_sum() + open) accept();
+    for (const Ending ending : uncounted) {
+      if (accepted_ > finished_sum() + open) finish(ending);
+    }
     while (accepted_ > finished_sum() + open) finish(kError);
   }
 

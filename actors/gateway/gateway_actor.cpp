@@ -40,7 +40,8 @@ GatewayCoreOptions core_options(const GatewayOptions& options) {
           .queued_max = options.queued_max,
           .answers_max = 4 * options.queued_max,
           .resume_grace_ms = options.config.resume_grace.count(),
-          .draw_seed = seed_source()};
+          .draw_seed = seed_source(),
+          .probe = options.probe};
 }
 
 // The core and the hands that do what it wants.
@@ -51,12 +52,17 @@ class Shell {
 
   GatewayCore& core() { return core_; }
 
+  // Everything but what cannot be done even at the second try: the calls of that end. Then throws
+  // Contained, with the latest reason.
   void perform(Effects effects) {
-    for (Effect& effect : effects) {
-      std::visit([this](auto& one) { perform_one(one); }, effect);
+    std::string broken;
+    for (std::size_t i = 0; i < effects.size(); ++i) {
+      Effects ends = perform_twice(effects[i], broken);
+      std::ranges::move(ends, std::back_inserter(effects));
     }
     if (!for_server_.empty()) server_->perform(std::exchange(for_server_, {}));
     answer_drained();
+    if (!broken.empty()) throw supervision::Contained(broken);
   }
 
   void wait_for_drained(caf::response_promise promise) {
@@ -65,6 +71,48 @@ class Shell {
   }
 
  private:
+  // Returns the end of its call when it threw twice.
+  Effects perform_twice(Effect& effect, std::string& broken) {
+    const auto visitor = [this](auto& one) {
+      options_.places.at("send");
+      perform_one(one);
+    };
+    for (int tries = 0; tries < 2; ++tries) {
+      try {
+        std::visit(visitor, effect);
+        return {};
+      } catch (const std::exception& error) {
+        broken = error.what();
+      }
+    }
+    return std::visit([this](const auto& one) { return end_of(one); }, effect);
+  }
+
+  template <class ForServer>
+
+  requires std::constructible_from<HttpEffect, ForServer>
+
+      Effects end_of(const ForServer& effect) {
+    return core_.knows(effect.connection) ? core_.abandon_http(effect.connection, current_time())
+                                          : Effects{};
+  }
+
+  Effects end_of(const ZmqSend& effect) { return core_.abandon_peer(effect.peer, current_time()); }
+
+  Effects end_of(const messages::GenerateRequest& request) {
+    return core_.abandon_chunk(request.request_id, current_time());
+  }
+
+  Effects end_of(const HttpMetrics& effect) {
+    return {HttpRespond{effect.connection, {.status = 500}}};
+  }
+
+  // A line of a log, a number, a cancel: nobody waits for them.
+  template <class Other>
+  Effects end_of(const Other&) {
+    return {};
+  }
+
   template <class ForServer>
   requires std::constructible_from<HttpEffect, ForServer>
 
@@ -132,16 +180,27 @@ template <class Handle, class Abandon>
 void contain(Shell& shell, const Handle& handle, const Abandon& abandon) {
   try {
     shell.perform(handle());
+  } catch (const supervision::Contained&) {
+    throw;
   } catch (const std::exception& error) {
-    shell.perform(abandon());
+    // Whatever becomes of the end, too: the input has changed things and is not handled again.
+    try {
+      shell.perform(abandon());
+    } catch (const std::exception&) {
+      throw supervision::Contained(error.what());
+    }
     throw supervision::Contained(error.what());
   }
 }
 
-// Of inputs that concern no call in particular.
-template <class Handle>
-void contain(Shell& shell, const Handle& handle) {
-  contain(shell, handle, [] { return Effects{}; });
+// The core itself keeps the calls apart.
+void tick(Shell& shell) {
+  std::string broken;
+  contain(
+      shell,
+      [&] { return shell.core().on_tick(current_time(), &broken); },
+      [] { return Effects{}; });
+  if (!broken.empty()) throw supervision::Contained(broken);
 }
 
 void take_http(Shell& shell, const HttpRequest& request) {
@@ -214,10 +273,15 @@ caf::behavior handlers(caf::event_based_actor* self, const std::shared_ptr<Shell
         return promise;
       },
       [shell](caf::get_atom) { return std::uint64_t{shell->core().open_calls()}; },
-      [shell](caf::tick_atom) {
-        contain(*shell, [&] { return shell->core().on_tick(current_time()); });
-      },
+      [shell](caf::tick_atom) { tick(*shell); },
   };
+}
+
+void end_all(Shell& shell) {
+  try {
+    shell.perform(shell.core().fail_all(current_time()));
+  } catch (const std::exception&) {  // the process is about to end, and the connections with it
+  }
 }
 
 // For faults before a handler that come twice: the input's call ends.
@@ -252,17 +316,23 @@ GatewayStage gateway_stage(GatewayOptions options) {
       HttpServerOptions{.listen = options.config.http, .on_access = options.on_access});
   HttpServer* const http = server.get();
   const std::uint16_t port = http->port();
+  const supervision::StagePlaces places = options.places;
   auto restored = std::move(options.restored);
   auto shell = std::make_shared<Shell>(std::move(options), std::move(server));
-  const auto make = [shell, restored = std::move(restored)](caf::event_based_actor* self,
-                                                            std::uint32_t lives) {
-    if (lives == 0) shell->perform(shell->core().restore(restored, current_time()));
+  const auto make = [shell, places, restored = std::move(restored)](caf::event_based_actor* self,
+                                                                    std::uint32_t) mutable {
+    // Once, whatever is thrown after it: the core stays.
+    if (!restored.empty()) {
+      const Effects effects = shell->core().restore(std::exchange(restored, {}), current_time());
+      shell->perform(effects);
+    }
+    places.at("core");
     return supervision::Incarnation{handlers(self, shell), give_up(shell)};
   };
   return {.spec = {.name = "gateway",
                    .make = make,
                    .tick = kTickInterval,
-                   .at_exit = [shell] { shell->perform(shell->core().fail_all(current_time())); },
+                   .at_exit = [shell] { end_all(*shell); },
                    .before = {}},
           .open = [http](const caf::actor& actor) { http->start(handlers_for(actor)); },
           .http_port = port};

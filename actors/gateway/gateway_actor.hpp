@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/gateway/effects.hpp"
 #include "actors/gateway/restored_answer.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/observe/metrics.hpp"
@@ -31,6 +32,9 @@ struct GatewayOptions {
   std::vector<RestoredAnswer> restored;  // of the front before this one
   // Called once for each HTTP request and ZeroMQ request, on one of two threads. May be empty.
   std::function<void(const observe::AccessRecord&)> on_access;
+  // For tests. May be empty.
+  supervision::StagePlaces places;
+  CallProbe probe;
 };
 
 struct GatewayStage {

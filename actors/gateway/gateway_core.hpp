@@ -30,6 +30,7 @@ struct GatewayCoreOptions {
                                       // lower, this one guards the way there
   std::int64_t resume_grace_ms = config::kResumeGraceDefault.count();
   std::function<std::uint64_t()> draw_seed;
+  CallProbe probe = {};
 };
 
 class GatewayCore {
@@ -41,7 +42,8 @@ class GatewayCore {
   // The connection closed before its response was whole.
   Effects on_gone(ConnectionId connection, Now now);
 
-  // Answers of the front before this one. To be called before any input.
+  // Answers of the front before this one. To be called before any input. A call over which an
+  // exception is thrown is cancelled.
   Effects restore(const std::vector<RestoredAnswer>& answers, Now now);
 
   Effects on_frame(const std::string& peer, std::string_view frame, Now now);
@@ -53,11 +55,13 @@ class GatewayCore {
 
   // After an exception over one of these inputs: its call, and no other, ends with an error.
   Effects abandon_chunk(std::uint64_t request_id, Now now);
+  Effects abandon_peer(const std::string& peer, Now now);
   Effects abandon_http(ConnectionId connection, Now now);
   Effects abandon_frame(const std::string& peer, std::string_view frame, Now now);
 
-  // To be called every second or so.
-  Effects on_tick(Now now);
+  // To be called every second or so. An exception over one call ends that call and says so in
+  // `broken`.
+  Effects on_tick(Now now, std::string* broken = nullptr);
 
   void on_readiness(const messages::NodeReadiness& readiness);
 
@@ -66,6 +70,9 @@ class GatewayCore {
 
   // Ends every open call with an error: the gateway is going.
   Effects fail_all(Now now);
+
+  // An open call has this connection.
+  bool knows(ConnectionId connection) const { return http_.knows(connection); }
 
   bool draining() const { return facts_.draining; }
 
@@ -77,6 +84,7 @@ class GatewayCore {
   void on_call(const HttpRequest& request, Endpoint endpoint, Now now, Effects& effects);
   void start(ConnectionId connection, ParsedCall call, CallKey key, Now now, Effects& effects);
   bool resume(const HttpRequest& request, const CallKey& key, Now now, Effects& effects);
+  void restore_alone(const std::vector<RestoredAnswer>& call, Now now, Effects& effects);
   void restore_call(const std::vector<RestoredAnswer>& answers, Now now, Effects& effects);
   messages::Origin origin_of(const ParsedCall& call, const CallKey& key, Now now) const;
   std::optional<ApiError> never_fits(const ParsedCall& call) const;

@@ -278,24 +278,6 @@ void ZmqDoor::on_unreachable(const std::string& peer, Now now) {
   found->second.unreachable_ms = now.mono_ms;
 }
 
-void ZmqDoor::on_tick(Now now, Effects& effects) {
-  // A client that waits for a whole answer gets no frame for long: this one shows whether it is
-  // there.
-  for (const auto& [peer, sender] : clients_) {
-    if (!sender.open.empty() && !sender.unreachable_ms) send(peer, client::Ping{}, effects);
-  }
-  ended_.forget_before(now.mono_ms - options_.resume_grace_ms);
-  std::erase_if(clients_, [&](auto& entry) {
-    const auto since = entry.second.unreachable_ms;
-    if (!since || now.mono_ms - *since < entry.second.grace_ms) return false;
-    for (const auto& [id, request] : entry.second.open) {
-      effects.emplace_back(messages::CancelRequest{.request_id = request.request_id});
-      owners_.erase(request.request_id);
-    }
-    return true;
-  });
-}
-
 void ZmqDoor::fail_all(const Failure& failure, Now now, Effects& effects) {
   while (!owners_.empty()) {
     const auto [request_id, owner] = *owners_.begin();

@@ -42,6 +42,7 @@ struct ZmqDoorOptions {
   std::uint32_t context_max = 0;
   std::uint32_t credit = config::kClientCreditDefault;
   std::int64_t resume_grace_ms = config::kResumeGraceDefault.count();  // ended answers are kept
+  CallProbe probe = {};
 };
 
 // What the door needs of the core for a new request.
@@ -83,8 +84,15 @@ class ZmqDoor {
   // A frame to `peer` could not be sent.
   void on_unreachable(const std::string& peer, Now now);
 
-  // Cancels what clients left behind that stayed unreachable.
-  void on_tick(Now now, Effects& effects);
+  // Ends all requests of this client with `failure`. False when there is no such client.
+  bool abandon_peer(const std::string& peer,
+                    const messages::Failure& failure,
+                    Now now,
+                    Effects& effects);
+
+  // Cancels what clients left behind that stayed unreachable. An exception over one client ends its
+  // requests with `failure` and says so in `broken`.
+  void on_tick(const messages::Failure& failure, Now now, Effects& effects, std::string& broken);
 
   void fail_all(const messages::Failure& failure, Now now, Effects& effects);
 
@@ -133,6 +141,11 @@ class ZmqDoor {
                                               const messages::client::Generate& generate) const;
   void repeat(const Input& input, const messages::client::Generate& generate);
   void on_cancel(const Input& input, const std::string& id);
+  bool tick(const std::string& peer, const Client& sender, Now now, Effects& effects);
+  void abandon_all(const Client& sender,
+                   const messages::Failure& failure,
+                   Now now,
+                   Effects& effects);
   Client* find_or_add(const std::string& peer, Now now);
   void take_piece(const Owner& owner,
                   Request& request,

@@ -6,9 +6,12 @@ namespace troupe::actors::preprocess {
 
 supervision::StageSpec preprocess_stage(std::string name,
                                         std::shared_ptr<const Preprocessor> core,
-                                        link::Sender to_dispatch) {
-  const caf::behavior handlers{[core, to_dispatch](const messages::GenerateRequest& request) {
-    std::visit([&](const auto& outcome) { to_dispatch.send(outcome); }, core->run(request));
+                                        link::Sender to_dispatch,
+                                        supervision::StagePlaces places) {
+  const caf::behavior handlers{[=](const messages::GenerateRequest& request) {
+    const auto outcome = core->run(request);
+    places.at("send");
+    std::visit([&](const auto& one) { to_dispatch.send(one); }, outcome);
   }};
   const caf::behavior give_up{[to_dispatch](const messages::GenerateRequest& request) {
     to_dispatch.send(messages::Failure{.request_id = request.request_id,

@@ -13,6 +13,7 @@ namespace troupe::actors::preprocess {
 // It has no state: every incarnation is like the first. A request that throws twice is refused.
 supervision::StageSpec preprocess_stage(std::string name,
                                         std::shared_ptr<const Preprocessor> core,
-                                        link::Sender to_dispatch);
+                                        link::Sender to_dispatch,
+                                        supervision::StagePlaces places = {});
 
 }  // namespace troupe::actors::preprocess

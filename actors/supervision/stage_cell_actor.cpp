@@ -77,13 +77,13 @@ class StageCell : public caf::event_based_actor {
     generation_ = generation;
     supervisor_ = caf::actor_cast<caf::actor>(current_sender());
     try {
-      incarnation_ = spec_.make(this, lives_++);
+      incarnation_ = spec_.make(this, lives_);
     } catch (...) {
       return report_end(std::current_exception());
     }
     set_default_handler(
         [this](caf::scheduled_actor*, caf::message_view& view) { return take(view.content()); });
-    if (lives_ == 1 && spec_.tick.count() != 0) send(this, caf::tick_atom_v);
+    if (lives_++ == 0 && spec_.tick.count() != 0) send(this, caf::tick_atom_v);
     send(supervisor_, caf::ok_atom_v, generation_);
   }
 

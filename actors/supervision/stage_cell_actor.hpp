@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "actors/supervision/stage_table.hpp"
 
@@ -23,9 +24,20 @@ struct Incarnation {
   caf::behavior give_up;
 };
 
+// Places within handlers where a test may have them throw: "core", when the stage's core has
+// changed; "journal", when the ledger is written; "send", beside each message that goes out.
+struct StagePlaces {
+  std::function<void(std::string_view place)> probe;  // may throw; may be empty
+
+  void at(std::string_view place) const {
+    if (probe) probe(place);
+  }
+};
+
 struct StageSpec {
   std::string name;
-  // Makes an incarnation. `lives`: how many were made before. May throw.
+  // Makes an incarnation. `lives`: how many were made before. May throw: then it is called again
+  // with the same `lives`, and should find what it found at first.
   std::function<Incarnation(caf::event_based_actor* self, std::uint32_t lives)> make;
   // Its handlers get tick_atom at its start and after each such time; 0: never. While the stage is
   // suspended the tick waits, as other messages do.

@@ -156,6 +156,34 @@ def test_exceptions_in_every_handler_of_a_stage_cost_no_client_anything(stage, u
             assert restarts[f'troupe_restarts_total{{child="{child}",reason="exception"}}'] > 0
 
 
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [
+        *(("dispatch", place) for place in ("core", "journal", "send")),
+        *(("aggregate", place) for place in ("core", "send")),
+        ("preprocess", "send"),
+        ("gateway", "send"),
+    ],
+)
+def test_exceptions_within_the_handlers_of_a_stage_cost_no_client_anything(
+    stage, place, undisturbed
+):
+    with node_that_throws(
+        throw_in=stage, throw_at=place, throw_first=1, throw_every=EVERY
+    ) as node:
+        front = node.pid_of("front")
+        for _ in range(2):
+            assert answers(node) == undisturbed
+        hang_up(node)
+        killed = node.kill("worker-0")
+        eventually("another worker runs", lambda: node.pid_of("worker-0") not in (0, killed))
+        assert answers(node) == undisturbed
+        kinds = thrown(node, stage)
+        assert kinds and all(kind.endswith(f".{place}") for kind in kinds)
+        assert node.pid_of("front") == front
+        node.assert_conserved()
+
+
 def test_stages_that_throw_side_by_side_cost_no_client_anything(undisturbed):
     stages = "gateway,preprocess,dispatch,aggregate"
     with node_that_throws(throw_in=stages, throw_first=1, throw_every=EVERY) as node:
@@ -233,13 +261,14 @@ def test_a_call_over_which_the_gateway_throws_again_and_again_fails_alone(undist
         assert node.pid_of("front") == front
 
 
-def test_an_answer_that_throws_in_aggregate_ends_alone_and_does_not_keep_the_next_front_down(
-    undisturbed,
+@pytest.mark.parametrize("stage", ["dispatch", "aggregate", "aggregate.send"])
+def test_an_answer_that_throws_by_a_token_ends_alone_and_does_not_keep_the_next_front_down(
+    stage, undisturbed
 ):
     text, tokens, _ = undisturbed["zmq greedy"]
     others = {token for token in undisturbed["zmq sampled"][1]}
     deadly = next(token for token in tokens[5:] if token not in others)
-    with node_that_throws(throw_token=deadly) as node, Client(node.zmq) as client:
+    with node_that_throws(throw_in=stage, throw_token=deadly) as node, Client(node.zmq) as client:
         with pytest.raises(TroupeError) as caught:
             client.generate(PROMPT, **STREAMED["greedy"])
         assert caught.value.code == "internal"

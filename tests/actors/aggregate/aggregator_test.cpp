@@ -227,7 +227,7 @@ BOOST_AUTO_TEST_CASE(an_exception_over_one_answer_ends_it_alone) {
   Aggregator fragile(byte_tokenizer(), [](const messages::TokenEvent& event) {
     if (event.token == 'x') throw std::runtime_error("bad token");
   });
-  for (const std::uint64_t id : {1, 2}) {
+  for (const std::uint64_t id : {1UL, 2UL}) {
     fragile.on_plan({.request_id = id, .prompt_tokens = {'H', 'i'}});
   }
   const auto event = [](std::uint64_t id, std::uint32_t at, char byte) {

@@ -1,174 +1,32 @@
 // The dispatch stage over its restarts: what a new incarnation folds from the ledger's file, and
-// what it tells its neighbours. In CAF's testing scheduler, between ports that only take notes.
-#include <boost/test/unit_test.hpp>
-#include <caf/scheduler/test_coordinator.hpp>
-#include <memory>
-#include <stdexcept>
-#include <string>
-#include <vector>
-
-#include "actors/dispatch/dispatch_actor.hpp"
-#include "messages/type_ids.hpp"
+// what it tells its neighbours.
+#include "tests/actors/dispatch/stage_fixture.hpp"
 
 namespace troupe::actors::dispatch {
 namespace {
 
-using messages::FinishReason;
-using messages::Kind;
-using std::chrono::seconds;
+// One of the three answers of a call.
+messages::TokenizedRequest answer(std::uint64_t id) {
+  messages::TokenizedRequest one = StageFixture::request(id);
+  one.call_first = 1;
+  one.call_size = 3;
+  return one;
+}
 
-constexpr std::uint64_t kEpoch = 9;
-constexpr std::uint64_t kToWorkers = 1;
-constexpr std::uint64_t kToAggregate = 2;
-const std::string kPeer = "a#1";
+messages::SiblingDown death(std::uint64_t worker_generation, std::uint64_t id) {
+  return {.child = "a",
+          .generation = worker_generation,
+          .reason = "killed",
+          .by_work = true,
+          .in_step = {id}};
+}
 
-struct Sent {
-  std::uint64_t socket = 0;
-  std::string peer;
-  std::string frame;
-
-  Kind kind() const {
-    messages::Header header;
-    BOOST_REQUIRE(messages::read_header(frame, header).empty());
-    return header.kind;
-  }
-
-  template <class Message>
-  Message as() const {
-    Message message;
-    BOOST_REQUIRE_EQUAL(messages::decode(frame, message), "");
-    return message;
-  }
-};
-
-struct StageFixture {
-  StageFixture() {
-    config.add_message_types<caf::id_block::troupe>();
-    config.set("scheduler.policy", caf::atom("testing"));
-    system = std::make_unique<caf::actor_system>(config);
-    scheduler = dynamic_cast<caf::scheduler::test_coordinator*>(&system->scheduler());
-    const auto notes = [](caf::event_based_actor*, std::vector<Sent>* to) -> caf::behavior {
-      return {[to](std::uint64_t socket, const std::string& peer, const std::string& frame) {
-                to->push_back({socket, peer, frame});
-              },
-              [](const messages::NodeReadiness&) {}};
-    };
-    port = system->spawn(notes, &sent);
-    supervision::StageSpec spec = dispatch_stage(
-        {.front_epoch = kEpoch,
-         .queued_max = 8,
-         .context_max = 100,
-         .vocabulary_hash = "v",
-         .local_workers = 1},
-        {.to_workers = {port, kToWorkers, kEpoch},
-         .to_aggregate = {port, kToAggregate, kEpoch},
-         .gateway = port,
-         .report = [this](const messages::FrontStatus& status) { reported = status; },
-         .on_steps = [](const std::string&, const std::vector<messages::StepRecord>&) {}},
-        {.file = std::make_shared<LedgerFile>(std::as_writable_bytes(std::span(words)), 1 << 14),
-         .restored = {},
-         .ended = {},
-         .ended_kept = seconds(30)},
-        metrics);
-    spec.before = [this](const caf::type_erased_tuple&, bool) {
-      if (throws > 0 && throws-- > 0) throw std::runtime_error("on purpose");
-    };
-    stage = supervision::spawn_stage(
-        *system, std::move(spec), std::make_shared<supervision::StageTable>());
-    start();
-    hello();
-  }
-
-  ~StageFixture() {
-    for (const caf::actor& actor : {stage, port}) {
-      caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
-    }
-    stage = port = nullptr;
-    scheduler->run();
-    scheduler->trigger_timeouts();
-    scheduler->run();
-  }
-
-  // As its supervisor does at each start.
-  void start() {
-    caf::anon_send(stage, caf::reset_atom_v, ++generation);
-    scheduler->run();
-  }
-
-  template <class... Parts>
-  void send(Parts&&... parts) {
-    caf::anon_send(stage, std::forward<Parts>(parts)...);
-    scheduler->run();
-  }
-
-  void hello() {
-    send(kPeer,
-         messages::WorkerHello{.worker = "a",
-                               .generation = 1,
-                               .numerics_id = "n",
-                               .vocabulary_hash = "v",
-                               .sequences_max = 4,
-                               .context_max = 100});
-  }
-
-  static messages::TokenizedRequest request(std::uint64_t id) {
-    return {.request_id = id, .prompt_tokens = {1, 2}, .sampling = {.max_tokens = 8}};
-  }
-
-  void token(std::uint64_t id, std::uint32_t position, std::uint32_t attempt) {
-    messages::TokenFrame frame{.front_epoch = kEpoch, .worker_generation = 1};
-    frame.events.push_back(
-        {.request_id = id, .attempt = attempt, .position = position, .token = 5});
-    send(kPeer, std::move(frame));
-  }
-
-  // A message throws: the incarnation ends, another one takes its place and handles it.
-  template <class... Parts>
-  void restart_at(Parts&&... parts) {
-    throws = 1;
-    send(std::forward<Parts>(parts)...);
-    sent.clear();
-    start();
-  }
-
-  template <class Message>
-  std::vector<Message> all(std::uint64_t socket) const {
-    std::vector<Message> found;
-    for (const Sent& one : sent) {
-      if (one.socket == socket && one.kind() == messages::kKindOf<Message>) {
-        found.push_back(one.as<Message>());
-      }
-    }
-    return found;
-  }
-
-  double metric(const std::string& name) const {
-    const std::string page = metrics->expose();
-    const auto at = page.find("\n" + name + " ");
-    BOOST_REQUIRE(at != std::string::npos);
-    return std::stod(page.substr(at + name.size() + 2));
-  }
-
-  void check_balance(double accepted, double cancelled) {
-    send(caf::tick_atom_v);
-    BOOST_TEST(metric("troupe_requests_conservation_error") == 0.0);
-    BOOST_TEST(metric("troupe_requests_accepted_total") == accepted);
-    BOOST_TEST(metric("troupe_requests_finished_total{reason=\"cancelled\"}") == cancelled);
-    BOOST_TEST(metric("troupe_requests_finished_total{reason=\"error\"}") == 0.0);
-    BOOST_TEST(static_cast<double>(reported.accepted) == accepted);
-  }
-
-  caf::actor_system_config config;
-  std::unique_ptr<caf::actor_system> system;
-  caf::scheduler::test_coordinator* scheduler = nullptr;
-  std::vector<std::uint64_t> words = std::vector<std::uint64_t>(1 << 15);
-  std::shared_ptr<observe::Metrics> metrics = std::make_shared<observe::Metrics>();
-  std::vector<Sent> sent;
-  messages::FrontStatus reported;
-  caf::actor port;
-  caf::actor stage;
-  std::uint64_t generation = 0;
-  int throws = 0;
+struct RestoredFixture : StageFixture {
+  // The first incarnation cannot be made at the first try.
+  RestoredFixture()
+      : StageFixture(
+            {{.entry = {.request = {.request_id = 7, .prompt_tokens = {1}}}, .suspicion = {}}},
+            "core") {}
 };
 
 BOOST_FIXTURE_TEST_SUITE(dispatch_stage, StageFixture)
@@ -228,10 +86,10 @@ BOOST_AUTO_TEST_CASE(a_request_that_was_accepted_before_the_exception_is_not_acc
   check_balance(1, 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_failure_that_was_journalled_is_told_again) {
+BOOST_AUTO_TEST_CASE(a_failure_that_was_journalled_and_not_told_is_told) {
   send(request(1));
-  send(messages::CancelRequest{.request_id = 1});
-  restart_at(caf::tick_atom_v);
+  sent.clear();
+  throw_at("journal", messages::CancelRequest{.request_id = 1});
   const auto failures = all<messages::Failure>(kToAggregate);
   BOOST_REQUIRE_EQUAL(failures.size(), 1U);
   BOOST_TEST((failures[0].code == messages::FailureCode::kCancelled));
@@ -271,6 +129,93 @@ BOOST_AUTO_TEST_CASE(tokens_that_throw_twice_end_their_requests_alone) {
   BOOST_TEST(work[0].request_id == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(an_exception_within_a_handler_costs_nobody_anything) {
+  std::uint64_t id = 0;
+  for (const char* where : {"core", "journal", "send"}) {
+    BOOST_TEST_CONTEXT(where) {
+      sent.clear();
+      throw_at(where, request(++id));
+      BOOST_TEST(all<messages::Failure>(kToAggregate).empty());
+      BOOST_TEST(all<messages::ReplyPlan>(kToAggregate).back().request_id == id);
+      hello();
+      const std::uint32_t attempt = all<messages::WorkItem>(kToWorkers).back().attempt;
+      throw_at(where, kPeer, frame_of(id, attempt));
+      sent.clear();
+      send(messages::ReplayRequest{});
+      BOOST_TEST(all<messages::ReplyPlan>(kToAggregate).back().request_id == id);
+      sent.clear();
+      throw_at(where, messages::CancelRequest{.request_id = id});
+      const auto failures = all<messages::Failure>(kToAggregate);
+      BOOST_REQUIRE(!failures.empty());
+      BOOST_TEST((failures.back().code == messages::FailureCode::kCancelled));
+      check_balance(static_cast<double>(id), static_cast<double>(id));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_that_is_handled_twice_takes_one_place_of_its_call) {
+  throw_at("core", answer(1));
+  send(answer(2));
+  send(answer(3));
+  for (std::uint64_t id = 10; id < 15; ++id) send(request(id));  // the queue has eight places
+  BOOST_TEST(all<messages::Failure>(kToAggregate).empty());
+  check_balance(8, 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_that_overtook_its_request_holds_though_the_request_throws) {
+  send(messages::CancelRequest{.request_id = 1});
+  throw_at("core", request(1));
+  const auto failures = all<messages::Failure>(kToAggregate);
+  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
+  BOOST_TEST((failures[0].code == messages::FailureCode::kCancelled));
+  check_balance(1, 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_that_is_handled_twice_counts_once) {
+  for (std::uint64_t id = 1; id <= 12; ++id) send(request(id));  // four run, eight wait
+  throw_at("core", request(20));
+  send(caf::tick_atom_v);
+  BOOST_TEST(reported.accepted == 12U);
+  BOOST_TEST(reported.refused == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_token_that_throws_by_its_content_ends_its_request_alone_and_no_incarnation) {
+  send(request(1));
+  send(request(2));
+  messages::TokenFrame frame{.front_epoch = kEpoch, .worker_generation = 1};
+  frame.events.push_back({.request_id = 1, .attempt = 1, .position = 0, .token = kPoison});
+  frame.events.push_back({.request_id = 2, .attempt = 1, .position = 0, .token = 5});
+  sent.clear();
+  send(kPeer, frame);
+  const auto failures = all<messages::Failure>(kToAggregate);
+  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
+  BOOST_TEST(failures[0].request_id == 1U);
+  BOOST_TEST((failures[0].code == messages::FailureCode::kInternal));
+  BOOST_TEST(failures[0].message.find("poison") != std::string::npos);
+  BOOST_TEST(all<messages::JournaledTokens>(kToAggregate).at(0).events.at(0).request_id == 2U);
+  send(caf::tick_atom_v);
+  BOOST_TEST(metric("troupe_requests_finished_total{reason=\"error\"}") == 1.0);
+}
+
+BOOST_AUTO_TEST_CASE(a_death_whose_news_is_handled_twice_blames_once) {
+  send(request(1));
+  throw_at("journal", death(1, 1));
+  BOOST_TEST(all<messages::Failure>(kToAggregate).empty());
+  hello(2);
+  send(death(2, 1));
+  const auto failures = all<messages::Failure>(kToAggregate);
+  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
+  BOOST_TEST((failures[0].code == messages::FailureCode::kQuarantined));
+}
+
+BOOST_AUTO_TEST_CASE(failures_of_long_ago_are_not_told_again) {
+  send(request(1));
+  send(messages::CancelRequest{.request_id = 1});
+  restart_at(caf::tick_atom_v);
+  BOOST_TEST(all<messages::Failure>(kToAggregate).empty());
+  check_balance(1, 1);
+}
+
 BOOST_AUTO_TEST_CASE(a_replay_is_sent_when_aggregate_asks_for_it) {
   send(request(1));
   token(1, 0, 1);
@@ -278,6 +223,16 @@ BOOST_AUTO_TEST_CASE(a_replay_is_sent_when_aggregate_asks_for_it) {
   send(messages::ReplayRequest{});
   BOOST_TEST(all<messages::ReplyPlan>(kToAggregate).size() == 1U);
   BOOST_TEST(all<messages::JournaledTokens>(kToAggregate).at(0).events.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_first_incarnation_that_cannot_be_made_at_once_lacks_nothing,
+                        RestoredFixture) {
+  BOOST_TEST(place.empty());
+  start();
+  hello();
+  BOOST_REQUIRE_EQUAL(all<messages::WorkItem>(kToWorkers).size(), 1U);
+  BOOST_TEST(all<messages::WorkItem>(kToWorkers)[0].prompt_tokens.size() == 1U);
+  check_balance(1, 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(who_takes_a_dispatchers_place_goes_on_with_what_no_ledger_h
   BOOST_TEST(handover.open == std::vector<std::uint64_t>{1}, boost::test_tools::per_element());
   BOOST_TEST(handover.calls.reserved() == 2U);
   handover.totals.accepted -= 1;
-  Dispatcher next{{.front_epoch = kEpoch, .queued_max = 3, .local_workers = 1}};
+  Dispatcher next{{.front_epoch = kEpoch, .queued_max = 4, .local_workers = 1}};
   next.take_over(handover);
   next.restore({.entry = {.request = {.request_id = 1}, .attempt = 5}, .suspicion = {}});
   BOOST_TEST(next.snapshot().conservation_error() == 0);

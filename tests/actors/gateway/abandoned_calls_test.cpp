@@ -52,6 +52,73 @@ BOOST_AUTO_TEST_CASE(a_frame_that_broke_is_answered_under_its_id) {
   BOOST_TEST(only_frame<client::Error>(open).code == "internal");
 }
 
+BOOST_AUTO_TEST_CASE(a_call_whose_last_chunk_throws_does_not_hang) {
+  fail_at("finish", kFirstId);
+  chat(1);
+  chunk(accepted_chunk(kFirstId));
+  chunk(text_chunk(kFirstId, "a"));
+  std::string broken;
+  const auto end = only<HttpRespond>(core.on_chunks({{final_chunk(kFirstId)}}, now, &broken));
+  BOOST_TEST(end.response.status == 500);
+  BOOST_TEST(broken == "on purpose");
+  BOOST_TEST(core.open_calls() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_stream_whose_last_chunk_throws_ends_with_an_error) {
+  fail_at("finish", kFirstId);
+  chat(1, R"(, "stream": true)");
+  chunk(accepted_chunk(kFirstId));
+  const Effects effects = chunk(final_chunk(kFirstId));
+  BOOST_TEST(written(effects).find("internal") != std::string::npos);
+  BOOST_TEST(all<HttpStreamEnd>(effects).size() == 1U);
+  BOOST_TEST(core.open_calls() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_throws_at_the_tick_takes_it_from_nobody_else) {
+  fail_at("tick", kFirstId);
+  fail_at("tick", kFirstId + 2);
+  chat(1, R"(, "stream": true)");
+  chat(2, R"(, "stream": true)");
+  client("p", client::Generate{.id = "a", .prompt = "x"});
+  client("q", client::Generate{.id = "b", .prompt = "x"});
+  for (std::uint64_t id = kFirstId; id < kFirstId + 4; ++id) chunk(accepted_chunk(id));
+  now.mono_ms += config::kSsePingInterval.count();
+  std::string broken;
+  const Effects effects = core.on_tick(now, &broken);
+  BOOST_TEST(broken == "on purpose");
+  BOOST_TEST(only<HttpStreamEnd>(effects).connection == 1U);
+  BOOST_TEST(count(written(effects), std::string(kPingEvent)) == 1U);
+  BOOST_TEST(all<ZmqSend>(effects).size() == 2U);  // an error for p, a ping for q
+  BOOST_TEST(core.open_calls() == 2U);
+  BOOST_TEST(core.on_tick(now, &broken).size() == 1U);  // a ping for q
+  BOOST_TEST(broken.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_call_whose_end_throws_too_just_ends) {
+  fail_at("abandon", kFirstId);
+  fail_at("abandon", kFirstId + 1);
+  chat(1);
+  chat(2, R"(, "stream": true)");
+  chunk(accepted_chunk(kFirstId + 1));
+  BOOST_TEST(only<HttpRespond>(core.abandon_http(1, now)).response.status == 500);
+  const Effects effects = core.abandon_chunk(kFirstId + 1, now);
+  BOOST_TEST(only<HttpStreamEnd>(effects).connection == 2U);
+  BOOST_TEST(only<CancelRequest>(effects).request_id == kFirstId + 1);
+  BOOST_TEST(core.open_calls() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_restored_call_that_throws_is_cancelled_and_the_others_are_there) {
+  fail_at("restore", 5);
+  const auto request = [](std::uint64_t id) {
+    return messages::TokenizedRequest{
+        .request_id = id,
+        .origin = {.door = messages::Door::kZmq, .peer = "p", .id = std::to_string(id)}};
+  };
+  const Effects effects = core.restore({{request(5), {}}, {request(6), {}}}, now);
+  BOOST_TEST(only<CancelRequest>(effects).request_id == 5U);
+  BOOST_TEST(core.open_calls() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(chunks_that_aggregate_makes_again_change_no_http_answer) {
   chat(1, R"(, "stream": true)");
   std::string text = written(chunk(accepted_chunk(kFirstId)));
@@ -69,7 +136,7 @@ BOOST_AUTO_TEST_CASE(chunks_that_aggregate_makes_again_change_no_http_answer) {
 }
 
 BOOST_AUTO_TEST_CASE(chunks_that_aggregate_makes_again_change_no_zmq_answer) {
-  client("p", client::Generate{.id = "a", .prompt = "x", .echo = true});
+  client("p", client::Generate{.id = "a", .prompt = "x"});
   messages::ReplyChunk echo = accepted_chunk(kFirstId);
   echo.text = "x";
   Effects effects = chunk(echo);

@@ -52,7 +52,10 @@ std::vector<link::SocketSpec> specs() {
 }
 
 struct ActorFixture {
-  explicit ActorFixture(bool silent = false) {
+  // `failing_starts`: so many times no incarnation can be made.
+  explicit ActorFixture(bool silent = false,
+                        std::vector<RestoredAnswer> restored = {},
+                        int failing_starts = 0) {
     port = link::spawn_port(system, specs(), {});
     const link::Sender out(port, kToPipeline, kEpoch);
     GatewayStage stage = gateway_stage({.config = {.http = "127.0.0.1:0", .client_credit = 4},
@@ -63,11 +66,17 @@ struct ActorFixture {
                                         .metrics = std::make_shared<observe::Metrics>(),
                                         .to_preprocess = out,
                                         .to_dispatch = out,
-                                        .clients = link::Sender(port, kClients, kEpoch)});
+                                        .clients = link::Sender(port, kClients, kEpoch),
+                                        .restored = std::move(restored),
+                                        .places = {[left = failing_starts](auto) mutable {
+                                          if (left-- > 0) throw std::runtime_error("no start");
+                                        }}});
     http_port = stage.http_port;
     gateway = supervision::spawn_stage(
         system, std::move(stage.spec), std::make_shared<supervision::StageTable>());
-    self->send(gateway, caf::reset_atom_v, std::uint64_t{1});
+    for (int start = 0; start <= failing_starts; ++start) {
+      self->send(gateway, caf::reset_atom_v, std::uint64_t{1});
+    }
     stage.open(gateway);
     const auto behind = system.spawn(pipeline, gateway, silent);
     std::vector<link::SocketRoutes> routes(kSockets);
@@ -116,7 +125,21 @@ struct SilentFixture : ActorFixture {
   SilentFixture() : ActorFixture(true) {}
 };
 
+struct RestoredFixture : ActorFixture {
+  RestoredFixture()
+      : ActorFixture(
+            true,
+            {{{.request_id = 5, .origin = {.door = messages::Door::kZmq, .peer = "p", .id = "old"}},
+              {}}},
+            2) {}
+};
+
 BOOST_AUTO_TEST_SUITE(gateway_actor)
+
+BOOST_FIXTURE_TEST_CASE(a_gateway_that_cannot_start_at_once_has_its_restored_calls,
+                        RestoredFixture) {
+  BOOST_TEST(open_calls() == 1U);
+}
 
 BOOST_FIXTURE_TEST_CASE(an_http_call_goes_through_the_links_and_back, ActorFixture) {
   HttpClient http(http_port);

@@ -48,6 +48,7 @@ std::string Simulator::run(Seen& seen) {
 void Simulator::settle() {
   calm_ = true;
   dies_soon_ = false;
+  throws_soon_ = false;
   for (Process& process : processes_) process.hung = false;
   for (std::size_t i = 0; i < kSettlingMax && fault_.empty() && !all_ended(); ++i) {
     ++seen_.steps;
@@ -78,14 +79,19 @@ void Simulator::act() {
   if (calm_) return;
   if (what < 93) return kill_worker(process, false);
   if (what < 94) return roll(2) == 0 ? kill_worker(process, false) : reconnect(process);
+  if (what < 95 && options_.fronts_live) return;
   if (what < 95 && roll(2) == 0) return kill_front();
   if (what < 95) {
     dies_soon_ = true;
     return;
   }
+  if (what < 96 && roll(4) == 0) {
+    throws_soon_ = !options_.stages_live;
+    return;
+  }
   if (what < 97) return cancel_one();
   if (what < 98 && roll(4) == 0) return restart_aggregate();
-  if (what < 98 && roll(4) == 0) return restart_dispatch();
+  if (what < 98 && roll(4) == 0 && !options_.stages_live) return restart_dispatch({});
   if (what < 98 && process.worker) {
     process.hung = !process.hung;
     ++seen_.hangs;
@@ -120,7 +126,7 @@ void Simulator::start_front() {
   front_.ledger = std::make_shared<dispatch::LedgerFile>(bytes_of(memory_), 4096);
   std::vector<dispatch::KeptEnd> ended;
   for (const dispatch::RestoredRequest& old :
-       dispatch::worth_restoring(front_.ledger->fold(), kEndedKept, now_)) {
+       dispatch::take_from(*front_.ledger, kEndedKept, now_)) {
     restore(old, ended);
   }
   front_.keeper =
@@ -144,6 +150,7 @@ void Simulator::restore(const dispatch::RestoredRequest& old,
   } else {
     restored.entry.end_proposed = !finished.empty();
     front_.dispatcher->restore(std::move(restored));
+    front_.tally.accept();
     for (const auto& one : finished) front_.finished.push_back(one);
   }
   // The client has the beginning; what it lacks of it comes now.
@@ -222,15 +229,15 @@ void Simulator::deliver_inside() {
   if (!front_.from_root.empty() && roll(2) == 0) {
     const messages::SiblingDown down = std::move(front_.from_root.front());
     front_.from_root.pop_front();
-    perform(front_.dispatcher->on_worker_down(down, now_));
+    handle([&] { return front_.dispatcher->on_worker_down(down, now_); });
   } else if (!front_.finished.empty() && roll(2) == 0) {
     const messages::ReplyFinished finished = front_.finished.front();
     front_.finished.pop_front();
-    perform(front_.dispatcher->on_finished(finished, now_));
+    handle([&] { return front_.dispatcher->on_finished(finished, now_); });
   } else if (!front_.arriving.empty()) {
-    messages::TokenizedRequest request = std::move(front_.arriving.front());
+    const messages::TokenizedRequest request = std::move(front_.arriving.front());
     front_.arriving.pop_front();
-    perform(front_.dispatcher->on_request(std::move(request), now_));
+    handle_request(request);
   }
 }
 
@@ -259,7 +266,7 @@ void Simulator::cancel_one() {
   ++seen_.cancels;
   const std::uint64_t epoch = epoch_;
   const bool open = front_.dispatcher->ledger_entry(id) != nullptr;
-  perform(front_.dispatcher->on_cancel(id, now_));
+  handle([&] { return front_.dispatcher->on_cancel(id, now_); });
   if (epoch_ != epoch) return;  // the front died of it, perhaps before it was written down
   // Aggregate has not found its end, or the client would have it: so this is the end.
   expect(!open || client.cut, "a cancel does not end its request");
@@ -270,7 +277,7 @@ void Simulator::tick() {
     if (process.start_at && now_ >= *process.start_at) start_worker(process);
     if (process.worker && !process.hung && roll(4) == 0) send(process, process.worker->beat());
   }
-  perform(front_.dispatcher->on_tick(now_));
+  handle([&] { return front_.dispatcher->on_tick(now_); });
 }
 
 void Simulator::perform(const Effects& effects) {
@@ -321,6 +328,8 @@ bool Simulator::goes_out() {
 
 void Simulator::journal(const Effects& effects) {
   front_.keeper->journal(effects, *front_.dispatcher, now_);
+  for (std::size_t i = 0; i < effects.accepted.size(); ++i) front_.tally.accept();
+  for (const auto& ended : effects.ended) front_.tally.finish(ended.ending);
   front_.dispatcher->hold_back(front_.keeper->full());
   expect(front_.ledger->lost() == 0, "the memory file overflows");
 }

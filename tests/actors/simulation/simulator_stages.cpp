@@ -16,39 +16,78 @@ void Simulator::restart_aggregate() {
   for (const auto& one : front_.keeper->open(*front_.dispatcher)) tell_again(one);
 }
 
-void Simulator::restart_dispatch() {
-  constexpr std::uint32_t kAttemptsOfALife = 1U << 16;
+void Simulator::restart_dispatch(dispatch::StageHandover handover) {
   ++seen_.stage_restarts;
-  ++front_.lives;
   unjournaled_.reset();
-  dispatch::Handover handover = front_.dispatcher->hand_over();
-  const std::vector<std::string> peers = handover.peers;
-  const std::vector<dispatch::RestoredRequest> left = front_.ledger->fold();
-  handover.totals.accepted -= static_cast<std::uint64_t>(
-      std::ranges::count_if(left, [](const auto& one) { return !one.end; }));
-  front_.dispatcher = std::make_unique<dispatch::Dispatcher>(dispatcher_options());
-  front_.dispatcher->take_over(std::move(handover));
-  std::vector<dispatch::KeptEnd> ended;
-  for (const dispatch::RestoredRequest& one : left) {
-    if (one.end) {
-      ended.push_back(dispatch::end_of(one));
-      continue;
-    }
-    dispatch::RestoredEntry restored = dispatch::entry_of(one);
-    restored.entry.attempt += front_.lives * kAttemptsOfALife;
-    restored.entry.end_proposed =
-        !one.events.empty() && one.events.back().finish != messages::FinishReason::kNone;
-    front_.dispatcher->restore(std::move(restored));
+  handover.core = front_.dispatcher->hand_over();
+  handover.ended = front_.keeper->kept();
+  dispatch::DispatchRestart next = dispatch::restart_dispatch(dispatcher_options(),
+                                                              front_.ledger,
+                                                              kEndedKept,
+                                                              std::move(handover),
+                                                              front_.tally,
+                                                              ++front_.lives,
+                                                              now_);
+  *front_.dispatcher = std::move(next.core);
+  *front_.keeper = std::move(next.keeper);
+  for (const messages::Failure& failure : next.failures) {
+    if (!clients_.at(failure.request_id).ended) take(front_.aggregator->on_failure(failure));
   }
-  front_.keeper =
-      std::make_unique<dispatch::LedgerKeeper>(front_.ledger, kEndedKept, std::move(ended));
-  for (const dispatch::RestoredRequest& one : left) tell_again(one);
+  for (const dispatch::RestoredRequest& one : next.open) tell_again(one);
   dispatch::Effects introductions;
-  for (const std::string& peer : peers) {
+  for (const std::string& peer : next.peers) {
     introductions.welcomes.push_back({peer, {.front_epoch = epoch_, .introduce = true}});
   }
   emit(introductions);
   check_promises();
+}
+
+// An input of dispatch, as its cell handles it: once more if it throws.
+void Simulator::handle(const std::function<dispatch::Effects()>& input,
+                       std::optional<std::uint64_t> request_id) {
+  std::optional<dispatch::InHand> in_hand;
+  if (request_id) in_hand = front_.dispatcher->before(*request_id);
+  const bool throws = std::exchange(throws_soon_, false) && !dies_soon_;
+  const dispatch::Effects effects = input();
+  if (!throws) return perform(effects);
+  throw_midway(effects, std::move(in_hand));
+  if (!options_.message_dropped_on_throw) perform(input());
+}
+
+void Simulator::handle_request(const messages::TokenizedRequest& request) {
+  handle(
+      [&] {
+        const std::uint64_t id = request.request_id;
+        const bool known =
+            front_.dispatcher->ledger_entry(id) != nullptr || front_.keeper->has_ended(id);
+        return known ? dispatch::Effects{} : front_.dispatcher->on_request(request, now_);
+      },
+      request.request_id);
+}
+
+// The core has changed; perhaps the ledger is written; perhaps a part is sent.
+void Simulator::throw_midway(const dispatch::Effects& effects,
+                             std::optional<dispatch::InHand> in_hand) {
+  ++seen_.thrown_midway;
+  dispatch::StageHandover handover{.core = {},
+                                   .ended = {},
+                                   .suspects = {},
+                                   .in_hand = std::move(in_hand),
+                                   .untold = effects.failures,
+                                   .uncounted = {}};
+  const std::uint32_t place = roll(3);
+  if (place > 0) {
+    for (const auto& event : effects.journaled.events) judge_token(event);
+    journal(effects);
+  } else {
+    for (const auto& ended : effects.ended) handover.uncounted.push_back(ended.ending);
+  }
+  if (place > 1) {
+    emits_left_ = roll(4);
+    emit(effects);
+    emits_left_.reset();
+  }
+  restart_dispatch(std::move(handover));
 }
 
 // To aggregate; the gateway drops what the client has.
@@ -56,12 +95,11 @@ void Simulator::tell_again(const dispatch::RestoredRequest& one) {
   Client& client = clients_.at(one.request.request_id);
   const auto take_new = [&](aggregate::Replies replies) {
     std::erase_if(replies.chunks, [&](const messages::ReplyChunk& chunk) {
+      if (options_.replay_unfiltered) return false;
       return client.ended || gateway::is_repeated(chunk, client.accepted, client.tokens);
     });
     take(replies);
   };
-  if (one.end && one.end->failed) take_new(front_.aggregator->on_failure(one.end->failure));
-  if (one.end) return;
   take_new(front_.aggregator->on_plan(dispatch::plan_of(one.request)));
   for (const messages::TokenEvent& event : one.events) {
     take_new(front_.aggregator->on_tokens({{event}}));
