@@ -10,6 +10,7 @@
 #include "actors/gateway/gateway_actor.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/preprocess/preprocess_actor.hpp"
+#include "apps/ledger_memory.hpp"
 #include "apps/restored_front.hpp"
 #include "apps/role.hpp"
 #include "apps/stage_faults.hpp"
@@ -81,7 +82,20 @@ struct FrontStages {
   caf::actor aggregate;
 };
 
-std::vector<link::SocketRoutes> front_routes(const FrontStages& stages) {
+// To a worker of another release: such a pair would take each other's frames for damaged ones.
+std::string refuse_version(std::uint64_t epoch, std::uint8_t minor) {
+  const std::string major = std::to_string(messages::kVersionMajor) + ".";
+  return messages::encode(
+      messages::WorkerWelcome{.front_epoch = epoch,
+                              .refused = "this worker speaks version " + major +
+                                         std::to_string(minor) +
+                                         " of the link between front and workers, the front " +
+                                         major + std::to_string(messages::kVersionMinor) +
+                                         ": run the same release of troupe on both"},
+      epoch);
+}
+
+std::vector<link::SocketRoutes> front_routes(const FrontStages& stages, std::uint64_t epoch) {
   std::vector<link::SocketRoutes> routes(kFrontSockets);
   routes[kClients].raw = link::deliver_raw_to(stages.gateway);
   routes[kWorkers].handlers = {
@@ -89,6 +103,9 @@ std::vector<link::SocketRoutes> front_routes(const FrontStages& stages) {
       {Kind::kWorkerBeat, link::deliver_with_peer_to<messages::WorkerBeat>(stages.dispatch)},
       {Kind::kTokenFrame, link::deliver_with_peer_to<messages::TokenFrame>(stages.dispatch)},
       {Kind::kReleased, link::deliver_with_peer_to<messages::Released>(stages.dispatch)}};
+  routes[kWorkers].answer_other_version = [epoch](std::uint8_t minor) {
+    return refuse_version(epoch, minor);
+  };
   routes[kPreprocessFromGateway].handlers = {
       {Kind::kGenerateRequest,
        link::deliver_in_turn<messages::GenerateRequest>(stages.preprocess)}};
@@ -224,6 +241,7 @@ FrontNode::FrontNode(caf::actor_system& system,
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 
   const dispatch::Time now = monotonic_now();
+  fit_ledger(options.ledger_fd, config, model.context_max);
   const auto probe = token_fault(config.faults, "aggregate");
   RestoredFront restored = restore_front(
       open_ledger(options.ledger_fd), model.tokenizer, probe, config.gateway.resume_grace, now);
@@ -273,7 +291,7 @@ FrontNode::FrontNode(caf::actor_system& system,
   for (const messages::ReplyFinished& finished : restored.finished) {
     caf::anon_send(stages.dispatch, finished);
   }
-  link::start_port(port, front_routes(stages));
+  link::start_port(port, front_routes(stages, epoch));
 
   dispatch_ = stages.dispatch;
   tree_.start();

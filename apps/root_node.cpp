@@ -42,6 +42,14 @@ std::vector<ChildSpec> child_specs(const config::NodeConfig& config) {
   return specs;
 }
 
+supervision::SupervisorPolicy policy_of(const config::SupervisionConfig& config) {
+  return {.intensity = config.intensity,
+          .period = config.period,
+          .backoff_first = config.backoff_first,
+          .backoff_max = config.backoff_max,
+          .restarts_while_stopping = true};
+}
+
 // A plan (memory_plan.cpp) leaves a sixteenth of the control group's limit alone and gives a worker
 // less than its share of the rest, so one that holds more has not kept to its plan.
 std::uint64_t worker_memory_max(const config::NodeConfig& config) {
@@ -79,7 +87,7 @@ RootNode::RootNode(const config::NodeConfig& config, const RootOptions& options)
       begun_(now()),
       random_(std::random_device{}()),
       supervisor_(child_specs(config),
-                  {.restarts_while_stopping = true},
+                  policy_of(config.supervision),
                   generation_base(),
                   [this] { return std::uniform_real_distribution<double>()(random_); }),
       front_(supervisor_.find("front")->id),

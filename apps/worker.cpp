@@ -73,12 +73,17 @@ void refuse_and_exit(const std::string& why) {
   std::_Exit(kExitIncurable);
 }
 
+// The computation gets on. Empty where nobody looks.
+std::function<void()> beat_of(const std::shared_ptr<actors::supervision::BeatPage>& page) {
+  if (!page) return nullptr;
+  return [page] { page->beats().compute.fetch_add(1, std::memory_order_relaxed); };
+}
+
 std::unique_ptr<kernels::Device> beating_device(
     std::unique_ptr<kernels::Device> device,
     const std::shared_ptr<actors::supervision::BeatPage>& page) {
   if (!page) return device;
-  return std::make_unique<kernels::BeatingDevice>(
-      std::move(device), [page] { page->beats().compute.fetch_add(1, std::memory_order_relaxed); });
+  return std::make_unique<kernels::BeatingDevice>(std::move(device), beat_of(page));
 }
 
 // How long another process takes to pack is not this one's to answer for.
@@ -113,6 +118,7 @@ void work_until_stopped(const config::NodeConfig& config,
   options.progress(to_text(plan));
   model::WeightsOptions weights = weights_options(config, options.progress);
   weights.on_waiting = tell_waiting(options.beats);
+  weights.on_part = beat_of(options.beats);
   const auto faults = std::make_shared<WorkerFaults>(config, options.name);
   auto engine = std::make_shared<infer::Engine>(
       *model.file,

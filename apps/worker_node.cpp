@@ -56,7 +56,7 @@ std::vector<link::SocketRoutes> worker_routes(const caf::actor& batch_stage,
   std::vector<link::SocketRoutes> routes(5);
   routes[kDispatch].handlers = {
       {Kind::kWorkerWelcome, link::deliver_to<messages::WorkerWelcome>(batch_stage)},
-      {Kind::kWorkItem, link::deliver_to<messages::WorkItem>(batch_stage)},
+      {Kind::kWorkItem, batch::deliver_work_to(batch_stage)},
       {Kind::kCancelWork, link::deliver_to<messages::CancelWork>(batch_stage)}};
   routes[kInferFromBatch].handlers = {
       {Kind::kBatch, link::deliver_to<messages::Batch>(infer_stage)}};
@@ -70,7 +70,9 @@ link::RefusalHandler on_refusal(std::shared_ptr<const caf::actor> batch_stage) {
   return [=](const std::string& socket, std::string_view, const link::Refusal& refusal) {
     std::fprintf(
         stderr, "troupe: link %s refused a frame: %s\n", socket.c_str(), refusal.why.c_str());
-    if (socket == kDispatchName && refusal.lost) batch::dispatch_unreachable(*batch_stage);
+    if (socket != kDispatchName) return;
+    refusal.lost ? batch::dispatch_unreachable(*batch_stage)
+                 : batch::dispatch_unreadable(*batch_stage, refusal.why);
   };
 }
 

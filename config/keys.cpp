@@ -31,6 +31,10 @@ constexpr std::uint32_t kWorkersMax = 64;
 constexpr std::uint32_t kThreadsMax = 1024;
 // An hour: longer drains are waited for by hand.
 constexpr std::uint32_t kDrainTimeoutMsMax = 3'600'000;
+// Beyond so many failures nobody believes in the next start.
+constexpr std::uint32_t kIntensityMax = 1000;
+// Ten minutes: a child that is wanted at all is wanted sooner.
+constexpr std::uint32_t kBackoffMsMax = 600'000;
 // Queued requests and their cancels must fit a link (kLinkHighWaterMark).
 constexpr std::uint32_t kQueuedMax = static_cast<std::uint32_t>(kLinkHighWaterMark) / 2;
 // Longest context of a published model, in tokens.
@@ -58,6 +62,19 @@ const std::array kKeys{
     Key{"node",
         "drain_timeout_ms",
         MillisecondsKey{AT(std::chrono::milliseconds, node.drain_timeout), 0, kDrainTimeoutMsMax}},
+    Key{"supervision",
+        "intensity",
+        NumberKey{AT(std::uint32_t, supervision.intensity), 0, kIntensityMax}},
+    Key{"supervision",
+        "period_ms",
+        MillisecondsKey{AT(std::chrono::milliseconds, supervision.period), 1, kDrainTimeoutMsMax}},
+    Key{"supervision",
+        "backoff_first_ms",
+        MillisecondsKey{
+            AT(std::chrono::milliseconds, supervision.backoff_first), 1, kBackoffMsMax}},
+    Key{"supervision",
+        "backoff_max_ms",
+        MillisecondsKey{AT(std::chrono::milliseconds, supervision.backoff_max), 1, kBackoffMsMax}},
     Key{"model", "file", PathKey{AT(std::filesystem::path, model.file), true}},
     Key{"model", "alias", TextKey{AT(std::string, model.alias)}},
     Key{"model",

@@ -55,6 +55,10 @@ inline constexpr std::size_t kLedgerBytes = std::size_t{512} << 20;
 inline constexpr std::size_t kLedgerCleanBytes = std::size_t{8} << 20;
 // Bytes waiting for one slow reader before it loses its request: a whole answer of 32k tokens fits.
 inline constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
+// HTTP answers that have ended, kept for clients that may come back with their key: 64 of the
+// longest that a reader may leave waiting, or tens of thousands of the usual ones. The oldest go
+// first.
+inline constexpr std::size_t kEndedBytesMax = std::size_t{64} << 20;
 // Messages in a ZeroMQ pipe. Above every credit that is given (queue + cancels), so a full pipe is
 // a fault.
 inline constexpr int kLinkHighWaterMark = 8192;

@@ -109,6 +109,8 @@ void check_admin_socket(const NodeConfig& config) {
 
 NodeConfig::NodeConfig() {
   node.drain_timeout = kDrainTimeoutDefault;
+  supervision.backoff_first = kBackoffFirst;
+  supervision.backoff_max = kBackoffMax;
   gateway.client_credit = kClientCreditDefault;
   gateway.resume_grace = kResumeGraceDefault;
   dispatch.queued_max = kQueuedMaxDefault;
@@ -150,6 +152,13 @@ void finish_config(NodeConfig& config) {
     if (!problem.empty()) refuse(key.full_name(), " " + problem);
   }
   check_links_differ(config);
+  if (config.supervision.backoff_max < config.supervision.backoff_first) {
+    refuse("supervision.backoff_max_ms",
+           " (" + std::to_string(config.supervision.backoff_max.count()) +
+               ") must be at least supervision.backoff_first_ms (" +
+               std::to_string(config.supervision.backoff_first.count()) +
+               "), from which it doubles");
+  }
   if (config.batch.step_tokens_max < config.batch.sequences_max) {
     refuse("batch.step_tokens_max",
            " (" + std::to_string(config.batch.step_tokens_max) +

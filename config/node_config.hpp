@@ -30,6 +30,14 @@ struct NodeSection {
   std::chrono::milliseconds drain_timeout{};
 };
 
+// How root keeps its children, the front and the workers: one_for_one, each permanent.
+struct SupervisionConfig {
+  std::uint32_t intensity = 10;  // failures in `period` that are still borne
+  std::chrono::milliseconds period{60'000};
+  std::chrono::milliseconds backoff_first{};  // before the first restart of a child that failed …
+  std::chrono::milliseconds backoff_max{};    // … and the longest, to which it doubles
+};
+
 struct GatewayConfig {
   std::string http = "127.0.0.1:8080";  // HOST:PORT
   std::string zmq = "tcp://127.0.0.1:5555";
@@ -88,6 +96,7 @@ struct NodeConfig {
   NodeConfig();  // the defaults of limits.hpp
 
   NodeSection node;
+  SupervisionConfig supervision;
   ModelConfig model;
   GatewayConfig gateway;
   PreprocessConfig preprocess;

@@ -14,6 +14,9 @@ namespace troupe::messages {
 // The end that a worker proposes together with the last token. Aggregate decides.
 enum class FinishReason : std::uint8_t { kNone, kStop, kLength, kCancelled, kError };
 
+// Position of an error whose worker could not read how many tokens there are.
+inline constexpr std::uint32_t kNoPosition = ~std::uint32_t{0};
+
 struct TokenEvent {
   std::uint64_t request_id = 0;
   std::uint32_t attempt = 0;

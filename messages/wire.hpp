@@ -54,8 +54,11 @@ enum class Kind : std::uint16_t {
 
 inline constexpr std::string_view kMagic = "TRPE";
 inline constexpr std::uint8_t kVersionMajor = 1;
-inline constexpr std::uint8_t kVersionMinor = 0;
+// 1: frames between front and workers carry a number (actors/link/frame_numbers.hpp). Clients may
+// speak any minor version; on the worker link both ends must be of the same.
+inline constexpr std::uint8_t kVersionMinor = 1;
 inline constexpr std::size_t kHeaderBytes = 16;
+inline constexpr std::size_t kMinorAt = 5;  // of a header's bytes
 
 struct Header {
   std::uint8_t version_major = kVersionMajor;

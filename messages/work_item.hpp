@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "messages/sampling.hpp"
@@ -27,5 +28,9 @@ struct WorkItem {
                  sampling,
                  cache_salt)
 };
+
+// Reads whose work a frame is (front_epoch, request_id, attempt) for as far as it can be read, when
+// all of it cannot. False: not even that.
+bool read_work_name(std::string_view frame, WorkItem& item);
 
 }  // namespace troupe::messages

@@ -19,6 +19,7 @@ struct WorkerHello {
   std::uint32_t sequences_max = 0;  // credits: work items it holds at once
   std::uint32_t context_max = 0;    // tokens of prompt + answer
   std::uint64_t beginning = 0;      // how often it has started over; with each it holds nothing
+  std::string unreadable;           // why, when it could not read what it got; else empty
 
   TROUPE_MESSAGE(WorkerHello,
                  worker,
@@ -27,7 +28,8 @@ struct WorkerHello {
                  vocabulary_hash,
                  sequences_max,
                  context_max,
-                 beginning)
+                 beginning,
+                 unreadable)
 };
 
 // Dispatch → worker, as the answer to hello and to each beat, so that a message that was lost

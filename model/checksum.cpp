@@ -1,5 +1,6 @@
 #include "model/checksum.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -19,20 +20,35 @@ std::uint64_t word_at(const std::byte* bytes) {
   return word;
 }
 
+constexpr std::size_t kLanes = 8;
+constexpr std::size_t kStride = kLanes * sizeof(std::uint64_t);
+static_assert(kPartBytes % kStride == 0, "a part ends where a stride does");
+
+using Lanes = std::array<std::uint64_t, kLanes>;
+
+// Of whole strides.
+Lanes mixed(Lanes lanes, const std::byte* bytes, const std::byte* end) {
+  constexpr std::size_t kAhead = 4096;  // the hardware's prefetcher stops at pages
+  for (; bytes != end; bytes += kStride) {
+    __builtin_prefetch(bytes + kAhead);
+#pragma GCC unroll 8  // lanes stay in registers
+    for (std::size_t i = 0; i < kLanes; ++i) lanes[i] = mixed(lanes[i], word_at(bytes + 8 * i));
+  }
+  return lanes;
+}
+
 }  // namespace
 
-std::uint64_t checksum(std::span<const std::byte> bytes) {
-  constexpr std::size_t kLanes = 8;
-  constexpr std::size_t kStride = kLanes * sizeof(std::uint64_t);
-  constexpr std::size_t kAhead = 4096;  // the hardware's prefetcher stops at pages
-  std::array<std::uint64_t, kLanes> lanes{};
+std::uint64_t checksum(std::span<const std::byte> bytes, const std::function<void()>& on_part) {
+  Lanes lanes{};
   for (std::size_t i = 0; i < kLanes; ++i) lanes[i] = kOdd * (i + 1);
+  const std::size_t strides_end = bytes.size() / kStride * kStride;
   std::size_t at = 0;
-  for (; at + kStride <= bytes.size(); at += kStride) {
-    __builtin_prefetch(bytes.data() + at + kAhead);
-#pragma GCC unroll 8  // lanes stay in registers
-    for (std::size_t i = 0; i < kLanes; ++i)
-      lanes[i] = mixed(lanes[i], word_at(bytes.data() + at + 8 * i));
+  while (at < strides_end) {
+    const std::size_t end = std::min(strides_end, at + kPartBytes);
+    lanes = mixed(lanes, bytes.data() + at, bytes.data() + end);
+    at = end;
+    if (on_part) on_part();
   }
   std::array<std::uint64_t, kLanes> words{};
   std::memcpy(words.data(), bytes.data() + at, bytes.size() - at);

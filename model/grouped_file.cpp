@@ -54,7 +54,8 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const GgufFile& file,
                     .key = weights_fingerprint(file) + "-q4-v" + std::to_string(kGroupedVersion),
                     .fill = fill,
                     .on_waiting = options.on_waiting,
-                    .progress = options.progress});
+                    .progress = options.progress,
+                    .on_part = options.on_part});
   const std::byte* blocks = storage->payload().data();
   for (Matrix* matrix : matrices) {
     matrix->grouped = {blocks, grouped_bits(matrix->type), matrix->rows, matrix->columns};

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -107,15 +108,22 @@ bool is_file_of(int fd, const std::string& path) {
 
 // Zeroed, and allocated, not only sized: a full disk must show now and not as a SIGBUS while
 // packing.
-bool give_size(int fd, std::size_t bytes) {
-  return ftruncate(fd, 0) == 0 && posix_fallocate(fd, 0, static_cast<off_t>(bytes)) == 0;
+bool give_size(int fd, std::size_t bytes, const std::function<void()>& on_part) {
+  if (ftruncate(fd, 0) != 0) return false;
+  for (std::size_t at = 0; at < bytes; at += kPartBytes) {
+    const std::size_t part = std::min(kPartBytes, bytes - at);
+    if (posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(part)) != 0) return false;
+    if (on_part) on_part();
+  }
+  return true;
 }
 
 }  // namespace
 
 DraftResult PackedFileDraft::create(const std::filesystem::path& path,
                                     std::size_t bytes,
-                                    const std::function<void(bool begins)>& waiting) {
+                                    const std::function<void(bool begins)>& waiting,
+                                    const std::function<void()>& on_part) {
   const std::string draft = path.string() + ".draft";
   const int fd = open_draft(draft);
   if (fd < 0) return {};
@@ -124,7 +132,7 @@ DraftResult PackedFileDraft::create(const std::filesystem::path& path,
     close(fd);
     return {.draft = std::nullopt, .made_by_another = true};
   }
-  if (!give_size(fd, bytes)) {
+  if (!give_size(fd, bytes, on_part)) {
     unlink(draft.c_str());
     close(fd);
     return {};
@@ -163,21 +171,25 @@ bool PackedFileDraft::publish() {
   return true;
 }
 
-std::uint64_t seal_packed(std::span<std::byte> file, std::string_view key) {
+std::uint64_t seal_packed(std::span<std::byte> file,
+                          std::string_view key,
+                          const std::function<void()>& on_part) {
   const std::span<std::byte> payload = file.subspan(kPackedHeaderBytes);
-  const Header header = header_for(key, payload.size(), checksum(payload));
+  const Header header = header_for(key, payload.size(), checksum(payload, on_part));
   std::memcpy(file.data(), &header, sizeof header);
   return header.payload_checksum;
 }
 
-std::optional<std::uint64_t> verify_packed(std::span<const std::byte> file, std::string_view key) {
+std::optional<std::uint64_t> verify_packed(std::span<const std::byte> file,
+                                           std::string_view key,
+                                           const std::function<void()>& on_part) {
   if (file.size() < kPackedHeaderBytes) return std::nullopt;
   Header header;
   std::memcpy(&header, file.data(), sizeof header);
   const std::span<const std::byte> payload = file.subspan(kPackedHeaderBytes);
   const Header expected = header_for(key, payload.size(), header.payload_checksum);
   if (std::memcmp(&header, &expected, sizeof header) != 0) return std::nullopt;
-  if (checksum(payload) != header.payload_checksum) return std::nullopt;
+  if (checksum(payload, on_part) != header.payload_checksum) return std::nullopt;
   return header.payload_checksum;
 }
 

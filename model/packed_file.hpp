@@ -44,10 +44,12 @@ struct DraftResult;
 // and is taken over.
 class PackedFileDraft {
  public:
-  // Waits while another process holds the draft; `waiting` is called before and after.
+  // Waits while another process holds the draft; `waiting` is called before and after. `on_part` is
+  // called for each kPartBytes (checksum.hpp) that got their place on the disk.
   static DraftResult create(const std::filesystem::path& path,
                             std::size_t bytes,
-                            const std::function<void(bool begins)>& waiting = {});
+                            const std::function<void(bool begins)>& waiting = {},
+                            const std::function<void()>& on_part = {});
   ~PackedFileDraft();
   PackedFileDraft(PackedFileDraft&& other) noexcept;
   PackedFileDraft& operator=(PackedFileDraft&&) = delete;
@@ -78,10 +80,14 @@ struct DraftResult {
 };
 
 // Writes magic, version, `key`, and the checksums of payload and header into the first page.
-// Returns the payload's checksum. `key` has at most 128 bytes.
-std::uint64_t seal_packed(std::span<std::byte> file, std::string_view key);
+// Returns the payload's checksum. `key` has at most 128 bytes. `on_part` as in checksum.hpp.
+std::uint64_t seal_packed(std::span<std::byte> file,
+                          std::string_view key,
+                          const std::function<void()>& on_part = {});
 
 // The payload's checksum; empty when anything does not match.
-std::optional<std::uint64_t> verify_packed(std::span<const std::byte> file, std::string_view key);
+std::optional<std::uint64_t> verify_packed(std::span<const std::byte> file,
+                                           std::string_view key,
+                                           const std::function<void()>& on_part = {});
 
 }  // namespace troupe::model

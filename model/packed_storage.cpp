@@ -37,7 +37,8 @@ std::size_t file_bytes(const Packing& packing) {
 Shared open_existing(const Packing& packing) {
   std::optional<MappedBytes> mapping = map_packed_file(packing.file, file_bytes(packing));
   if (!mapping) return nullptr;
-  const std::optional<std::uint64_t> hash = verify_packed(mapping->bytes(), packing.key);
+  const std::optional<std::uint64_t> hash =
+      verify_packed(mapping->bytes(), packing.key, packing.on_part);
   if (!hash) return nullptr;
   return std::make_shared<Storage>(std::move(*mapping), *hash);
 }
@@ -45,7 +46,7 @@ Shared open_existing(const Packing& packing) {
 // The draft is closed, and its pages given back, before the file is opened again.
 bool pack_into(PackedFileDraft draft, const Packing& packing) {
   packing.fill(draft.bytes().subspan(kPackedHeaderBytes), [&draft] { draft.let_go(); });
-  seal_packed(draft.bytes(), packing.key);
+  seal_packed(draft.bytes(), packing.key, packing.on_part);
   return draft.publish();
 }
 
@@ -58,7 +59,8 @@ Shared pack_file(const Packing& packing) {
   // Twice: whoever was waited for may have failed, or have packed another model under this name.
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (Shared storage = open_existing(packing)) return storage;
-    DraftResult result = PackedFileDraft::create(packing.file, file_bytes(packing), waiting);
+    DraftResult result =
+        PackedFileDraft::create(packing.file, file_bytes(packing), waiting, packing.on_part);
     if (result.made_by_another) continue;
     if (!result.draft || !pack_into(std::move(*result.draft), packing)) return nullptr;
   }
@@ -74,7 +76,7 @@ Shared open_or_pack(const Packing& packing) {
   }
   MappedBytes memory = anonymous_bytes(file_bytes(packing));
   packing.fill(memory.bytes().subspan(kPackedHeaderBytes), [] {});
-  const std::uint64_t hash = seal_packed(memory.bytes(), packing.key);
+  const std::uint64_t hash = seal_packed(memory.bytes(), packing.key, packing.on_part);
   return std::make_shared<Storage>(std::move(memory), hash);
 }
 

@@ -33,6 +33,9 @@ struct Packing {
   std::function<void(std::span<std::byte> payload, const std::function<void()>& let_go)> fill;
   std::function<void(bool begins)> on_waiting;  // before and after, for another one; may be empty
   std::function<void(const std::string&)> progress;  // may be empty
+  // For each 32 MiB of the file that were checked or allocated: who looks on sees that a slow disk
+  // gets on. May be empty.
+  std::function<void()> on_part;
 };
 
 // Maps packing.file when it is whole and has the key; else packs it under another name and renames,

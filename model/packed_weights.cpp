@@ -60,7 +60,8 @@ PackedWeights open_packed_weights(const GgufFile& file,
                                .key = packed_key(file),
                                .fill = fill,
                                .on_waiting = options.on_waiting,
-                               .progress = options.progress});
+                               .progress = options.progress,
+                               .on_part = options.on_part});
   return {std::move(layout), std::move(storage)};
 }
 

@@ -42,10 +42,27 @@ class Shell {
 
   // Nobody knows what it was to do: it drops all, and the hello of its next beat says so. Not at
   // once, or a pipe that takes nothing would keep it busy.
-  void start_over() {
+  void start_over(std::string unreadable = {}) {
     core_.drop_all();
     front_epoch_ = 0;
     ++hello_.beginning;
+    hello_.unreadable = std::move(unreadable);
+  }
+
+  // Nobody can read the rest of `name`: it ends at once, and gives its credit back.
+  void refuse(const messages::WorkItem& name, const std::string& why) {
+    if (name.front_epoch != front_epoch_) return;
+    links_.to_dispatch.send(messages::TokenFrame{
+        .front_epoch = front_epoch_,
+        .worker_generation = hello_.generation,
+        .events = {{.request_id = name.request_id,
+                    .attempt = name.attempt,
+                    .position = messages::kNoPosition,
+                    .finish = messages::FinishReason::kError,
+                    .error = "the worker could not read the request: " + why}}});
+    links_.to_dispatch.send(messages::Released{.front_epoch = front_epoch_,
+                                               .worker_generation = hello_.generation,
+                                               .works = {{name.request_id, name.attempt}}});
   }
 
   void add(const messages::WorkItem& item) {
@@ -119,6 +136,7 @@ caf::behavior handlers(const std::shared_ptr<Shell>& shell) {
         shell->add(item);
         shell->proceed();
       },
+      [shell](const messages::WorkItem& name, const std::string& why) { shell->refuse(name, why); },
       [shell](const messages::CancelWork& cancel) {
         shell->cancel(cancel);
         shell->proceed();
@@ -129,6 +147,10 @@ caf::behavior handlers(const std::shared_ptr<Shell>& shell) {
       },
       [shell](caf::leave_atom) {
         shell->start_over();
+        shell->proceed();
+      },
+      [shell](caf::leave_atom, const std::string& unreadable) {
+        shell->start_over(unreadable);
         shell->proceed();
       },
       [shell](caf::tick_atom) { shell->beat(); },
@@ -148,5 +170,24 @@ supervision::StageSpec batch_stage(BatcherOptions options,
 }
 
 void dispatch_unreachable(const caf::actor& batch) { caf::anon_send(batch, caf::leave_atom_v); }
+
+void dispatch_unreadable(const caf::actor& batch, std::string why) {
+  caf::anon_send(batch, caf::leave_atom_v, std::move(why));
+}
+
+link::FrameHandler deliver_work_to(caf::actor batch) {
+  return [batch = std::move(batch)](std::string_view, std::string_view frame) {
+    messages::WorkItem item;
+    messages::WireError error = messages::decode(frame, item);
+    if (error.empty()) {
+      caf::anon_send(batch, std::move(item));
+      return error;
+    }
+    messages::WorkItem name;
+    if (!messages::read_work_name(frame, name)) return error;
+    caf::anon_send(batch, std::move(name), std::move(error));
+    return messages::WireError{};
+  };
+}
 
 }  // namespace troupe::actors::batch

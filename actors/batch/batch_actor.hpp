@@ -4,6 +4,7 @@
 
 #include <caf/all.hpp>
 #include <functional>
+#include <string>
 
 #include "actors/batch/batcher.hpp"
 #include "actors/link/port_actor.hpp"
@@ -28,5 +29,13 @@ supervision::StageSpec batch_stage(BatcherOptions options,
 
 // Tells it that the link to dispatch has lost a message: it starts over. Thread-safe.
 void dispatch_unreachable(const caf::actor& batch);
+
+// Tells it that a message of dispatch can be read by nobody, nor whose it is: it starts over, and
+// says so, so that dispatch finds out what it was. Thread-safe.
+void dispatch_unreadable(const caf::actor& batch, std::string why);
+
+// A handler of work items. One that cannot be read ends as the error of its request, or nobody
+// would answer it before its deadline.
+link::FrameHandler deliver_work_to(caf::actor batch);
 
 }  // namespace troupe::actors::batch

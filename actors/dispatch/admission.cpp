@@ -56,6 +56,33 @@ InHand Dispatcher::before(std::uint64_t request_id) const {
           .refused = totals_.refused};
 }
 
+// What the worker may have been unable to read when it started over for that: of what it was given,
+// that of which it has shown no token since. To be asked before it is admitted anew.
+std::vector<std::uint64_t> Dispatcher::unread(const std::string& peer,
+                                              const messages::WorkerHello& hello) const {
+  std::vector<std::uint64_t> ids;
+  const auto known = workers_.workers().find(peer);
+  if (hello.unreadable.empty() || known == workers_.workers().end()) return ids;
+  if (known->second.hello.beginning >= hello.beginning) return ids;
+  for (const auto& [id, attempt] : known->second.holds) {
+    const LedgerEntry* entry = ledger_.find(id);
+    const bool is_there = entry != nullptr && entry->worker == peer && entry->attempt == attempt;
+    if (is_there && (!entry->last_token || *entry->last_token <= entry->started)) ids.push_back(id);
+  }
+  return ids;
+}
+
+// Handled once more, and computed once more by the next worker, such a token would throw again.
+void Dispatcher::take_alone(const messages::TokenEvent& event, Effects& effects, Time now) {
+  try {
+    if (options_.probe) options_.probe(event);
+    take(event, effects, now);
+  } catch (const std::exception& error) {
+    const std::string why = std::string("an error in the server broke this off: ") + error.what();
+    fail(event.request_id, messages::FailureCode::kInternal, why, effects);
+  }
+}
+
 void Dispatcher::note_finish(Time now) {
   // Weight 1/8: about the last dozen requests decide, so that a change of load shows within
   // seconds.

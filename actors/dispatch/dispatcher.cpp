@@ -91,17 +91,6 @@ Effects Dispatcher::on_tokens(const std::string& peer,
   return effects;
 }
 
-// Handled once more, and computed once more by the next worker, such a token would throw again.
-void Dispatcher::take_alone(const messages::TokenEvent& event, Effects& effects, Time now) {
-  try {
-    if (options_.probe) options_.probe(event);
-    take(event, effects, now);
-  } catch (const std::exception& error) {
-    const std::string why = std::string("an error in the server broke this off: ") + error.what();
-    fail(event.request_id, FailureCode::kInternal, why, effects);
-  }
-}
-
 // Judges one event of the worker that holds the request.
 void Dispatcher::take(messages::TokenEvent event, Effects& effects, Time now) {
   if (options_.mutant != Mutant::kNone) mutate(event);
@@ -175,7 +164,13 @@ Effects Dispatcher::on_hello(const std::string& peer,
   }
   down_.erase(hello.worker);
   resume_orphans(workers_.admit(peer, hello, now), peer, effects);
+  const std::vector<std::uint64_t> suspected = unread(peer, hello);
   worker_seen_ = now;
+  if (!suspected.empty()) {
+    last_work_death_ = now;
+    const std::uint64_t death = std::hash<std::string>{}(peer) + hello.beginning;
+    blame(suspected, "it could not read its work: " + hello.unreadable, death, effects);
+  }
   effects.welcomes.push_back({peer, welcome_of(*workers_.find(peer))});
   hand_out(effects, now);
   return effects;
@@ -239,7 +234,8 @@ Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) 
   resume_orphans(workers_.remove(down.child, down.generation), {}, effects);
   if (down.by_work) {
     last_work_death_ = now;
-    blame(down, effects);
+    const std::uint64_t death = std::hash<std::string>{}(down.child) + down.generation;
+    blame(down.in_step, down.reason, death, effects);
   }
   const bool back = std::ranges::any_of(workers_.workers(), [&](const auto& worker) {
     return worker.second.hello.worker == down.child;
@@ -251,19 +247,21 @@ Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) 
 }
 
 // Requests that have moved on since the death are not blamed for it.
-void Dispatcher::blame(const messages::SiblingDown& down, Effects& effects) {
+void Dispatcher::blame(const std::vector<std::uint64_t>& in_step,
+                       const std::string& reason,
+                       std::uint64_t death,
+                       Effects& effects) {
   std::vector<InStep> known;
-  for (const std::uint64_t id : down.in_step) {
+  for (const std::uint64_t id : in_step) {
     const LedgerEntry* entry = ledger_.find(id);
     if (entry == nullptr || entry->running()) continue;
     known.push_back({id, entry->produced.size()});
     effects.judged.push_back(id);
   }
-  const std::uint64_t death = std::hash<std::string>{}(down.child) + down.generation;
-  for (const std::uint64_t id : suspects_.on_death(known, down.in_step.size(), death)) {
+  for (const std::uint64_t id : suspects_.on_death(known, in_step.size(), death)) {
     fail(id,
          FailureCode::kQuarantined,
-         "this request was alone on a worker twice when it died (" + down.reason +
+         "this request was alone on a worker twice when it died (" + reason +
              "): do not send it again",
          effects);
   }
@@ -285,6 +283,7 @@ Effects Dispatcher::on_tick(Time now) {
   if (now - last_work_death_ > kLimitTime) suspects_.lift_limit();
   std::vector<std::uint64_t> late;
   for (const auto& [id, entry] : ledger_.entries()) {
+    if (entry.end_proposed) continue;  // its answer is whole
     const Time age = now - entry.accepted;
     if (entry.request.deadline_ms != 0 && age >= milliseconds(entry.request.deadline_ms)) {
       late.push_back(id);

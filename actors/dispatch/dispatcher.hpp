@@ -121,7 +121,13 @@ class Dispatcher {
   void resume_orphans(std::vector<std::uint64_t> ids, const std::string& peer, Effects& effects);
   void resume(std::vector<std::uint64_t> ids, Effects& effects);
   void recall(std::uint64_t request_id, Effects& effects);
-  void blame(const messages::SiblingDown& down, Effects& effects);
+  std::vector<std::uint64_t> unread(const std::string& peer,
+                                    const messages::WorkerHello& hello) const;
+  // `death`: its number, or that of a beginning that comes to the same.
+  void blame(const std::vector<std::uint64_t>& in_step,
+             const std::string& reason,
+             std::uint64_t death,
+             Effects& effects);
   void fail(std::uint64_t request_id,
             messages::FailureCode code,
             std::string why,

@@ -36,10 +36,12 @@ Append Ledger::append(const messages::TokenEvent& event, Time now) {
   LedgerEntry* entry = find(event.request_id);
   if (entry == nullptr || entry->attempt != event.attempt || !entry->running())
     return Append::kStale;
-  if (event.position < entry->produced.size()) {
+  const bool is_anywhere =
+      event.finish == messages::FinishReason::kError && event.position == messages::kNoPosition;
+  if (!is_anywhere && event.position < entry->produced.size()) {
     return entry->produced[event.position] == event.token ? Append::kRepeated : Append::kConflict;
   }
-  if (event.position > entry->produced.size()) return Append::kGap;
+  if (!is_anywhere && event.position > entry->produced.size()) return Append::kGap;
   if (event.token >= 0) entry->produced.push_back(event.token);
   entry->last_token = now;
   entry->end_proposed = event.finish != messages::FinishReason::kNone;

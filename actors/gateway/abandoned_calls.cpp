@@ -76,6 +76,7 @@ void HttpCalls::on_tick(const ApiError& error, Now now, Effects& effects, std::s
   std::vector<CallId> ids;
   for (const auto& [id, call] : calls_) ids.push_back(id);
   for (const CallId id : ids) {
+    if (!calls_.contains(id)) continue;  // the end of another one took its place
     Effects of_call;
     try {
       tick(id, now, of_call);

@@ -22,6 +22,12 @@ class EmittedText {
 
   std::uint64_t size() const { return text_.size(); }
 
+  // Of memory.
+  std::size_t kept_bytes() const {
+    return text_.capacity() + tokens_.capacity() * sizeof(std::int32_t) +
+           marks_.capacity() * sizeof(Mark);
+  }
+
   std::uint32_t tokens() const { return static_cast<std::uint32_t>(tokens_.size()); }
 
  private:

@@ -1,6 +1,7 @@
 // Answers that have ended, kept for clients that lost their connection before they knew. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "actors/gateway/emitted_text.hpp"
+#include "config/limits.hpp"
 
 namespace troupe::actors::gateway {
 
@@ -22,6 +24,9 @@ class EndedAnswers {
  public:
   using Name = std::pair<std::string, std::string>;  // (peer, the client's id)
 
+  explicit EndedAnswers(std::size_t bytes_max = config::kEndedBytesMax) : bytes_max_(bytes_max) {}
+
+  // The oldest go for it when there are too many, or they hold too much.
   void keep(const Name& name, EndedAnswer answer);
 
   // nullptr when it is not remembered.
@@ -31,6 +36,10 @@ class EndedAnswers {
   void forget_before(std::int64_t since_ms);
 
  private:
+  void forget_oldest();
+
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
   std::map<Name, EndedAnswer> answers_;
   std::deque<Name> order_;  // oldest first
 

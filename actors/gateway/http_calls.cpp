@@ -301,16 +301,6 @@ void HttpCalls::finish(CallId id, Call& call, Now now, Effects& effects) {
   end(id, call, now);
 }
 
-// A call without a key is forgotten at its end; the others when nobody has asked for a while.
-void HttpCalls::end(CallId id, Call& call, Now now) {
-  if (call.key.none()) return forget(id);
-  detach(call);
-  for (const Answer& answer : call.answers) owners_.erase(answer.request_id);
-  if (!call.ended) --open_calls_;
-  call.ended = true;
-  call.left_ms = now.mono_ms;
-}
-
 CallNote HttpCalls::note_of(const Call& call, std::string finish) {
   const TokenCounts counts = counts_of(call.answers, call.n);
   const std::int64_t first_ms = call.first_token_ms - call.opened_ms;
@@ -356,6 +346,7 @@ void HttpCalls::forget(CallId id) {
   for (const Answer& answer : call.answers) owners_.erase(answer.request_id);
   if (call.connection) connections_.erase(*call.connection);
   forget_key(id, call);
+  ended_.remove(id);
   if (!call.ended) --open_calls_;
   calls_.erase(found);
 }

@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "actors/gateway/effects.hpp"
+#include "actors/gateway/ended_budget.hpp"
 #include "actors/gateway/openai_call.hpp"
 #include "actors/gateway/openai_reply.hpp"
 #include "actors/gateway/restored_answer.hpp"
+#include "config/limits.hpp"
 #include "messages/reply_chunk.hpp"
 
 namespace troupe::actors::gateway {
@@ -28,8 +30,10 @@ struct CallKey {
 
 class HttpCalls {
  public:
-  explicit HttpCalls(std::int64_t resume_grace_ms, CallProbe probe = {})
-      : resume_grace_ms_(resume_grace_ms), probe_(std::move(probe)) {}
+  explicit HttpCalls(std::int64_t resume_grace_ms,
+                     CallProbe probe = {},
+                     std::size_t ended_bytes_max = config::kEndedBytesMax)
+      : resume_grace_ms_(resume_grace_ms), probe_(std::move(probe)), ended_(ended_bytes_max) {}
 
   // `request_ids` [prompts × n], prompt by prompt: the ids that the answers will come under.
   void open(ConnectionId connection,
@@ -136,6 +140,7 @@ class HttpCalls {
   void fail(CallId id, Call& call, const ApiError& error, Now now, Effects& effects);
   void fail_surely(CallId id, const ApiError& error, Now now, Effects& effects);
   void end(CallId id, Call& call, Now now);
+  static std::size_t kept_bytes(const Call& call);
   static void cancel_open(const Call& call, Effects& effects);
   void tick(CallId id, Now now, Effects& effects);
   void forget(CallId id);
@@ -147,6 +152,7 @@ class HttpCalls {
   std::unordered_map<ConnectionId, CallId> connections_;
   std::unordered_map<std::uint64_t, CallId> owners_;            // by request id, unfinished answers
   std::map<std::pair<std::string, std::string>, CallId> keys_;  // by caller and key
+  EndedBudget ended_;
   std::size_t open_calls_ = 0;
 };
 

@@ -35,6 +35,16 @@ zmq::socket_type zmq_type(SocketType type) {
   CHECK(false, "every socket type has a ZeroMQ type");
 }
 
+// The version of this link whose frames carried no numbers yet.
+constexpr std::uint8_t kUnnumberedMinor = 0;
+
+// This end's own for what is no frame: that is refused for what it is.
+std::uint8_t minor_of(std::string_view frame) {
+  messages::Header header;
+  return messages::read_header(frame, header).empty() ? header.version_minor
+                                                      : messages::kVersionMinor;
+}
+
 // What a worker hears first from a front is that front's first frame to it, or it would wait for
 // what was lost. A front may be new to workers that have long been counting.
 FirstNumber first_number(SocketType type) {
@@ -179,10 +189,30 @@ class Sockets {
   }
 
   void take(SocketId id, std::string_view peer, std::string_view frame) {
+    const std::uint8_t minor = minor_of(frame);
+    if (specs_[id].numbered && minor != messages::kVersionMinor) {
+      return refuse_version(id, peer, minor);
+    }
     if (specs_[id].numbered && !numbers_[id].take(peer, frame)) {
       lose(id, peer, "frames before this one were lost on the way");
     }
     handle(id, peer, frame);
+  }
+
+  // The answer speaks the peer's own version, or it would not be read.
+  void refuse_version(SocketId id, std::string_view peer, std::uint8_t minor) {
+    if (const auto& answer_for = (*routes_)[id].answer_other_version) {
+      std::string answer = answer_for(minor);
+      answer[messages::kMinorAt] = static_cast<char>(minor);
+      minor == kUnnumberedMinor ? send_on(id, std::string(peer), answer)
+                                : send(id, std::string(peer), answer);
+    }
+    const std::string major = std::to_string(messages::kVersionMajor) + ".";
+    refuse(id,
+           peer,
+           {.why = "the peer speaks version " + major + std::to_string(minor) +
+                   " of this link, this end " + major + std::to_string(messages::kVersionMinor) +
+                   ": run the same release of troupe on both"});
   }
 
   void handle(SocketId id, std::string_view peer, std::string_view frame) {

@@ -39,6 +39,9 @@ struct SocketRoutes {
   std::unordered_map<messages::Kind, FrameHandler> handlers;  // by kind; others are refused
   FrameHandler
       raw;  // when set, takes every frame instead: for the public door, which answers errors
+  // Of a numbered link: what a peer is answered that speaks another minor version of it, and whose
+  // frames are all refused. Empty: nothing.
+  std::function<std::string(std::uint8_t minor)> answer_other_version;
 };
 
 // One for each socket, in the order of the specs.

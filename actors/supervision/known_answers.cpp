@@ -42,7 +42,7 @@ bool KnownAnswers::add(const std::string& child, const std::string& answer) {
   if (votes.given.empty()) votes.right = answer;
   ++votes.given[answer];
   votes.latest[child] = answer;
-  if (votes.of(answer) > votes.of(votes.right)) votes.right = answer;
+  if (votes.of(answer) > std::max(votes.of(votes.right), votes.kept())) votes.right = answer;
   return is_right(answer);
 }
 

@@ -12,8 +12,10 @@ namespace troupe::actors::supervision {
 // beforehand, so the majority decides: the first answer is right until more children give another
 // one. Of each child its latest answer counts, or one that is restarted because it computes wrongly
 // would outvote the others in time. So of two that disagree, the later one is wrong, and what the
-// third says stands against the other. A child that nobody can be compared with is judged by how
-// often its incarnations said what.
+// third says stands against the other. What was right keeps one vote though those who said it say
+// something else now: two children that agree can overthrow it, a single one that has begun to
+// compute wrongly cannot, nor can another one that always has. A child that nobody can be compared
+// with is judged by how often its incarnations said what.
 class KnownAnswers {
  public:
   // What an incarnation of `child` said: "NUMERICS_ID TOKEN:BITS …" (actors/infer/
@@ -31,6 +33,10 @@ class KnownAnswers {
 
     // How much speaks for an answer.
     std::uint64_t of(const std::string& answer) const;
+
+    // How much speaks for the right one though no child says it any more: an earlier incarnation
+    // did, and served. A lone child's count in `given` anyway.
+    std::uint64_t kept() const { return latest.size() > 1 ? 1 : 0; }
   };
 
   std::map<std::string, Votes> models_;  // by numerics_id

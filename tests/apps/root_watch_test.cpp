@@ -303,4 +303,23 @@ BOOST_AUTO_TEST_CASE(a_worker_that_fails_at_every_start_is_given_up_and_the_fron
   BOOST_TEST(front.reports.next() == "drain 30000");
 }
 
+BOOST_AUTO_TEST_CASE(the_configured_intensity_and_back_off_are_those_of_root) {
+  const NodeHarness node;
+  const auto file = node.folder() / "node.toml";
+  std::ofstream(file) << "[supervision]\nintensity = 1\nperiod_ms = 1234\n"
+                         "backoff_first_ms = 2\nbackoff_max_ms = 2\n";
+  const auto serve = node.serve({"--config", file.string()});
+  auto [worker, front] = node.next_worker_and_front();
+  front.tell("ready");
+  worker.tell("exit 0");
+  worker = node.next_child();
+  worker.tell("exit 0");
+  BOOST_TEST(serve->err.next_with("any more").find("worker-0 failed too often") != string::npos);
+  const json end = last_event(node, "start_error");
+  BOOST_TEST(end["intensity"] == 1);
+  BOOST_TEST(end["period_ms"] == 1234);
+  serve->signal(SIGTERM);
+  BOOST_TEST(front.reports.next_with("drain") == "drain 30000");
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -233,6 +233,10 @@ BOOST_AUTO_TEST_CASE(finishing_checks_what_flags_set) {
   config.batch.step_tokens_max = 8;
   BOOST_TEST(refusal_of_finish(config).starts_with("batch.step_tokens_max (8) must be at least"));
   config = parse("");
+  config.supervision.backoff_max = std::chrono::milliseconds(20);
+  BOOST_TEST(refusal_of_finish(config).starts_with(
+      "supervision.backoff_max_ms (20) must be at least supervision.backoff_first_ms (50)"));
+  config = parse("");
   config.links.batch_to_infer = config.links.infer_to_batch;
   BOOST_TEST(refusal_of_finish(config) ==
              "links.infer_to_batch and links.batch_to_infer are both \"inproc://infer-batch\"; "

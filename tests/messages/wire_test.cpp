@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(a_frame_is_read_back_as_it_was_written) {
 BOOST_AUTO_TEST_CASE(the_header_lies_as_the_protocol_page_says) {
   const std::string frame = encode(client::Ping{.nonce = 5}, 0x0102030405060708U);
   BOOST_TEST(frame.substr(0, 4) == "TRPE");
-  BOOST_TEST(frame.substr(4, 4) == std::string("\x01\x00\x09\x00", 4));
+  BOOST_TEST(frame.substr(4, 4) == std::string("\x01\x01\x09\x00", 4));
   BOOST_TEST(frame.substr(8, 8) == std::string("\x08\x07\x06\x05\x04\x03\x02\x01", 8));
   BOOST_TEST(frame.substr(16) == std::string("\x81\xA5nonce\x05", 8));
 }

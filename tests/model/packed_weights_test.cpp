@@ -63,12 +63,14 @@ struct Fixture {
                                       said.push_back(text);
                                       if (on_progress) on_progress();
                                     },
-                                .on_waiting = [this](bool begins) { waiting.push_back(begins); }});
+                                .on_waiting = [this](bool begins) { waiting.push_back(begins); },
+                                .on_part = [this] { ++parts; }});
   }
 
   bool packed_anew() const { return !said.empty(); }
 
   int beats = 0;  // of the device
+  int parts = 0;  // what on_part heard
   Folder folder;
   fs::path packed = folder.path / "tiny.gguf.default.troupe";
   std::vector<std::byte> bytes;
@@ -246,6 +248,31 @@ BOOST_AUTO_TEST_CASE(a_full_disk_keeps_the_weights_in_memory) {
   BOOST_TEST(f.said.at(0).find("cannot be written") != std::string::npos);
   BOOST_TEST(files_in(f.folder.path) == 0U);
   BOOST_TEST(f.open().hash() == hash);
+}
+
+BOOST_AUTO_TEST_CASE(each_part_of_a_large_file_that_is_checked_or_allocated_is_a_beat) {
+  constexpr std::size_t kParts = 3;
+  const std::size_t bytes = kPackedHeaderBytes + (kParts - 1) * kPartBytes + 64;
+  Folder folder;
+  int beats = 0;
+  const auto beat = [&beats] { ++beats; };
+  const auto take_beats = [&beats] { return static_cast<std::size_t>(std::exchange(beats, 0)); };
+  auto draft = PackedFileDraft::create(folder.path / "large", bytes, {}, beat).draft;
+  BOOST_REQUIRE(draft.has_value());
+  BOOST_TEST(take_beats() == kParts);
+  const std::uint64_t sealed = seal_packed(draft->bytes(), "key", beat);
+  BOOST_TEST(take_beats() == kParts);
+  const std::span<const std::byte> file = draft->bytes();
+  BOOST_TEST(verify_packed(file, "key", beat).value() == sealed);
+  BOOST_TEST(take_beats() == kParts);
+}
+
+BOOST_AUTO_TEST_CASE(a_start_beats_while_it_allocates_seals_and_checks_its_file) {
+  Fixture f;
+  f.open();  // allocates, seals, and checks what it then maps
+  BOOST_TEST(f.parts == 3);
+  f.open();
+  BOOST_TEST(f.parts == 4);
 }
 
 BOOST_AUTO_TEST_CASE(something_that_is_no_file_is_left_alone) {

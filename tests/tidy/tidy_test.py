@@ -189,6 +189,21 @@ def test_every_source_is_built():
     )
 
 
+def test_every_test_has_a_time_limit():
+    """One that hangs may not hold up the others for ever: troupe_test gives each a limit, so
+    nothing else may add one."""
+    functions = (ROOT / "cmake" / "TroupeTargets.cmake").read_text()
+    assert re.search(r"set_tests_properties\([^)]*\bTIMEOUT \$\{ARG_TIMEOUT\}", functions)
+    report(
+        [
+            f"{path.relative_to(ROOT)} adds a test by itself: use troupe_test"
+            for path in [ROOT / "CMakeLists.txt", *ROOT.glob("*/**/CMakeLists.txt")]
+            if "build" not in path.relative_to(ROOT).parts
+            and re.search(r"^\s*add_test\(", path.read_text(), re.MULTILINE)
+        ]
+    )
+
+
 def test_every_header_is_included():
     included = {header for file in tree.CPP for header in file.includes}
     beside = {f"{file.folder}/{header}" for file in tree.CPP for header in file.includes}

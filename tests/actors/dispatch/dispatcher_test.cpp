@@ -371,6 +371,17 @@ BOOST_AUTO_TEST_CASE(in_any_order_of_events_every_accepted_request_ends_once_and
   }
 }
 
+BOOST_AUTO_TEST_CASE(an_answer_that_is_whole_is_not_too_late) {
+  worker("a", 1);
+  request(1, 5, 100);
+  token(1, 0, FinishReason::kStop);
+  now += milliseconds(200);
+  BOOST_TEST(core.on_tick(now).failures.empty());
+  core.on_finished({.request_id = 1, .reason = FinishReason::kStop}, now);
+  BOOST_TEST(core.totals().finished[kStop] == 1U);
+  BOOST_TEST(conserved());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -38,15 +38,16 @@ BOOST_FIXTURE_TEST_SUITE(zmq_door, DoorFixture)
 // The frames that docs/protocol.md prints.
 BOOST_AUTO_TEST_CASE(the_documented_bytes_are_the_protocols) {
   using namespace std::string_literals;
-  const std::string front = "TRPE\x01\x00"s;
-  const std::string hello = front + "\x01\x00\0\0\0\0\0\0\0\0"s +
+  const std::string front = "TRPE\x01\x01"s;
+  const std::string client_head = "TRPE\x01\x00"s;
+  const std::string hello = client_head + "\x01\x00\0\0\0\0\0\0\0\0"s +
                             "\x82\xA7version\xA1"
                             "1\xA6"
                             "client\xA4"
                             "demo";
   only_frame<client::Welcome>(core.on_frame("p", hello, now));
   const std::string asked =
-      front + "\x03\x00\0\0\0\0\0\0\0\0"s +
+      client_head + "\x03\x00\0\0\0\0\0\0\0\0"s +
       "\x83\xA2id\xA2"
       "a1\xA6prompt\xA4Once\xA8sampling\x82\xAAmax_tokens\x08\xABtemperature"s +
       "\xCB\0\0\0\0\0\0\0\0"s;

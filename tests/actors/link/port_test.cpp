@@ -202,6 +202,45 @@ BOOST_AUTO_TEST_CASE(who_comes_under_the_name_of_another_shows_by_its_numbers) {
   BOOST_TEST(refusal.wait() == "workers: frames before this one were lost on the way");
 }
 
+// A worker that was built when frames had no numbers: 1.0.
+std::string old_hello() {
+  std::string frame = messages::encode(messages::WorkerHello{.worker = "w"}, 1);
+  frame[messages::kMinorAt] = 0;
+  return frame;
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_of_another_release_is_told_both_versions_in_its_own) {
+  Mailbox<std::string> answer;
+  const caf::actor front = port({{.name = "workers",
+                                  .type = SocketType::kRouter,
+                                  .bind = true,
+                                  .endpoint = ipc(),
+                                  .numbered = true}});
+  const caf::actor worker =
+      port({{.name = "front", .type = SocketType::kDealer, .endpoint = ipc(), .identity = "w#1"}});
+  SocketRoutes routes;
+  routes.answer_other_version = [](std::uint8_t minor) {
+    return messages::encode(messages::WorkerWelcome{.refused = "not " + std::to_string(minor)}, 1);
+  };
+  SocketRoutes hears;
+  hears.raw = [&answer](std::string_view, std::string_view frame) {
+    answer.promise.set_value(std::string(frame));
+    return messages::WireError{};
+  };
+  start_port(front, {routes});
+  start_port(worker, {hears});
+  Sender(worker, 0, 1).send_frame({}, old_hello());
+  const std::string frame = answer.wait();
+  BOOST_TEST(frame[messages::kMinorAt] == 0);
+  messages::WorkerWelcome welcome;
+  BOOST_TEST(messages::decode(frame, welcome) == "");  // and no number follows
+  BOOST_TEST(welcome.refused == "not 0");
+  BOOST_TEST(refusal.wait() ==
+             "workers: the peer speaks version 1.0 of this link, this end 1.1: run the same "
+             "release of troupe on both");
+  BOOST_TEST(!lost);
+}
+
 BOOST_AUTO_TEST_CASE(what_a_test_delays_arrives_later) {
   Mailbox<std::uint64_t> mailbox;
   const auto faults = std::make_shared<LinkFaults>();

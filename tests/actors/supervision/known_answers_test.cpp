@@ -10,6 +10,7 @@ namespace {
 const std::string kChild = "worker-0";
 const std::string kOne = "model-amx 17:bf000000 4:bf800000";
 const std::string kOther = "model-amx 17:bf000001 4:bf800000";
+const std::string kThird = "model-amx 17:bf000002 4:bf800000";
 
 }  // namespace
 
@@ -65,6 +66,45 @@ BOOST_AUTO_TEST_CASE(one_that_is_wrong_at_each_of_its_starts_does_not_outvote_a_
   // Now it says so itself.
   BOOST_TEST(answers.add("worker-0", kOther));
   BOOST_TEST(!answers.is_right(kOne));
+}
+
+BOOST_AUTO_TEST_CASE(of_two_the_good_one_that_once_computes_wrongly_makes_no_other_answer_right) {
+  KnownAnswers answers;
+  BOOST_TEST(answers.add("worker-0", kOne));
+  BOOST_TEST(!answers.add("worker-1", kOther));
+  BOOST_TEST(!answers.add("worker-0", kThird));
+  BOOST_TEST(answers.is_right(kOne));
+  // Now nobody says the first one any more; still neither of the others is right.
+  BOOST_TEST(!answers.add("worker-1", kOther));
+  BOOST_TEST(answers.is_right(kOne));
+  BOOST_TEST(answers.add("worker-0", kOne));
+}
+
+BOOST_AUTO_TEST_CASE(of_two_that_were_right_one_that_computes_otherwise_now_is_wrong) {
+  KnownAnswers answers;
+  BOOST_TEST(answers.add("worker-0", kOne));
+  BOOST_TEST(answers.add("worker-1", kOne));
+  BOOST_TEST(!answers.add("worker-1", kOther));
+  BOOST_TEST(!answers.add("worker-0", kThird));
+  BOOST_TEST(answers.is_right(kOne));
+}
+
+BOOST_AUTO_TEST_CASE(two_that_agree_overthrow_what_was_right) {
+  KnownAnswers answers;
+  BOOST_TEST(answers.add("worker-0", kOne));
+  BOOST_TEST(answers.add("worker-1", kOne));
+  BOOST_TEST(!answers.add("worker-0", kOther));
+  BOOST_TEST(answers.add("worker-1", kOther));
+  BOOST_TEST(!answers.is_right(kOne));
+}
+
+BOOST_AUTO_TEST_CASE(what_a_lone_child_said_stands_against_the_second_one) {
+  KnownAnswers answers;
+  for (int i = 0; i < 2; ++i) answers.add("worker-0", kOne);
+  for (int i = 0; i < 3; ++i) answers.add("worker-0", kOther);
+  BOOST_TEST(answers.is_right(kOther));
+  BOOST_TEST(!answers.add("worker-1", kOne));
+  BOOST_TEST(answers.add("worker-1", kOther));
 }
 
 BOOST_AUTO_TEST_CASE(a_lone_child_is_judged_by_what_most_of_its_incarnations_said) {
