@@ -41,6 +41,8 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
                 page->beats().loop.fetch_add(1, std::memory_order_relaxed);
                 control->send(status);
               },
+          .on_stage = [control = flags.control](
+                          const messages::StageEvent& event) { control->send(event); },
           .on_access =
               [access](const observe::AccessRecord& record) { access->append(record.to_line()); },
           .on_error =

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <ctime>
-#include <exception>
 #include <memory>
 #include <utility>
 
@@ -14,6 +13,7 @@
 #include "apps/ledger_memory.hpp"
 #include "apps/restored_front.hpp"
 #include "apps/role.hpp"
+#include "apps/stage_faults.hpp"
 
 namespace troupe::apps {
 namespace {
@@ -119,24 +119,12 @@ std::vector<link::SocketRoutes> front_routes(const FrontStages& stages, std::uin
       {Kind::kJournaledTokens, link::deliver_to<messages::JournaledTokens>(stages.aggregate)},
       {Kind::kFailure, link::deliver_to<messages::Failure>(stages.aggregate)}};
   routes[kDispatchFromAggregate].handlers = {
-      {Kind::kReplyFinished, link::deliver_to<messages::ReplyFinished>(stages.dispatch)}};
+      {Kind::kReplyFinished, link::deliver_to<messages::ReplyFinished>(stages.dispatch)},
+      {Kind::kReplayRequest, link::deliver_to<messages::ReplayRequest>(stages.dispatch)}};
   routes[kGatewayFromAggregate].handlers = {
       {Kind::kReplyChunks, link::deliver_to<messages::ReplyChunks>(stages.gateway)}};
   return routes;
 }
-
-// Ends the port when a later stage cannot start: an actor that nobody ends would keep the actor
-// system, and so the process, from ending.
-struct EndPortOnFailure {
-  const caf::actor& port;
-  int exceptions = std::uncaught_exceptions();
-
-  ~EndPortOnFailure() {
-    if (std::uncaught_exceptions() > exceptions) {
-      caf::anon_send_exit(port, caf::exit_reason::user_shutdown);
-    }
-  }
-};
 
 // Who is told that a peer cannot be reached. Filled before the port gets its routes, so before any
 // frame can be refused.
@@ -161,6 +149,7 @@ link::RefusalHandler on_refusal(std::shared_ptr<observe::Metrics> metrics,
 // Adds what dispatch does not know to its numbers.
 std::function<void(const messages::FrontStatus&)> with_addresses(
     std::function<void(const messages::FrontStatus&)> report,
+    std::shared_ptr<const actors::supervision::StageTable> stages,
     std::string model,
     std::string http,
     std::string zmq) {
@@ -168,8 +157,30 @@ std::function<void(const messages::FrontStatus&)> with_addresses(
     status.model = model;
     status.http = http;
     status.zmq = zmq;
+    status.stages = stages->rows();
+    for (messages::StageStatus& stage : status.stages) {
+      if (stage.name == "dispatch") stage.in_flight = status.running;
+    }
     report(status);
   };
+}
+
+// To root, for restart.log, and to /metrics.
+StageTreeOptions tree_options(FrontNodeOptions& options,
+                              std::shared_ptr<observe::Metrics> metrics) {
+  return {.process = "front",
+          .generation = options.generation,
+          // Without the ledger's file nothing outside a stage knows what it knew.
+          .policy = options.ledger_fd < 0 ? actors::supervision::kNoRestarts
+                                          : actors::supervision::kStagePolicy,
+          .tell = [metrics, on_stage = std::move(options.on_stage)](
+                      const messages::StageEvent& event,
+                      const actors::supervision::RestartRecord& record) {
+            const auto& end = record.report.end;
+            if (!event.child.empty()) metrics->set_child_up(event.child, !end);
+            if (end) metrics->child_restarted(event.child, code_of(*end));
+            if (on_stage) on_stage(event);
+          }};
 }
 
 dispatch::Time monotonic_now() {
@@ -189,10 +200,11 @@ dispatch::DispatcherOptions dispatch_options(const config::NodeConfig& config,
           .spare_workers = config.node.spare,
           .begun = now,
           // The front before had workers; they introduce themselves within a beat.
-          .workers_known = memory.file && !memory.file->is_new()};
+          .workers_known = memory.file && !memory.file->is_new(),
+          .probe = token_fault(config.faults, "dispatch")};
 }
 
-std::vector<caf::actor> spawn_preprocess(caf::actor_system& system,
+std::vector<caf::actor> spawn_preprocess(StageTree& tree,
                                          const config::NodeConfig& config,
                                          const LoadedModel& model,
                                          const link::Sender& to_dispatch) {
@@ -200,7 +212,9 @@ std::vector<caf::actor> spawn_preprocess(caf::actor_system& system,
       model.tokenizer, model.chat_template, model.context_max);
   std::vector<caf::actor> pool;
   for (std::uint32_t member = 0; member < config.preprocess.pool; ++member) {
-    pool.push_back(system.spawn(actors::preprocess::preprocess_actor, preprocessor, to_dispatch));
+    const std::string name = "preprocess-" + std::to_string(member);
+    pool.push_back(tree.add(
+        actors::preprocess::preprocess_stage(name, preprocessor, to_dispatch, tree.places(name))));
   }
   return pool;
 }
@@ -213,24 +227,26 @@ FrontNode::FrontNode(caf::actor_system& system,
                      const config::NodeConfig& config,
                      const LoadedModel& model,
                      FrontNodeOptions options)
-    : system_(system) {
+    : system_(system),
+      metrics_(std::make_shared<observe::Metrics>()),
+      tree_(system, config, tree_options(options, metrics_)) {
   const std::uint64_t epoch = options.generation;
-  auto metrics = std::make_shared<observe::Metrics>();
+  const auto& metrics = metrics_;
   const auto hears = std::make_shared<RefusalListeners>();
   const caf::actor port = link::spawn_port(system,
                                            front_sockets(config),
                                            on_refusal(metrics, hears, std::move(options.on_error)),
                                            options.link_faults);
-  const EndPortOnFailure end_port_on_failure{port};
+  tree_.watch("link", port);
   const auto sender = [&](link::SocketId socket) { return link::Sender(port, socket, epoch); };
 
   const dispatch::Time now = monotonic_now();
   fit_ledger(options.ledger_fd, config, model.context_max);
+  const auto probe = token_fault(config.faults, "aggregate");
   RestoredFront restored = restore_front(
-      open_ledger(options.ledger_fd), model.tokenizer, config.gateway.resume_grace, now);
+      open_ledger(options.ledger_fd), model.tokenizer, probe, config.gateway.resume_grace, now);
 
-  actors::gateway::Gateway gateway = actors::gateway::spawn_gateway(
-      system,
+  actors::gateway::GatewayStage gateway = actors::gateway::gateway_stage(
       {.config = config.gateway,
        .queued_max = config.dispatch.queued_max,
        .front_epoch =
@@ -243,46 +259,42 @@ FrontNode::FrontNode(caf::actor_system& system,
        .to_dispatch = sender(kGatewayToDispatch),
        .clients = sender(kClients),
        .restored = std::move(restored.answers),
-       .on_access = std::move(options.on_access)});
-  hears->gateway = gateway.actor;
+       .on_access = std::move(options.on_access),
+       .places = tree_.places("gateway")});
+  gateway_ = tree_.add(std::move(gateway.spec));
+  gateway.open(gateway_);
+  hears->gateway = gateway_;
   http_ = host_of(config.gateway.http) + ":" + std::to_string(gateway.http_port);
 
-  FrontStages stages{.gateway = gateway.actor, .preprocess = {}, .dispatch = {}, .aggregate = {}};
-  stages.aggregate = system.spawn(actors::aggregate::aggregate_actor,
-                                  restored.aggregator,
-                                  sender(kAggregateToGateway),
-                                  sender(kAggregateToDispatch));
-  stages.dispatch =
-      system.spawn(actors::dispatch::dispatch_actor,
-                   dispatch_options(config, model, epoch, restored.memory, now),
-                   actors::dispatch::DispatchLinks{
-                       .to_workers = sender(kWorkers),
-                       .to_aggregate = sender(kDispatchToAggregate),
-                       .gateway = gateway.actor,
-                       .report = with_addresses(
-                           std::move(options.report), model.alias, http_, config.gateway.zmq),
-                       .on_steps = std::move(options.on_steps)},
-                   std::move(restored.memory),
-                   metrics);
+  FrontStages stages{.gateway = gateway_, .preprocess = {}, .dispatch = {}, .aggregate = {}};
+  stages.aggregate =
+      tree_.add(actors::aggregate::aggregate_stage(restored.aggregator,
+                                                   model.tokenizer,
+                                                   {.to_gateway = sender(kAggregateToGateway),
+                                                    .to_dispatch = sender(kAggregateToDispatch),
+                                                    .probe = probe,
+                                                    .chunk_probe = chunk_fault(config.faults),
+                                                    .places = tree_.places("aggregate")}));
+  stages.dispatch = tree_.add(dispatch::dispatch_stage(
+      dispatch_options(config, model, epoch, restored.memory, now),
+      {.to_workers = sender(kWorkers),
+       .to_aggregate = sender(kDispatchToAggregate),
+       .gateway = gateway_,
+       .report = with_addresses(
+           std::move(options.report), tree_.table(), model.alias, http_, config.gateway.zmq),
+       .on_steps = std::move(options.on_steps),
+       .places = tree_.places("dispatch")},
+      std::move(restored.memory),
+      metrics));
   hears->dispatch = stages.dispatch;
-  stages.preprocess = spawn_preprocess(system, config, model, sender(kPreprocessToDispatch));
+  stages.preprocess = spawn_preprocess(tree_, config, model, sender(kPreprocessToDispatch));
   for (const messages::ReplyFinished& finished : restored.finished) {
     caf::anon_send(stages.dispatch, finished);
   }
   link::start_port(port, front_routes(stages, epoch));
 
-  gateway_ = stages.gateway;
   dispatch_ = stages.dispatch;
-  stages_ = {port, stages.aggregate, stages.dispatch};
-  stages_.insert(stages_.end(), stages.preprocess.begin(), stages.preprocess.end());
-  stages_.push_back(stages.gateway);
-  for (const caf::actor& stage : stages_) end_process_with(stage, "of the front");
-}
-
-FrontNode::~FrontNode() {
-  for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage) {
-    caf::anon_send_exit(*stage, caf::exit_reason::user_shutdown);
-  }
+  tree_.start();
 }
 
 void FrontNode::sibling_down(const messages::SiblingDown& down) const {

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "actors/link/link_faults.hpp"
+#include "actors/observe/metrics.hpp"
 #include "actors/observe/request_log.hpp"
 #include "apps/loaded_model.hpp"
+#include "apps/stage_tree.hpp"
 #include "config/node_config.hpp"
 #include "messages/control.hpp"
 #include "messages/step_record.hpp"
@@ -20,7 +22,8 @@ namespace troupe::apps {
 struct FrontNodeOptions {
   std::uint64_t generation = 0;  // of this incarnation: the epoch of its work
   int ledger_fd = -1;            // root's memory file; -1: nothing outlives this front
-  std::function<void(const messages::FrontStatus&)> report;  // every beat, for root
+  std::function<void(const messages::FrontStatus&)> report;   // every beat, for root
+  std::function<void(const messages::StageEvent&)> on_stage;  // for root; may be empty
   std::function<void(const actors::observe::AccessRecord&)> on_access;
   std::function<void(const actors::observe::ErrorRecord&)> on_error;
   // With each beat of a worker that computed something, on the dispatch stage's thread.
@@ -28,7 +31,7 @@ struct FrontNodeOptions {
   std::shared_ptr<actors::link::LinkFaults> link_faults;  // of a test, or none
 };
 
-// Spawns the port and the four stages. Lives until destroyed, which ends them in reverse order.
+// Spawns the port and the four stages. Lives until destroyed, which ends them.
 class FrontNode {
  public:
   // Throws config::UserError when an endpoint cannot be listened on.
@@ -36,7 +39,6 @@ class FrontNode {
             const config::NodeConfig& config,
             const LoadedModel& model,
             FrontNodeOptions options);
-  ~FrontNode();
   FrontNode(const FrontNode&) = delete;
   FrontNode& operator=(const FrontNode&) = delete;
 
@@ -51,7 +53,8 @@ class FrontNode {
   caf::actor_system& system_;
   caf::actor gateway_;
   caf::actor dispatch_;
-  std::vector<caf::actor> stages_;  // in order of their start
+  std::shared_ptr<actors::observe::Metrics> metrics_;
+  StageTree tree_;
   std::string http_;
 };
 

@@ -1,5 +1,6 @@
 #include "apps/restored_front.hpp"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -15,38 +16,43 @@ namespace {
 namespace aggregate = actors::aggregate;
 namespace dispatch = actors::dispatch;
 
+void restore(const dispatch::RestoredRequest& old, RestoredFront& front) {
+  actors::gateway::RestoredAnswer answer{.request = old.request, .chunks = {}};
+  std::vector<messages::ReplyFinished> finished;
+  const auto take = [&](aggregate::Replies replies) {
+    std::ranges::move(replies.chunks, std::back_inserter(answer.chunks));
+    std::ranges::move(replies.finished, std::back_inserter(finished));
+  };
+  take(front.aggregator->on_plan(dispatch::plan_of(old.request)));
+  take(front.aggregator->on_tokens({old.events}));
+  if (old.end && old.end->failed) take(front.aggregator->on_failure(old.end->failure));
+  front.answers.push_back(std::move(answer));
+  if (old.end) return front.memory.ended.push_back(dispatch::end_of(old));
+  dispatch::RestoredEntry restored = dispatch::entry_of(old);
+  restored.entry.end_proposed = !finished.empty();
+  front.memory.restored.push_back(std::move(restored));
+  std::ranges::move(finished, std::back_inserter(front.finished));
+}
+
 }  // namespace
 
 RestoredFront restore_front(std::shared_ptr<dispatch::LedgerFile> file,
                             std::shared_ptr<const model::Tokenizer> tokenizer,
+                            aggregate::Aggregator::Probe probe,
                             std::chrono::milliseconds ended_kept,
                             dispatch::Time now) {
   RestoredFront front{
-      .aggregator = std::make_shared<aggregate::Aggregator>(std::move(tokenizer)),
+      .aggregator = std::make_shared<aggregate::Aggregator>(std::move(tokenizer), std::move(probe)),
       .memory = {.file = file, .restored = {}, .ended = {}, .ended_kept = ended_kept},
       .answers = {},
       .finished = {}};
   if (!file) return front;
-  for (const dispatch::RestoredRequest& old :
-       dispatch::worth_restoring(file->fold(), ended_kept, now)) {
-    actors::gateway::RestoredAnswer answer{.request = old.request, .chunks = {}};
-    const auto take = [&](aggregate::Replies replies) {
-      std::ranges::move(replies.chunks, std::back_inserter(answer.chunks));
-      return std::move(replies.finished);
-    };
-    take(front.aggregator->on_plan(dispatch::plan_of(old.request)));
-    const auto finished = take(front.aggregator->on_tokens({old.events}));
-    if (old.end && old.end->failed) take(front.aggregator->on_failure(old.end->failure));
-    front.answers.push_back(std::move(answer));
-    if (old.end) {
-      front.memory.ended.push_back(dispatch::end_of(old));
-      continue;
-    }
-    dispatch::RestoredEntry restored = dispatch::entry_of(old);
-    restored.entry.end_proposed = !finished.empty();
-    front.memory.restored.push_back(std::move(restored));
-    front.finished.insert(front.finished.end(), finished.begin(), finished.end());
+  for (const dispatch::RestoredRequest& old : dispatch::take_from(*file, ended_kept, now)) {
+    restore(old, front);
   }
+  // What was read and not kept goes back to the system: a front lives long, and its clients' memory
+  // should not depend on how many fronts there were.
+  malloc_trim(0);
   return front;
 }
 

@@ -23,9 +23,11 @@ struct RestoredFront {
 
 // Folds `file` (nullptr: nothing is restored). Aggregate reads every journalled token again, so
 // that it stands where it stood; the gateway gets what that emits. Requests whose client cannot
-// come back (HTTP without an Idempotency-Key) are dropped. `now` is CLOCK_MONOTONIC.
+// come back (HTTP without an Idempotency-Key) are dropped; one whose answer throws ends with an
+// error. `now` is CLOCK_MONOTONIC.
 RestoredFront restore_front(std::shared_ptr<actors::dispatch::LedgerFile> file,
                             std::shared_ptr<const model::Tokenizer> tokenizer,
+                            actors::aggregate::Aggregator::Probe probe,
                             std::chrono::milliseconds ended_kept,
                             actors::dispatch::Time now);
 

@@ -142,6 +142,7 @@ void RootNode::handle_frame(ChildId id, std::string_view frame) {
   messages::ChildReady ready;
   messages::ChildProgress progress;
   messages::FrontStatus front;
+  messages::StageEvent stage;
   const std::string& name = state(id).spec.name;
   messages::WireError error = messages::read_header(frame, header);
   if (!error.empty()) return say(name + " sent a frame that is none: " + error);
@@ -156,6 +157,10 @@ void RootNode::handle_frame(ChildId id, std::string_view frame) {
   if (header.kind == messages::Kind::kFrontStatus && is_front(id)) {
     error = messages::decode(frame, front);
     if (error.empty()) return handle_front_status(std::move(front));
+  }
+  if (header.kind == messages::Kind::kStageEvent) {
+    error = messages::decode(frame, stage);
+    if (error.empty()) return handle_stage_event(id, std::move(stage));
   }
   if (!error.empty()) say(name + " sent a broken frame: " + error);
 }
@@ -176,6 +181,13 @@ void RootNode::handle_front_status(messages::FrontStatus status) {
   service_manager_.ready("serving " + front_status_.model + " on http://" + front_status_.http);
 }
 
+void RootNode::handle_stage_event(ChildId id, messages::StageEvent event) {
+  auto& lines = children_.at(id).stage_lines;
+  if (event.child.empty()) lines.clear();  // their supervisor begins
+  restart_log_.append(event.line);
+  lines[event.child] = std::move(event.line);
+}
+
 void RootNode::handle_end(ChildId id) {
   Child& child = children_.at(id);
   handle_frames(id);  // its last words
@@ -185,7 +197,11 @@ void RootNode::handle_end(ChildId id) {
   child.last_words = last_words(*child.process);
   const Termination told = child.watch->explain(*end);
   child.process.reset();
-  if (is_front(id)) front_status_.ready = false;
+  child.stage_lines.clear();
+  if (is_front(id)) {
+    front_status_.ready = false;
+    front_status_.stages.clear();
+  }
   perform(supervisor_.terminated(id, state(id).generation, told, now()));
 }
 

@@ -59,21 +59,6 @@ std::uint64_t worker_memory_max(const config::NodeConfig& config) {
   return limit.cgroup ? limit.bytes / 16 * 15 / (config.node.workers + config.node.spare) : 0;
 }
 
-// What restart.log goes on with in a new file, so that replaying that file alone tells who runs.
-std::string standing_lines(const supervision::Supervisor& supervisor,
-                           const std::string& node,
-                           supervision::TimePoint now) {
-  supervision::RestartRecord record{
-      .node = node, .supervisor = "root", .kind = "process", .text = "continued from another file"};
-  std::string lines = record.to_line(supervisor.policy(), now);
-  for (const supervision::Action& action : supervisor.standing()) {
-    record.report = *action.report;
-    record.generation = action.generation;
-    lines += "\n" + record.to_line(supervisor.policy(), now);
-  }
-  return lines;
-}
-
 // Children stop one after another, each in the time that it has for it; writing the end down takes
 // no longer than one of them.
 Milliseconds longest_stop(const supervision::Supervisor& supervisor) {
@@ -109,9 +94,7 @@ RootNode::RootNode(const config::NodeConfig& config, const RootOptions& options)
       signals_(open_signals()),
       ledger_(supervision::make_memory_file("troupe-ledger", config::kLedgerBytes)),
       admin_(config.node.state / "admin.sock"),
-      restart_log_(config.node.logs / "restart.log",
-                   {},
-                   [this] { return standing_lines(supervisor_, config_.node.state, now()); }),
+      restart_log_(config.node.logs / "restart.log", {}, [this] { return standing_lines(); }),
       service_manager_(supervision::ServiceManager::from_environment()),
       worker_memory_max_(worker_memory_max(config)) {
   for (const auto& [id, child] : supervisor_.children()) children_[id];

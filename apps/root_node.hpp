@@ -51,6 +51,8 @@ class RootNode {
     std::string recycled_for;                // why it was asked to
     std::string last_words;                  // of the previous incarnation, on standard error
     std::string last_reason;                 // why the previous incarnation ended
+    // restart.log's latest line of each of its stages; under "": of their supervisor.
+    std::map<std::string, std::string> stage_lines;
   };
 
   static TimePoint now();
@@ -79,6 +81,7 @@ class RootNode {
   void handle_frame(ChildId child, std::string_view frame);
   void handle_ready(ChildId child, messages::ChildReady ready);
   void handle_front_status(messages::FrontStatus status);
+  void handle_stage_event(ChildId child, messages::StageEvent event);
   void handle_end(ChildId child);
   void look_after_children();
   void keep_in_memory_limit(ChildId child, TimePoint time);
@@ -92,7 +95,8 @@ class RootNode {
   void log(actors::supervision::RestartRecord record);
   void say_end(const Action& action, const std::string& reason) const;
   actors::supervision::NodeStatus status() const;
-  std::vector<std::string> stages_of(ChildId child) const;
+  std::string standing_lines() const;
+  std::vector<messages::StageStatus> stages_of(ChildId child, const char* state) const;
   actors::supervision::ProcessStatus process_status(const ChildState& child) const;
 
   const config::NodeConfig& config_;

@@ -60,7 +60,7 @@ void RootNode::handle_report(const Action& action) {
        .id = child.last_pid,
        .text = text});
   if (report.downtime) {
-    say(report.child + " is back after " + std::to_string(report.downtime->count()) + " ms");
+    say(report.child + " is back after " + std::to_string(report.downtime->count() / 1000) + " ms");
   }
   if (!report.end) return;
   if (!was_asked(report.event)) return say_end(action, text);
@@ -100,13 +100,32 @@ supervision::NodeStatus RootNode::status() const {
   return status;
 }
 
-std::vector<std::string> RootNode::stages_of(ChildId id) const {
-  if (!is_front(id)) return {"link", "infer", "batch"};
-  return {"link",
-          "gateway",
-          "aggregate",
-          "dispatch",
-          "preprocess × " + std::to_string(config_.preprocess.pool)};
+// What restart.log goes on with in a new file, so that replaying that file alone tells who runs.
+std::string RootNode::standing_lines() const {
+  supervision::RestartRecord record{.node = config_.node.state.string(),
+                                    .supervisor = "root",
+                                    .kind = "process",
+                                    .text = "continued from another file"};
+  std::string lines = record.to_line(supervisor_.policy(), now());
+  for (const supervision::Action& action : supervisor_.standing()) {
+    record.report = *action.report;
+    record.generation = action.generation;
+    lines += "\n" + record.to_line(supervisor_.policy(), now());
+  }
+  for (const auto& [id, child] : children_) {
+    for (const auto& [stage, line] : child.stage_lines) lines += "\n" + line;
+  }
+  return lines;
+}
+
+// A front says itself how its stages are. A worker's are as their process is, which ends with each.
+std::vector<messages::StageStatus> RootNode::stages_of(ChildId id, const char* state) const {
+  if (is_front(id) && !front_status_.stages.empty()) return front_status_.stages;
+  std::vector<std::string> names{"link", "infer", "batch"};
+  if (is_front(id)) names = {"link", "aggregate", "preprocess", "dispatch", "gateway"};
+  std::vector<messages::StageStatus> stages;
+  for (std::string& name : names) stages.push_back({.name = std::move(name), .state = state});
+  return stages;
 }
 
 supervision::ProcessStatus RootNode::process_status(const ChildState& child) const {
@@ -120,7 +139,7 @@ supervision::ProcessStatus RootNode::process_status(const ChildState& child) con
           .restarts = child.restarts,
           .waiting = runs ? own.process->beats().waiting.load() : 0,
           .in_flight = runs ? own.process->beats().in_flight.load() : 0,
-          .stages = stages_of(child.id),
+          .stages = stages_of(child.id, name_of(child.phase)),
           .last_reason = own.last_reason};
 }
 

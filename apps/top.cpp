@@ -37,12 +37,18 @@ std::string row(const std::string& lead, const std::string& name, const json& of
          of.at("last_reason").get<std::string>() + "\n";
 }
 
-// Stages live and die with their process: they have no state of their own.
+std::string stage_row(const std::string& lead, const json& of) {
+  return lead + padded(of.at("name"), 11) + padded(of.at("state"), 10) + padded("", 8) +
+         padded("", 12) + padded(count(of.at("restarts")), 8) +
+         padded(count(of.at("generation")), 16) + padded(count(of.at("waiting")), 7) +
+         padded(count(of.at("in_flight")), 9) + of.at("last_reason").get<std::string>() + "\n";
+}
+
 std::string process_rows(const json& process, bool last) {
   std::string text = row(branch(last), process.at("name"), process);
   const json& stages = process.at("stages");
   for (std::size_t i = 0; i < stages.size(); ++i) {
-    text += stem(last) + branch(i + 1 == stages.size()) + stages[i].get<std::string>() + "\n";
+    text += stage_row(stem(last) + branch(i + 1 == stages.size()), stages[i]);
   }
   return text;
 }

@@ -40,6 +40,7 @@ struct WorkerOptions {
   // Of a worker that root watches; one of its own has no use for them.
   std::shared_ptr<actors::supervision::BeatPage> beats;
   std::shared_ptr<StepMark> mark;
+  std::function<void(const messages::StageEvent&)> on_stage;
 };
 
 // What is done before each forward pass, on infer's thread.
@@ -151,6 +152,7 @@ void work_until_stopped(const config::NodeConfig& config,
        .on_joined = options.on_joined,
        .on_refused = refuse_and_exit,
        .beats = options.beats,
+       .on_stage = options.on_stage,
        .before_step = before_step(config.batch.sequences_max, faults, options.mark),
        .after_step =
            [mark = options.mark] {
@@ -187,7 +189,8 @@ void run_standalone(const config::NodeConfig& config) {
                       .on_joined = [say] { say("joined the front; taking work"); },
                       .wait_for_admission = [](const std::string&) { return true; },
                       .beats = nullptr,
-                      .mark = nullptr},
+                      .mark = nullptr,
+                      .on_stage = nullptr},
                      stop_signal_fd(),
                      -1);
 }
@@ -211,27 +214,27 @@ void serve_worker(int argc, char** argv) {
   const int stop_fd = stop_signal_fd();
   const RoleFlags flags = read_role_flags(argc, argv);
   const auto& control = flags.control;
-  work_until_stopped(flags.config,
-                     {.name = flags.name,
-                      .generation = flags.generation,
-                      .progress =
-                          [control, page = flags.beats](const std::string& text) {
-                            page->beats().compute.fetch_add(1, std::memory_order_relaxed);
-                            control->send(messages::ChildProgress{text});
-                          },
-                      .on_joined = [] {},
-                      .wait_for_admission =
-                          [&control, stop_fd](const std::string& answer) {
-                            control->send(messages::ChildReady{.detail = {}, .answer = answer});
-                            return is_admitted(*control, stop_fd);
-                          },
-                      .beats = flags.beats,
-                      .mark = std::make_shared<StepMark>(flags.config.node.state,
-                                                         flags.name,
-                                                         flags.generation,
-                                                         flags.config.batch.sequences_max)},
-                     stop_fd,
-                     control->fd());
+  work_until_stopped(
+      flags.config,
+      {.name = flags.name,
+       .generation = flags.generation,
+       .progress =
+           [control, page = flags.beats](const std::string& text) {
+             page->beats().compute.fetch_add(1, std::memory_order_relaxed);
+             control->send(messages::ChildProgress{text});
+           },
+       .on_joined = [] {},
+       .wait_for_admission =
+           [&control, stop_fd](const std::string& answer) {
+             control->send(messages::ChildReady{.detail = {}, .answer = answer});
+             return is_admitted(*control, stop_fd);
+           },
+       .beats = flags.beats,
+       .mark = std::make_shared<StepMark>(
+           flags.config.node.state, flags.name, flags.generation, flags.config.batch.sequences_max),
+       .on_stage = [control](const messages::StageEvent& event) { control->send(event); }},
+      stop_fd,
+      control->fd());
 }
 
 }  // namespace

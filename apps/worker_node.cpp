@@ -7,7 +7,6 @@
 
 #include "actors/batch/batch_actor.hpp"
 #include "actors/infer/infer_actor.hpp"
-#include "apps/role.hpp"
 #include "model/kv_cache.hpp"
 
 namespace troupe::apps {
@@ -107,6 +106,17 @@ std::function<void(std::size_t, std::size_t)> beat_loop(const WorkerNodeOptions&
   };
 }
 
+// Batch and infer share the device's state: the process restarts, not they.
+StageTreeOptions tree_options(const WorkerNodeOptions& options) {
+  return {.process = options.name,
+          .generation = options.generation,
+          .policy = actors::supervision::kNoRestarts,
+          .tell = [on_stage = options.on_stage](const messages::StageEvent& event,
+                                                const actors::supervision::RestartRecord&) {
+            if (on_stage) on_stage(event);
+          }};
+}
+
 }  // namespace
 
 WorkerNode::WorkerNode(caf::actor_system& system,
@@ -114,7 +124,8 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                        const LoadedModel& model,
                        std::shared_ptr<infer::Engine> engine,
                        std::int32_t kv_blocks,
-                       WorkerNodeOptions options) {
+                       WorkerNodeOptions options)
+    : tree_(system, config, tree_options(options)) {
   const auto hears = std::make_shared<caf::actor>();
   const caf::actor port = link::spawn_port(
       system, worker_sockets(config.links, options), on_refusal(hears), options.link_faults);
@@ -126,42 +137,33 @@ WorkerNode::WorkerNode(caf::actor_system& system,
                                     .vocabulary_hash = model.vocabulary_hash,
                                     .sequences_max = config.batch.sequences_max,
                                     .context_max = model.context_max};
+  tree_.watch("link", port);
   engine->keep_cache_warm();
   const caf::actor infer_stage =
-      system.spawn<caf::detached>(infer::infer_actor,
-                                  std::move(engine),
-                                  infer::InferLinks{.to_batch = {port, kInferToBatch, generation},
-                                                    .to_ledger = {port, kDispatch, generation},
-                                                    .worker_generation = generation,
-                                                    .before_step = before_step(options),
-                                                    .after_step = after_step(options)});
+      tree_.add(infer::infer_stage(std::move(engine),
+                                   {.to_batch = {port, kInferToBatch, generation},
+                                    .to_ledger = {port, kDispatch, generation},
+                                    .worker_generation = generation,
+                                    .before_step = before_step(options),
+                                    .after_step = after_step(options)}),
+                true);
   const caf::actor batch_stage =
-      system.spawn(batch::batch_actor,
-                   batch::BatcherOptions{.sequences_max = config.batch.sequences_max,
-                                         .step_tokens_max = config.batch.step_tokens_max,
-                                         .kv_blocks = kv_blocks,
-                                         .block_tokens = model::kBlockTokens,
-                                         .step_us_target = config.batch.step_ms_max * 1000ULL,
-                                         .prefix_cache = config.batch.prefix_cache == "on",
-                                         .numerics_id = numerics_id},
-                   hello,
-                   batch::BatchLinks{.to_infer = {port, kBatchToInfer, generation},
-                                     .to_dispatch = {port, kDispatch, generation},
-                                     .on_beat = beat_loop(options),
-                                     .on_joined = std::move(options.on_joined),
-                                     .on_refused = std::move(options.on_refused)});
+      tree_.add(batch::batch_stage({.sequences_max = config.batch.sequences_max,
+                                    .step_tokens_max = config.batch.step_tokens_max,
+                                    .kv_blocks = kv_blocks,
+                                    .block_tokens = model::kBlockTokens,
+                                    .step_us_target = config.batch.step_ms_max * 1000ULL,
+                                    .prefix_cache = config.batch.prefix_cache == "on",
+                                    .numerics_id = numerics_id},
+                                   hello,
+                                   {.to_infer = {port, kBatchToInfer, generation},
+                                    .to_dispatch = {port, kDispatch, generation},
+                                    .on_beat = beat_loop(options),
+                                    .on_joined = std::move(options.on_joined),
+                                    .on_refused = std::move(options.on_refused)}));
   *hears = batch_stage;
-  end_process_with(port, "port");
-  end_process_with(infer_stage, "infer");
-  end_process_with(batch_stage, "batch");
   link::start_port(port, worker_routes(batch_stage, infer_stage));
-  stages_ = {port, infer_stage, batch_stage};
-}
-
-WorkerNode::~WorkerNode() {
-  for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage) {
-    caf::anon_send_exit(*stage, caf::exit_reason::user_shutdown);
-  }
+  tree_.start();
 }
 
 }  // namespace troupe::apps

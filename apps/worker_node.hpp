@@ -12,6 +12,7 @@
 #include "actors/link/port_actor.hpp"
 #include "actors/supervision/beat_page.hpp"
 #include "apps/loaded_model.hpp"
+#include "apps/stage_tree.hpp"
 #include "config/node_config.hpp"
 
 namespace troupe::apps {
@@ -22,6 +23,7 @@ struct WorkerNodeOptions {
   std::function<void()> on_joined;  // a front has welcomed the worker
   std::function<void(const std::string&)> on_refused;    // it never will, and why
   std::shared_ptr<actors::supervision::BeatPage> beats;  // that the node's root looks at, or none
+  std::function<void(const messages::StageEvent&)> on_stage;  // for root; may be empty
   // Around each forward pass, on infer's thread.
   std::function<void(const messages::Batch&)> before_step;
   std::function<void()> after_step;
@@ -29,7 +31,7 @@ struct WorkerNodeOptions {
   std::shared_ptr<actors::link::LinkFaults> link_faults;  // of a test, or none
 };
 
-// Spawns port, batch and infer. Lives until destroyed, which ends the stages in reverse order.
+// Spawns port, batch and infer. Lives until destroyed, which ends the stages.
 class WorkerNode {
  public:
   WorkerNode(caf::actor_system& system,
@@ -38,12 +40,11 @@ class WorkerNode {
              std::shared_ptr<actors::infer::Engine> engine,
              std::int32_t kv_blocks,
              WorkerNodeOptions options);
-  ~WorkerNode();
   WorkerNode(const WorkerNode&) = delete;
   WorkerNode& operator=(const WorkerNode&) = delete;
 
  private:
-  std::vector<caf::actor> stages_;  // in order of their start
+  StageTree tree_;
 };
 
 }  // namespace troupe::apps

@@ -57,12 +57,12 @@ def children(pid: int) -> list[int]:
 class Node:
     """`troupe serve` in a folder of its own."""
 
-    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+    def __init__(self, arguments: argparse.Namespace, folder: Path, config_more: str = "") -> None:
         self.port = free_port()
         config = folder / "node.toml"
         config.write_text(
             f'[node]\nstate = "{folder}/state"\nlogs = "{folder}/logs"\n'
-            f"[batch]\nsequences_max = {max(64, arguments.streams)}\n"
+            f"[batch]\nsequences_max = {max(64, arguments.streams)}\n{config_more}"
         )
         command = [
             arguments.troupe, "serve", "--config", str(config), "--model", str(arguments.model),

@@ -131,6 +131,13 @@ const std::array kKeys{
     Key{"faults", "crash_at_start", NumberKey{AT(std::uint32_t, faults.crash_at_start), 0, 1}},
     Key{"faults", "nan_token", NumberKey{AT(std::uint32_t, faults.nan_token), 0, kTokenMax}},
     Key{"faults", "orders", NumberKey{AT(std::uint32_t, faults.orders), 0, 1}},
+    Key{"faults", "throw_in", TextKey{AT(std::string, faults.throw_in)}},
+    Key{"faults", "throw_at", TextKey{AT(std::string, faults.throw_at)}},
+    Key{"faults", "throw_on", TextKey{AT(std::string, faults.throw_on)}},
+    Key{"faults", "throw_first", NumberKey{AT(std::uint32_t, faults.throw_first), 0, 1}},
+    Key{"faults", "throw_every", NumberKey{AT(std::uint32_t, faults.throw_every), 0, kTokenMax}},
+    Key{"faults", "throw_token", NumberKey{AT(std::uint32_t, faults.throw_token), 0, kTokenMax}},
+    Key{"faults", "throw_always", NumberKey{AT(std::uint32_t, faults.throw_always), 0, 1}},
 };
 
 #undef AT

@@ -82,6 +82,14 @@ struct FaultConfig {
   std::uint32_t crash_at_start = 0;  // 1: every worker dies before it joins
   std::uint32_t nan_token = 0;  // a request that holds it computes no finite number; 0: none does
   std::uint32_t orders = 0;     // 1: processes obey what lies in STATE/NAME.order
+  // An exception before a stage handles a message.
+  std::string throw_in;            // stages, with commas between: aggregate,dispatch
+  std::string throw_at;            // core, journal, send: within the handler; empty: before it
+  std::string throw_on;            // ReplyPlan, frame, tick, …; empty: at all kinds of message
+  std::uint32_t throw_first = 0;   // 1: at the first of each kind in the node's life
+  std::uint32_t throw_every = 0;   // at each so-manieth of a kind; 0: at none
+  std::uint32_t throw_token = 0;   // throw_in throws over this token of an answer; 0: over none
+  std::uint32_t throw_always = 0;  // 1: again when that message is handled once more
 };
 
 struct NodeConfig {

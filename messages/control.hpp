@@ -31,6 +31,29 @@ struct ChildProgress {
   TROUPE_MESSAGE(ChildProgress, text)
 };
 
+// A stage of a process, an actor.
+struct StageStatus {
+  std::string name;      // aggregate, preprocess-0
+  std::uint64_t id = 0;  // of the actor
+  std::string state;     // starting, ready, ended
+  std::uint64_t generation = 0;
+  std::uint32_t restarts = 0;
+  std::uint32_t waiting = 0;    // messages in its mailbox
+  std::uint32_t in_flight = 0;  // requests that it works on; 0 where that means nothing
+  std::string last_reason;      // why its incarnation before ended, or empty
+
+  TROUPE_MESSAGE(
+      StageStatus, name, id, state, generation, restarts, waiting, in_flight, last_reason)
+};
+
+// Child → root: what its supervisor did to one of its stages, for restart.log.
+struct StageEvent {
+  std::string child;  // the stage; empty: of the supervisor itself
+  std::string line;   // of restart.log, whole
+
+  TROUPE_MESSAGE(StageEvent, child, line)
+};
+
 // Front → root, every beat: what `troupe status` shows of the pipeline.
 struct FrontStatus {
   std::uint64_t accepted = 0;
@@ -45,6 +68,7 @@ struct FrontStatus {
   std::string http;  // HOST:PORT
   std::string zmq;   // endpoint
   std::string numerics_id;
+  std::vector<StageStatus> stages;  // in the order of their start
 
   TROUPE_MESSAGE(FrontStatus,
                  accepted,
@@ -58,7 +82,8 @@ struct FrontStatus {
                  model,
                  http,
                  zmq,
-                 numerics_id)
+                 numerics_id,
+                 stages)
 };
 
 // Dispatch → gateway, whenever it changes: whether new requests can be served.

@@ -31,4 +31,12 @@ struct ReplyFinished {
   TROUPE_MESSAGE(ReplyFinished, request_id, reason, tokens)
 };
 
+// Aggregate → dispatch: it has begun anew and knows nothing; plans and tokens of all that is open
+// are to be sent again.
+struct ReplayRequest {
+  std::uint32_t lives = 0;  // of aggregate before this one
+
+  TROUPE_MESSAGE(ReplayRequest, lives)
+};
+
 }  // namespace troupe::messages

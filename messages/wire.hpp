@@ -41,6 +41,7 @@ enum class Kind : std::uint16_t {
   kWorkerWelcome = 78,
   kWorkerBeat = 79,
   kReleased = 80,
+  kReplayRequest = 81,
   kChildReady = 96,
   kChildProgress = 97,
   kFrontStatus = 98,
@@ -48,6 +49,7 @@ enum class Kind : std::uint16_t {
   kDrain = 100,
   kNodeReadiness = 101,
   kAdmit = 102,
+  kStageEvent = 103,
 };
 
 inline constexpr std::string_view kMagic = "TRPE";

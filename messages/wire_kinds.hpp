@@ -49,6 +49,7 @@ TROUPE_KIND(WorkerHello, kWorkerHello)
 TROUPE_KIND(WorkerWelcome, kWorkerWelcome)
 TROUPE_KIND(WorkerBeat, kWorkerBeat)
 TROUPE_KIND(Released, kReleased)
+TROUPE_KIND(ReplayRequest, kReplayRequest)
 TROUPE_KIND(ChildReady, kChildReady)
 TROUPE_KIND(ChildProgress, kChildProgress)
 TROUPE_KIND(FrontStatus, kFrontStatus)
@@ -56,6 +57,7 @@ TROUPE_KIND(SiblingDown, kSiblingDown)
 TROUPE_KIND(Drain, kDrain)
 TROUPE_KIND(NodeReadiness, kNodeReadiness)
 TROUPE_KIND(Admit, kAdmit)
+TROUPE_KIND(StageEvent, kStageEvent)
 
 #undef TROUPE_KIND
 

@@ -3,7 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
+#include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -14,6 +18,9 @@
 
 namespace troupe::actors::aggregate {
 
+// What the client reads when an exception was thrown over its answer.
+std::string broken_by(const std::exception& error);
+
 struct Replies {
   std::vector<messages::ReplyChunk> chunks;       // to the gateway
   std::vector<messages::ReplyFinished> finished;  // to dispatch
@@ -21,8 +28,12 @@ struct Replies {
 
 class Aggregator {
  public:
-  explicit Aggregator(std::shared_ptr<const model::Tokenizer> tokenizer)
-      : tokenizer_(std::move(tokenizer)) {}
+  // Called before each token is taken, for faults on purpose: it may throw.
+  using Probe = std::function<void(const messages::TokenEvent&)>;
+
+  // An exception over one answer ends that one with an error, not the others.
+  explicit Aggregator(std::shared_ptr<const model::Tokenizer> tokenizer, Probe probe = {})
+      : tokenizer_(std::move(tokenizer)), probe_(std::move(probe)) {}
 
   Replies on_plan(messages::ReplyPlan plan);
 
@@ -33,12 +44,17 @@ class Aggregator {
   // Also for requests that were refused before they had a plan.
   Replies on_failure(const messages::Failure& failure);
 
+  // Ends these requests with an error that says `why`, whether or not they are known here.
+  Replies break_off(std::span<const std::uint64_t> request_ids, const std::string& why);
+
   std::size_t open() const { return answers_.size(); }
 
  private:
-  void lose(std::uint64_t request_id, Replies& replies);
+  void take(const messages::TokenEvent& event, Replies& replies);
+  void break_off(std::uint64_t request_id, const std::string& why, Replies& replies);
 
   std::shared_ptr<const model::Tokenizer> tokenizer_;
+  Probe probe_;
   std::unordered_map<std::uint64_t, Answer> answers_;
 };
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "actors/batch/step_journal.hpp"
-#include "actors/link/stage_actor.hpp"
 #include "config/limits.hpp"
 
 namespace troupe::actors::batch {
@@ -127,15 +126,7 @@ class Shell {
   std::uint64_t nonfinite_ = 0;
 };
 
-}  // namespace
-
-caf::behavior batch_actor(caf::event_based_actor* self,
-                          BatcherOptions options,
-                          messages::WorkerHello hello,
-                          BatchLinks links) {
-  link::name_exceptions(self);
-  auto shell = std::make_shared<Shell>(options, std::move(hello), std::move(links));
-  self->send(self, caf::tick_atom_v);
+caf::behavior handlers(const std::shared_ptr<Shell>& shell) {
   return {
       [shell](const messages::WorkerWelcome& welcome) {
         shell->welcome(welcome);
@@ -162,11 +153,20 @@ caf::behavior batch_actor(caf::event_based_actor* self,
         shell->start_over(unreadable);
         shell->proceed();
       },
-      [self, shell](caf::tick_atom) {
-        shell->beat();
-        self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
-      },
+      [shell](caf::tick_atom) { shell->beat(); },
   };
+}
+
+}  // namespace
+
+supervision::StageSpec batch_stage(BatcherOptions options,
+                                   messages::WorkerHello hello,
+                                   BatchLinks links) {
+  const auto make = [=](caf::event_based_actor*, std::uint32_t) {
+    return supervision::Incarnation{handlers(std::make_shared<Shell>(options, hello, links)), {}};
+  };
+  return {
+      .name = "batch", .make = make, .tick = config::kBeatInterval, .at_exit = {}, .before = {}};
 }
 
 void dispatch_unreachable(const caf::actor& batch) { caf::anon_send(batch, caf::leave_atom_v); }

@@ -8,6 +8,7 @@
 
 #include "actors/batch/batcher.hpp"
 #include "actors/link/port_actor.hpp"
+#include "actors/supervision/stage_cell_actor.hpp"
 #include "messages/worker_link.hpp"
 
 namespace troupe::actors::batch {
@@ -20,10 +21,11 @@ struct BatchLinks {
   std::function<void(const std::string&)> on_refused;  // it will not, and why
 };
 
-caf::behavior batch_actor(caf::event_based_actor* self,
-                          BatcherOptions options,
-                          messages::WorkerHello hello,
-                          BatchLinks links);
+// It shares the device's state with infer, which nothing outside the process has: it is not to be
+// restarted, its process is.
+supervision::StageSpec batch_stage(BatcherOptions options,
+                                   messages::WorkerHello hello,
+                                   BatchLinks links);
 
 // Tells it that the link to dispatch has lost a message: it starts over. Thread-safe.
 void dispatch_unreachable(const caf::actor& batch);

@@ -1,5 +1,5 @@
-// The dispatcher's rules at its two doors: which workers may join, and what refused clients are
-// told.
+// The dispatcher's rules at its doors: which workers may join, what refused clients are told, and
+// what passes from a dispatcher to the one that takes its place.
 #include <algorithm>
 
 #include "actors/dispatch/dispatcher.hpp"
@@ -28,6 +28,34 @@ std::string Dispatcher::objection_to(const messages::WorkerHello& hello) const {
   return {};
 }
 
+void Dispatcher::take_over(Handover handover) {
+  totals_ = handover.totals;
+  calls_ = std::move(handover.calls);
+  tombstones_ = std::move(handover.tombstones);
+  down_ = std::move(handover.down);
+  workers_.count_admissions_from(handover.admissions);
+}
+
+Handover Dispatcher::hand_over() const {
+  Handover handover{.totals = totals_,
+                    .calls = calls_,
+                    .tombstones = tombstones_,
+                    .down = down_,
+                    .admissions = workers_.admissions(),
+                    .open = {},
+                    .peers = {}};
+  for (const auto& [id, entry] : ledger_.entries()) handover.open.push_back(id);
+  for (const auto& [peer, worker] : workers_.workers()) handover.peers.push_back(peer);
+  return handover;
+}
+
+InHand Dispatcher::before(std::uint64_t request_id) const {
+  return {.request_id = request_id,
+          .calls = calls_,
+          .tombstones = tombstones_,
+          .refused = totals_.refused};
+}
+
 // What the worker may have been unable to read when it started over for that: of what it was given,
 // that of which it has shown no token since. To be asked before it is admitted anew.
 std::vector<std::uint64_t> Dispatcher::unread(const std::string& peer,
@@ -42,6 +70,17 @@ std::vector<std::uint64_t> Dispatcher::unread(const std::string& peer,
     if (is_there && (!entry->last_token || *entry->last_token <= entry->started)) ids.push_back(id);
   }
   return ids;
+}
+
+// Handled once more, and computed once more by the next worker, such a token would throw again.
+void Dispatcher::take_alone(const messages::TokenEvent& event, Effects& effects, Time now) {
+  try {
+    if (options_.probe) options_.probe(event);
+    take(event, effects, now);
+  } catch (const std::exception& error) {
+    const std::string why = std::string("an error in the server broke this off: ") + error.what();
+    fail(event.request_id, messages::FailureCode::kInternal, why, effects);
+  }
 }
 
 void Dispatcher::note_finish(Time now) {

@@ -1,9 +1,12 @@
 #include "actors/dispatch/dispatch_actor.hpp"
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "actors/link/stage_actor.hpp"
+#include "actors/dispatch/dispatch_restart.hpp"
 #include "config/limits.hpp"
 
 namespace troupe::actors::dispatch {
@@ -11,31 +14,98 @@ namespace {
 
 using std::chrono::duration;
 
+// Tokens in a frame of a replay: with all their alternatives below a megabyte, a frame's bound
+// is 8.
+constexpr std::size_t kReplayedAtOnce = 1024;
+
 // Label values of interfaces: troupe_requests_refused_total{reason}.
 const char* refusal_reason(messages::FailureCode code) {
   return code == messages::FailureCode::kOverload ? "overload" : "invalid";
 }
 
+constexpr const char* kBroken = "a message about this request failed twice in dispatch";
+
+// What the first incarnation is made of, and what all share.
+struct Stage {
+  DispatcherOptions options;
+  DispatchLinks links;
+  DispatchMemory memory;
+  std::shared_ptr<observe::Metrics> metrics;
+  Tally tally;
+};
+
 // The dispatcher, its links, and what has been told to the gateway.
 class Shell {
  public:
-  Shell(caf::event_based_actor* self,
-        DispatcherOptions options,
-        DispatchLinks links,
-        DispatchMemory memory,
-        std::shared_ptr<observe::Metrics> metrics)
+  // The first one.
+  Shell(caf::event_based_actor* self, Stage& stage)
       : self_(self),
-        core_(std::move(options)),
-        links_(std::move(links)),
-        keeper_(std::move(memory.file), memory.ended_kept, std::move(memory.ended)),
-        metrics_(std::move(metrics)) {
-    for (RestoredEntry& entry : memory.restored) {
-      metrics_->request_accepted();
-      metrics_->request_resumed();
-      core_.restore(std::move(entry));
-    }
+        stage_(stage),
+        links_(stage.links),
+        metrics_(stage.metrics),
+        core_(stage.options),
+        keeper_(stage.memory.file, stage.memory.ended_kept, stage.memory.ended) {
+    for (const RestoredEntry& entry : stage.memory.restored) core_.restore(entry);
     publish();
     tell_readiness();
+    links_.places.at("core");
+    // Nothing throws from here on: what is taken over is counted, and let go, once.
+    for (std::size_t i = 0; i < stage.memory.restored.size(); ++i) {
+      stage_.tally.accept();
+      metrics_->request_resumed();
+    }
+    stage.memory.restored = {};
+    stage.memory.ended = {};
+  }
+
+  // One that takes another's place.
+  Shell(caf::event_based_actor* self, Stage& stage, DispatchRestart restart)
+      : self_(self),
+        stage_(stage),
+        links_(stage.links),
+        metrics_(stage.metrics),
+        core_(std::move(restart.core)),
+        keeper_(std::move(restart.keeper)) {
+    for (std::size_t i = 0; i < restart.open.size(); ++i) metrics_->request_resumed();
+    for (const messages::Failure& failure : restart.failures) links_.to_aggregate.send(failure);
+    tell_again(std::move(restart.open));
+    introduce(restart.peers);
+    publish();
+    tell_readiness();
+  }
+
+  StageHandover hand_over() const {
+    return {.core = core_.hand_over(),
+            .ended = keeper_.kept(),
+            .suspects = keeper_.suspects(),
+            .in_hand = in_hand_,
+            .untold = untold_,
+            .uncounted = uncounted_};
+  }
+
+  // It may come twice, when handling it failed half-way.
+  void request(const messages::TokenizedRequest& request) {
+    const std::uint64_t id = request.request_id;
+    if (core_.ledger_entry(id) != nullptr || keeper_.has_ended(id)) return;
+    in_hand_ = core_.before(id);
+    perform(core_.on_request(request, now()));
+    in_hand_.reset();
+  }
+
+  void failure(const messages::Failure& failure) {
+    in_hand_ = core_.before(failure.request_id);
+    perform(core_.on_failure(failure));
+    in_hand_.reset();
+  }
+
+  void break_off(const std::vector<std::uint64_t>& ids) {
+    perform(core_.break_off(ids, kBroken, now()));
+  }
+
+  // A request that never got into the ledger.
+  void refuse(std::uint64_t id) {
+    if (core_.ledger_entry(id) != nullptr) return break_off({id});
+    failure({.request_id = id, .code = messages::FailureCode::kInternal, .message = kBroken});
   }
 
   // CLOCK_MONOTONIC, which the next front reads alike.
@@ -45,32 +115,29 @@ class Shell {
 
   Dispatcher& core() { return core_; }
 
-  void perform(const Effects& effects) {
-    keeper_.journal(effects, core_, now());  // nothing is emitted that the ledger does not hold
+  void perform(Effects effects) {
+    links_.places.at("core");
+    for (const EndedRequest& ended : effects.ended) uncounted_.push_back(ended.ending);
+    untold_ = effects.failures;
+    // Nothing is emitted that the ledger does not hold.
+    const auto broken = keeper_.journal(effects, core_, now());
     core_.hold_back(keeper_.full());
-    for (const auto& plan : effects.plans) {
-      metrics_->request_accepted();
-      metrics_->add_prompt_tokens(plan.prompt_tokens.size());
-      links_.to_aggregate.send(plan);
-    }
-    if (!effects.journaled.events.empty()) {
-      metrics_->add_generated_tokens(effects.journaled.events.size());
-      links_.to_aggregate.send(effects.journaled);
-    }
-    for (const auto& refusal : effects.refusals) {
-      metrics_->request_refused(refusal_reason(refusal.code));
-      links_.to_aggregate.send(refusal);
-    }
-    for (const auto& failure : effects.failures) links_.to_aggregate.send(failure);
-    for (const EndedRequest& ended : effects.ended) {
-      metrics_->request_finished(kEndingNames[ended.ending]);
-    }
-    for (std::size_t i = 0; i < effects.resumed.size(); ++i) metrics_->request_resumed();
-    for (const auto& [peer, welcome] : effects.welcomes) links_.to_workers.send_to(peer, welcome);
-    for (const auto& [peer, cancel] : effects.cancels) links_.to_workers.send_to(peer, cancel);
-    for (const auto& [peer, item] : effects.work) hand_out(peer, item);
+    for (std::size_t i = 0; i < effects.accepted.size(); ++i) stage_.tally.accept();
+    for (const EndedRequest& ended : effects.ended) stage_.tally.finish(ended.ending);
+    uncounted_.clear();
+    links_.places.at("journal");
+    std::erase_if(effects.journaled.events, [&](const messages::TokenEvent& event) {
+      return std::ranges::find(broken, event.request_id) != broken.end();
+    });
+    tell_aggregate(effects);
+    tell_workers(effects);
+    untold_.clear();
     tell_readiness();
+    if (!broken.empty()) break_off(broken);
   }
+
+  // Plans and tokens of all that is open, once more: aggregate drops what it has.
+  void replay() { tell_again(keeper_.open(core_)); }
 
   // Times between tokens, read before the ledger takes the frame.
   void observe_tokens(const messages::TokenFrame& frame) {
@@ -113,6 +180,73 @@ class Shell {
   }
 
  private:
+  template <class Message>
+  void tell_aggregate(const Message& message) const {
+    links_.places.at("send");
+    links_.to_aggregate.send(message);
+  }
+
+  void tell_aggregate(const Effects& effects) {
+    for (const auto& plan : effects.plans) {
+      tell_aggregate(plan);
+      metrics_->add_prompt_tokens(plan.prompt_tokens.size());
+    }
+    if (!effects.journaled.events.empty()) {
+      tell_aggregate(effects.journaled);
+      metrics_->add_generated_tokens(effects.journaled.events.size());
+    }
+    for (const auto& refusal : effects.refusals) {
+      tell_aggregate(refusal);
+      metrics_->request_refused(refusal_reason(refusal.code));
+    }
+    for (const auto& failure : effects.failures) tell_aggregate(failure);
+  }
+
+  void tell_workers(const Effects& effects) {
+    for (std::size_t i = 0; i < effects.resumed.size(); ++i) metrics_->request_resumed();
+    const auto send_all = [this](const auto& messages) {
+      for (const auto& [peer, message] : messages) {
+        links_.places.at("send");
+        links_.to_workers.send_to(peer, message);
+      }
+    };
+    send_all(effects.welcomes);
+    send_all(effects.cancels);
+    for (const auto& [peer, item] : effects.work) observe_queue(item.request_id);
+    send_all(effects.work);
+  }
+
+  // What was journalled may not have been sent. A request that cannot be told ends: it would keep
+  // each dispatcher after this one from starting.
+  void tell_again(std::vector<RestoredRequest> all) {
+    std::vector<std::uint64_t> broken;
+    for (RestoredRequest& one : all) {
+      try {
+        links_.to_aggregate.send(plan_of(one.request));
+        send_events(std::move(one.events));
+      } catch (const std::exception&) {
+        broken.push_back(one.request.request_id);
+      }
+    }
+    if (!broken.empty()) break_off(broken);
+  }
+
+  // Workers drop what the dispatcher before gave them, and say hello, without waiting for a beat.
+  void introduce(const std::vector<std::string>& peers) const {
+    const messages::WorkerWelcome welcome{
+        .front_epoch = stage_.options.front_epoch, .refused = {}, .introduce = true};
+    for (const std::string& peer : peers) links_.to_workers.send_to(peer, welcome);
+  }
+
+  void send_events(std::vector<messages::TokenEvent> events) const {
+    for (std::size_t begin = 0; begin < events.size(); begin += kReplayedAtOnce) {
+      const std::size_t end = std::min(events.size(), begin + kReplayedAtOnce);
+      messages::JournaledTokens part;
+      for (std::size_t i = begin; i < end; ++i) part.events.push_back(std::move(events[i]));
+      links_.to_aggregate.send(part);
+    }
+  }
+
   // The gauges; at the start, too, so that nobody reads /metrics without them.
   void publish() {
     metrics_->set_requests(core_.queued_by_priority(), core_.running());
@@ -134,12 +268,10 @@ class Shell {
                    .numerics_id = core_.numerics_id()});
   }
 
-  void hand_out(const std::string& peer, const messages::WorkItem& item) {
-    const LedgerEntry* entry = core_.ledger_entry(item.request_id);
-    if (entry != nullptr) {
-      metrics_->observe_queue(duration<double>(now() - entry->accepted).count());
-    }
-    links_.to_workers.send_to(peer, item);
+  void observe_queue(std::uint64_t request_id) const {
+    const LedgerEntry* entry = core_.ledger_entry(request_id);
+    if (entry == nullptr) return;
+    metrics_->observe_queue(duration<double>(now() - entry->accepted).count());
   }
 
   void tell_readiness() {
@@ -153,31 +285,22 @@ class Shell {
   }
 
   caf::event_based_actor* self_;
-  Dispatcher core_;
-  DispatchLinks links_;
-  LedgerKeeper keeper_;
+  Stage& stage_;
+  const DispatchLinks& links_;
   std::shared_ptr<observe::Metrics> metrics_;
+  Dispatcher core_;
+  LedgerKeeper keeper_;
   messages::NodeReadiness told_;
+  // Of the message in hand, for the next incarnation if it throws.
+  std::optional<InHand> in_hand_;
+  std::vector<messages::Failure> untold_;
+  std::vector<Ending> uncounted_;
 };
 
-}  // namespace
-
-caf::behavior dispatch_actor(caf::event_based_actor* self,
-                             DispatcherOptions options,
-                             DispatchLinks links,
-                             DispatchMemory memory,
-                             std::shared_ptr<observe::Metrics> metrics) {
-  link::name_exceptions(self);
-  auto shell = std::make_shared<Shell>(
-      self, std::move(options), std::move(links), std::move(memory), metrics);
-  self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
+caf::behavior handlers(const std::shared_ptr<Shell>& shell) {
   return {
-      [shell](const messages::TokenizedRequest& request) {
-        shell->perform(shell->core().on_request(request, shell->now()));
-      },
-      [shell](const messages::Failure& failure) {
-        shell->perform(shell->core().on_failure(failure));
-      },
+      [shell](const messages::TokenizedRequest& request) { shell->request(request); },
+      [shell](const messages::Failure& failure) { shell->failure(failure); },
       [shell](const messages::CancelRequest& cancel) {
         shell->perform(shell->core().on_cancel(cancel.request_id, shell->now()));
       },
@@ -189,6 +312,7 @@ caf::behavior dispatch_actor(caf::event_based_actor* self,
         shell->observe_finish(finished);
         shell->perform(shell->core().on_finished(finished, shell->now()));
       },
+      [shell](const messages::ReplayRequest&) { shell->replay(); },
       [shell](const std::string& peer, const messages::WorkerHello& hello) {
         shell->perform(shell->core().on_hello(peer, hello, shell->now()));
       },
@@ -205,11 +329,60 @@ caf::behavior dispatch_actor(caf::event_based_actor* self,
       [shell](caf::leave_atom, const std::string& peer) {
         shell->perform(shell->core().on_unreachable(peer, shell->now()));
       },
-      [self, shell](caf::tick_atom) {
-        shell->tick();
-        self->delayed_send(self, config::kBeatInterval, caf::tick_atom_v);
+      [shell](caf::tick_atom) { shell->tick(); },
+  };
+}
+
+// A cancel, a hello, a beat or a death that cannot be handled is forgotten: workers repeat
+// themselves or fall silent.
+caf::behavior give_up(const std::shared_ptr<Shell>& shell) {
+  return {
+      [shell](const messages::TokenizedRequest& request) { shell->refuse(request.request_id); },
+      [shell](const messages::Failure& failure) { shell->refuse(failure.request_id); },
+      [shell](const std::string&, const messages::TokenFrame& frame) {
+        std::vector<std::uint64_t> ids;
+        for (const messages::TokenEvent& event : frame.events) ids.push_back(event.request_id);
+        shell->break_off(ids);
+      },
+      [shell](const messages::ReplyFinished& finished) { shell->break_off({finished.request_id}); },
+      [shell](const std::string& peer, const messages::Released&) {
+        shell->perform(shell->core().on_unreachable(peer, shell->now()));
       },
   };
+}
+
+}  // namespace
+
+supervision::StageSpec dispatch_stage(DispatcherOptions options,
+                                      DispatchLinks links,
+                                      DispatchMemory memory,
+                                      std::shared_ptr<observe::Metrics> metrics) {
+  const auto stage = std::make_shared<Stage>(Stage{.options = std::move(options),
+                                                   .links = std::move(links),
+                                                   .memory = std::move(memory),
+                                                   .metrics = metrics,
+                                                   .tally = Tally(metrics)});
+  // The one before lives until it has handed over.
+  const auto make = [stage, latest = std::shared_ptr<Shell>()](caf::event_based_actor* self,
+                                                               std::uint32_t lives) mutable {
+    if (!latest) {
+      latest = std::make_shared<Shell>(self, *stage);
+    } else {
+      const Time now = latest->now();
+      latest = std::make_shared<Shell>(self,
+                                       *stage,
+                                       restart_dispatch(stage->options,
+                                                        stage->memory.file,
+                                                        stage->memory.ended_kept,
+                                                        latest->hand_over(),
+                                                        stage->tally,
+                                                        lives,
+                                                        now));
+    }
+    return supervision::Incarnation{handlers(latest), give_up(latest)};
+  };
+  return {
+      .name = "dispatch", .make = make, .tick = config::kBeatInterval, .at_exit = {}, .before = {}};
 }
 
 void worker_unreachable(const caf::actor& dispatch, std::string peer) {

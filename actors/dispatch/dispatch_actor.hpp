@@ -10,6 +10,7 @@
 #include "actors/dispatch/ledger_keeper.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/observe/metrics.hpp"
+#include "actors/supervision/stage_cell_actor.hpp"
 
 namespace troupe::actors::dispatch {
 
@@ -20,6 +21,7 @@ struct DispatchLinks {
   std::function<void(const messages::FrontStatus&)> report;  // called every beat, for root
   // Called with each worker's beat that brings steps, for performance.log.
   std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
+  supervision::StagePlaces places;
 };
 
 // What the front before this one had promised, and where this one writes its promises down.
@@ -30,11 +32,12 @@ struct DispatchMemory {
   std::chrono::milliseconds ended_kept{};  // an ended request stays in the file for so long
 };
 
-caf::behavior dispatch_actor(caf::event_based_actor* self,
-                             DispatcherOptions options,
-                             DispatchLinks links,
-                             DispatchMemory memory,
-                             std::shared_ptr<observe::Metrics> metrics);
+// The first incarnation goes on with `memory`; later ones fold its file, with what their forerunner
+// knew besides (handover.hpp): without a file the stage is not to be restarted.
+supervision::StageSpec dispatch_stage(DispatcherOptions options,
+                                      DispatchLinks links,
+                                      DispatchMemory memory,
+                                      std::shared_ptr<observe::Metrics> metrics);
 
 // Tells it of a message that was lost on the link to this worker. Thread-safe.
 void worker_unreachable(const caf::actor& dispatch, std::string peer);

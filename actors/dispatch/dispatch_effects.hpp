@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,7 @@ enum class Mutant : std::uint8_t {
   kDeadlineIgnored,
   kPriorityIgnored,
   kCallTorn,
+  kRestartCountsAgain,
 };
 
 struct DispatcherOptions {
@@ -88,6 +90,8 @@ struct DispatcherOptions {
   Time begun{};                     // when this front began
   bool workers_known = false;  // the front before had workers: they will be heard of in a moment
   Mutant mutant = Mutant::kNone;
+  // Called before each token is judged, for faults on purpose: it may throw. May be empty.
+  std::function<void(const messages::TokenEvent&)> probe;
 };
 
 }  // namespace troupe::actors::dispatch

@@ -1,6 +1,7 @@
 #include "actors/dispatch/dispatcher.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "config/limits.hpp"
 
@@ -82,7 +83,7 @@ Effects Dispatcher::on_tokens(const std::string& peer,
     const LedgerEntry* entry = ledger_.find(event.request_id);
     const bool holder = entry != nullptr && entry->worker == peer;
     if (holder || (entry != nullptr && mutated(Mutant::kStaleAccepted))) {
-      take(event, effects, now);
+      take_alone(event, effects, now);
     } else {
       ++totals_.stale;
     }
@@ -136,6 +137,12 @@ Effects Dispatcher::on_finished(const messages::ReplyFinished& finished, Time no
   Effects effects;
   if (ledger_.find(finished.request_id) == nullptr) return effects;
   note_finish(now);
+  if (finished.reason == messages::FinishReason::kError) {
+    // Aggregate gave it up, and may have heard of it anew since: it hears of the end last.
+    fail(finished.request_id, FailureCode::kInternal, "the server broke this answer off", effects);
+    hand_out(effects, now);
+    return effects;
+  }
   forget(finished.request_id, ending_of(finished.reason), effects);
   hand_out(effects, now);
   return effects;
@@ -161,7 +168,8 @@ Effects Dispatcher::on_hello(const std::string& peer,
   resume_orphans(workers_.admit(peer, hello, now), peer, effects);
   if (!suspected.empty()) {
     last_work_death_ = now;
-    blame(suspected, "it could not read its work: " + hello.unreadable, effects);
+    const std::uint64_t death = std::hash<std::string>{}(peer) + hello.beginning;
+    blame(suspected, "it could not read its work: " + hello.unreadable, death, effects);
   }
   worker_seen_ = now;
   effects.welcomes.push_back({peer, welcome_of(*workers_.find(peer))});
@@ -227,7 +235,8 @@ Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) 
   resume_orphans(workers_.remove(down.child, down.generation), {}, effects);
   if (down.by_work) {
     last_work_death_ = now;
-    blame(down.in_step, down.reason, effects);
+    const std::uint64_t death = std::hash<std::string>{}(down.child) + down.generation;
+    blame(down.in_step, down.reason, death, effects);
   }
   const bool back = std::ranges::any_of(workers_.workers(), [&](const auto& worker) {
     return worker.second.hello.worker == down.child;
@@ -241,6 +250,7 @@ Effects Dispatcher::on_worker_down(const messages::SiblingDown& down, Time now) 
 // Requests that have moved on since the death are not blamed for it.
 void Dispatcher::blame(const std::vector<std::uint64_t>& in_step,
                        const std::string& reason,
+                       std::uint64_t death,
                        Effects& effects) {
   std::vector<InStep> known;
   for (const std::uint64_t id : in_step) {
@@ -249,13 +259,22 @@ void Dispatcher::blame(const std::vector<std::uint64_t>& in_step,
     known.push_back({id, entry->produced.size()});
     effects.judged.push_back(id);
   }
-  for (const std::uint64_t id : suspects_.on_death(known, in_step.size())) {
+  for (const std::uint64_t id : suspects_.on_death(known, in_step.size(), death)) {
     fail(id,
          FailureCode::kQuarantined,
          "this request was alone on a worker twice when it died (" + reason +
              "): do not send it again",
          effects);
   }
+}
+
+Effects Dispatcher::break_off(const std::vector<std::uint64_t>& ids,
+                              const std::string& why,
+                              Time now) {
+  Effects effects;
+  for (const std::uint64_t id : ids) fail(id, FailureCode::kInternal, why, effects);
+  hand_out(effects, now);
+  return effects;
 }
 
 Effects Dispatcher::on_tick(Time now) {

@@ -13,6 +13,7 @@
 
 #include "actors/dispatch/call_admission.hpp"
 #include "actors/dispatch/dispatch_effects.hpp"
+#include "actors/dispatch/handover.hpp"
 #include "actors/dispatch/ledger.hpp"
 #include "actors/dispatch/suspects.hpp"
 #include "actors/dispatch/totals.hpp"
@@ -38,9 +39,18 @@ class Dispatcher {
       : options_(std::move(options)),
         worker_seen_(options_.workers_known ? options_.begun : options_.begun - kWorkerAbsence) {}
 
+  // Takes the place of another dispatcher of this front, before anything else. What it had accepted
+  // is to be restored then.
+  void take_over(Handover handover);
+  // For the one that takes this one's place.
+  Handover hand_over() const;
+  // What a message about this request is about to change that no ledger holds.
+  InHand before(std::uint64_t request_id) const;
+
   Effects on_request(messages::TokenizedRequest request, Time now);
   Effects on_failure(messages::Failure failure);  // of a stage before acceptance
   Effects on_cancel(std::uint64_t request_id, Time now);
+  // An exception over one token ends its request alone.
   Effects on_tokens(const std::string& peer, const messages::TokenFrame& frame, Time now);
   Effects on_finished(const messages::ReplyFinished& finished, Time now);
 
@@ -51,6 +61,9 @@ class Dispatcher {
 
   // A message for this worker, or one of it, was lost on the link.
   Effects on_unreachable(const std::string& peer, Time now);
+
+  // Ends these, as far as they are open, with an error of ours.
+  Effects break_off(const std::vector<std::uint64_t>& ids, const std::string& why, Time now);
 
   // To be called every beat: deadlines, and a queue that no worker has served for too long.
   Effects on_tick(Time now);
@@ -96,16 +109,12 @@ class Dispatcher {
  private:
   using Queue = std::deque<std::uint64_t>;
 
-  struct Down {
-    std::string reason;
-    bool gone = false;  // root will not start it again
-  };
-
   void hand_out(Effects& effects, Time now);
   void try_suspect(Effects& effects, Time now);
   const Worker* choose_ward();
   Queue::iterator most_urgent(const std::string& peer, Time now);
   void give(const std::string& peer, Queue::iterator next, Effects& effects, Time now);
+  void take_alone(const messages::TokenEvent& event, Effects& effects, Time now);
   void take(messages::TokenEvent event, Effects& effects, Time now);
   void mutate(messages::TokenEvent& event) const;
   void journal(const messages::TokenEvent& event, Effects& effects);
@@ -114,8 +123,10 @@ class Dispatcher {
   void recall(std::uint64_t request_id, Effects& effects);
   std::vector<std::uint64_t> unread(const std::string& peer,
                                     const messages::WorkerHello& hello) const;
+  // `death`: its number, or that of a beginning that comes to the same.
   void blame(const std::vector<std::uint64_t>& in_step,
              const std::string& reason,
+             std::uint64_t death,
              Effects& effects);
   void fail(std::uint64_t request_id,
             messages::FailureCode code,

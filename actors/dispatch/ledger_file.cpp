@@ -188,9 +188,23 @@ bool LedgerFile::worth_compacting(std::size_t bytes) const {
 // The frame there, which lies whole in what this process has read or written: no checksum is
 // needed.
 LedgerFile::Frame LedgerFile::own_frame_at(std::size_t offset) const {
-  std::uint64_t head[2];
-  std::memcpy(head, half(*word(1)) + offset, sizeof head);
-  return {.request_id = head[1], .bytes = kFrameHead + padded(head[0] & 0xFFFFFFFFU)};
+  std::uint64_t head[3];
+  const std::byte* begin = half(*word(1)) + offset;
+  std::memcpy(head, begin, sizeof head);
+  const std::size_t size = head[0] & 0xFFFFFFFFU;
+  return {.request_id = head[1],
+          .kind = static_cast<Kind>(head[2]),
+          .payload = {reinterpret_cast<const char*>(begin) + kFrameHead, size},
+          .bytes = kFrameHead + padded(size)};
+}
+
+template <class Take>
+void LedgerFile::for_each(const Take& take) const {
+  for (std::size_t offset = 0; offset < used_;) {
+    const Frame frame = own_frame_at(offset);
+    take(frame);
+    offset += frame.bytes;
+  }
 }
 
 void LedgerFile::compact(const Keep& keep) {
@@ -216,26 +230,56 @@ void LedgerFile::compact(const Keep& keep) {
   if (discard_) discard_({half(1 - next), half_bytes_});
 }
 
-std::vector<RestoredRequest> LedgerFile::fold() const {
+std::vector<RestoredRequest> LedgerFile::fold(const Keep& wanted) const {
   std::vector<RestoredRequest> requests;
   std::unordered_map<std::uint64_t, std::size_t> index;
-  std::size_t offset = 0;
-  while (const auto frame = frame_at(offset)) {
-    offset += frame->bytes;
-    if (frame->kind == Kind::kAccept) {
-      Reader reader(frame->payload);
+  for_each([&](const Frame& frame) {
+    if (frame.kind == Kind::kAccept) {
+      if (wanted && !wanted(frame.request_id)) return;
+      Reader reader(frame.payload);
       RestoredRequest request{.accepted_us = reader.take<std::int64_t>()};
-      if (!unpack(reader.rest(), request.request)) continue;
-      if (index.try_emplace(frame->request_id, requests.size()).second) {
+      if (!unpack(reader.rest(), request.request)) return;
+      if (index.try_emplace(frame.request_id, requests.size()).second) {
         requests.push_back(std::move(request));
       }
-      continue;
+      return;
     }
-    const auto known = index.find(frame->request_id);
-    if (known == index.end()) continue;
-    fold(*frame, requests[known->second]);
-  }
+    const auto known = index.find(frame.request_id);
+    if (known != index.end()) fold(frame, requests[known->second]);
+  });
   return requests;
+}
+
+std::vector<RestoredRequest> LedgerFile::outlines() const {
+  std::vector<RestoredRequest> requests;
+  std::unordered_map<std::uint64_t, std::size_t> index;
+  for_each([&](const Frame& frame) {
+    if (frame.kind == Kind::kAccept) {
+      Reader reader(frame.payload);
+      reader.take<std::int64_t>();
+      messages::TokenizedRequest whole;
+      if (!unpack(reader.rest(), whole)) return;
+      if (!index.try_emplace(frame.request_id, requests.size()).second) return;
+      RestoredRequest& request = requests.emplace_back();
+      request.request.request_id = whole.request_id;
+      request.request.call_first = whole.call_first;
+      request.request.call_size = whole.call_size;
+      request.request.origin = std::move(whole.origin);
+    } else if (frame.kind == Kind::kEnd) {
+      const auto known = index.find(frame.request_id);
+      if (known != index.end()) fold(frame, requests[known->second]);
+    }
+  });
+  return requests;
+}
+
+LedgerFile::Living LedgerFile::living() const {
+  Living found;
+  for_each([&](const Frame& frame) {
+    if (frame.kind == Kind::kEnd) found.ended.insert(frame.request_id);
+  });
+  found.open = fold([&](std::uint64_t id) { return !found.ended.contains(id); });
+  return found;
 }
 
 // What a frame says of a request that was accepted before.
@@ -254,6 +298,7 @@ void LedgerFile::fold(const Frame& frame, RestoredRequest& request) {
     const auto passed_at = reader.take<std::int64_t>();
     request.suspicion.passed_at.reset();
     if (passed_at >= 0) request.suspicion.passed_at = static_cast<std::size_t>(passed_at);
+    request.suspicion.death = reader.take<std::uint64_t>();
   } else if (frame.kind == Kind::kEnd) {
     LedgerEnd end;
     if (unpack(frame.payload, end)) request.end = std::move(end);
@@ -289,6 +334,7 @@ void LedgerFile::judge(std::uint64_t request_id, const Suspicion& suspicion, con
   put_value(
       payload,
       suspicion.passed_at ? static_cast<std::int64_t>(*suspicion.passed_at) : std::int64_t{-1});
+  put_value(payload, suspicion.death);
   add(Kind::kJudge, request_id, payload, keep);
 }
 

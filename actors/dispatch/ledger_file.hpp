@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "actors/dispatch/suspects.hpp"
@@ -60,8 +61,22 @@ class LedgerFile {
   // No front has used the memory before.
   bool is_new() const { return is_new_; }
 
-  // Every request in the file, in the order of acceptance.
-  std::vector<RestoredRequest> fold() const;
+  // The requests of this and earlier fronts that `wanted` names (empty: all), in the order of
+  // acceptance.
+  std::vector<RestoredRequest> fold(const Keep& wanted = {}) const;
+
+  // As fold, without prompts, parameters and tokens: who asked, for which call, and whether it has
+  // ended.
+  std::vector<RestoredRequest> outlines() const;
+
+  // Those that have not ended, whole, and the ids of those that have. Reads heads of frames for
+  // what has ended, no more: dispatch is away while it waits for this.
+  struct Living {
+    std::vector<RestoredRequest> open;
+    std::unordered_set<std::uint64_t> ended;
+  };
+
+  Living living() const;
 
   void accept(const messages::TokenizedRequest& request,
               std::int64_t accepted_us,
@@ -108,6 +123,8 @@ class LedgerFile {
   std::uint64_t* word(std::size_t index) const;
   std::optional<Frame> frame_at(std::size_t offset) const;
   Frame own_frame_at(std::size_t offset) const;
+  template <class Take>
+  void for_each(const Take& take) const;
   std::size_t put(std::byte* to, const Frame& frame) const;
 
   std::span<std::byte> memory_;

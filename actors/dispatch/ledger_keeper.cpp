@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 namespace troupe::actors::dispatch {
@@ -46,6 +47,25 @@ std::vector<RestoredRequest> worth_restoring(std::vector<RestoredRequest> left,
   return left;
 }
 
+std::vector<RestoredRequest> take_from(LedgerFile& file, Time ended_kept, Time now) {
+  const std::vector<RestoredRequest> left = file.outlines();
+  std::unordered_set<std::uint64_t> wanted;
+  for (const RestoredRequest& one : worth_restoring(left, ended_kept, now)) {
+    wanted.insert(one.request.request_id);
+  }
+  const auto keep = [&wanted](std::uint64_t id) { return wanted.contains(id); };
+  std::vector<RestoredRequest> taken = file.fold(keep);
+  for (const RestoredRequest& one : left) {
+    const std::uint64_t id = one.request.request_id;
+    if (one.end || wanted.contains(id)) continue;
+    const messages::Failure gone{.request_id = id,
+                                 .code = messages::FailureCode::kCancelled,
+                                 .message = "its client was lost with the front before"};
+    file.end(id, {.at_us = now.count(), .failed = true, .failure = gone}, keep);
+  }
+  return taken;
+}
+
 LedgerKeeper::LedgerKeeper(std::shared_ptr<LedgerFile> file,
                            std::chrono::milliseconds ended_kept,
                            std::vector<KeptEnd> ended)
@@ -55,8 +75,38 @@ LedgerKeeper::LedgerKeeper(std::shared_ptr<LedgerFile> file,
   for (const KeptEnd& one : order_) ended_.insert(one.request.request_id);
 }
 
-void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time now) {
-  if (!file_) return;
+std::vector<RestoredRequest> LedgerKeeper::open(const Dispatcher& core) const {
+  if (!file_) return {};
+  return file_->fold([&core](std::uint64_t id) { return core.ledger_entry(id) != nullptr; });
+}
+
+std::set<std::uint64_t> LedgerKeeper::suspects() const {
+  std::set<std::uint64_t> all = suspects_;
+  if (writing_) all.insert(*writing_);
+  return all;
+}
+
+// The first exception over a request may have any cause, and costs nobody anything: another
+// incarnation of the stage takes over. The second is the request's.
+template <class Write>
+void LedgerKeeper::write(std::uint64_t request_id,
+                         std::vector<std::uint64_t>& broken,
+                         const Write& frame) {
+  writing_ = request_id;
+  try {
+    frame();
+  } catch (const std::exception&) {
+    if (!suspects_.contains(request_id)) throw;
+    broken.push_back(request_id);
+  }
+  writing_.reset();
+}
+
+std::vector<std::uint64_t> LedgerKeeper::journal(const Effects& effects,
+                                                 const Dispatcher& core,
+                                                 Time now) {
+  std::vector<std::uint64_t> broken;
+  if (!file_) return broken;
   const auto keep = [this, &core](std::uint64_t id) {
     return core.ledger_entry(id) != nullptr || ended_.contains(id);
   };
@@ -66,27 +116,34 @@ void LedgerKeeper::journal(const Effects& effects, const Dispatcher& core, Time 
     order_.push_back({ended, now});
   }
   for (const messages::TokenizedRequest& request : effects.accepted) {
-    file_->accept(request, now.count(), keep);
+    write(request.request_id, broken, [&] { file_->accept(request, now.count(), keep); });
   }
-  for (const messages::TokenEvent& event : effects.journaled.events) file_->append(event, keep);
-  for (const std::uint64_t id : effects.judged) file_->judge(id, core.suspicion(id), keep);
+  for (const messages::TokenEvent& event : effects.journaled.events) {
+    write(event.request_id, broken, [&] { file_->append(event, keep); });
+  }
+  for (const std::uint64_t id : effects.judged) {
+    write(id, broken, [&] { file_->judge(id, core.suspicion(id), keep); });
+  }
   for (const auto& [peer, item] : effects.work) {
     const LedgerEntry* entry = core.ledger_entry(item.request_id);
     if (entry == nullptr) continue;
-    file_->give(item.request_id, entry->numerics_id, entry->resumed_inexact, keep);
+    write(item.request_id, broken, [&] {
+      file_->give(item.request_id, entry->numerics_id, entry->resumed_inexact, keep);
+    });
   }
   for (const EndedRequest& ended : effects.ended) {
     const auto failure =
         std::ranges::find(effects.failures, ended.request_id, &messages::Failure::request_id);
     LedgerEnd end{.at_us = now.count(), .failed = failure != effects.failures.end()};
     if (end.failed) end.failure = *failure;
-    file_->end(ended.request_id, end, keep);
+    write(ended.request_id, broken, [&] { file_->end(ended.request_id, end, keep); });
   }
   forget_old(core, now);
-  if (!file_->pressed()) return;
+  if (!file_->pressed()) return broken;
   // What has ended is only kept as a courtesy.
   for (std::size_t i = (order_.size() + 1) / 2; i > 0; --i) forget_oldest(core, now);
   file_->tidy(keep);
+  return broken;
 }
 
 void LedgerKeeper::forget_old(const Dispatcher& core, Time now) {

@@ -4,14 +4,18 @@
 
 namespace troupe::actors::dispatch {
 
-std::vector<std::uint64_t> Suspects::on_death(std::span<const InStep> known, std::size_t size) {
+std::vector<std::uint64_t> Suspects::on_death(std::span<const InStep> known,
+                                              std::size_t size,
+                                              std::uint64_t death) {
   std::vector<std::uint64_t> guilty;
   bool innocent = size > 1 && !known.empty();  // all of them, so far
   for (const InStep& one : known) {
     if (size > 1 && just_passed(one)) continue;
     innocent = false;
     Suspicion& record = records_[one.request_id];
+    if (record.death == death) continue;
     record.suspect = true;
+    record.death = death;
     if (size == 1 && ++record.lone_crashes == kLoneCrashesMax) guilty.push_back(one.request_id);
   }
   if (innocent) batch_limit_ = std::max<std::size_t>(1, size / 2);
@@ -25,7 +29,8 @@ bool Suspects::just_passed(const InStep& one) const {
 }
 
 void Suspects::acquit(std::uint64_t request_id, std::size_t produced) {
-  records_[request_id] = {.suspect = false, .lone_crashes = 0, .passed_at = produced};
+  Suspicion& record = records_[request_id];
+  record = {.suspect = false, .lone_crashes = 0, .passed_at = produced, .death = record.death};
 }
 
 Suspicion Suspects::suspicion(std::uint64_t request_id) const {

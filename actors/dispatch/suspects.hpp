@@ -24,16 +24,21 @@ struct Suspicion {
   bool suspect = false;
   std::uint32_t lone_crashes = 0;
   std::optional<std::size_t> passed_at;  // tokens it had when it passed alone
+  // Which death was counted last: news of it may come twice.
+  std::uint64_t death = 0;
 
   bool operator==(const Suspicion&) const = default;
 };
 
 class Suspects {
  public:
-  // A death that work can cause, with the `size` requests of the step, of which `known` have not
-  // ended. Of a group only those are suspects that have not just passed alone: whoever has is not
-  // tried again for each newcomer. Returns those that are found guilty: they crashed alone twice.
-  std::vector<std::uint64_t> on_death(std::span<const InStep> known, std::size_t size);
+  // A death that work can cause, `death` by its number, with the `size` requests of the step, of
+  // which `known` have not ended. Told of it again, it changes nothing. Of a group only those are
+  // suspects that have not just passed alone: whoever has is not tried again for each newcomer.
+  // Returns those that are found guilty: they crashed alone twice.
+  std::vector<std::uint64_t> on_death(std::span<const InStep> known,
+                                      std::size_t size,
+                                      std::uint64_t death);
 
   // The suspect, alone on its worker, has got a token: it passed.
   void acquit(std::uint64_t request_id, std::size_t produced);

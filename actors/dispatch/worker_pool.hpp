@@ -56,6 +56,11 @@ class WorkerPool {
   // routing id. `except` gets no work; no worker holds more than `most`.
   std::string freest(const std::string& except, std::size_t most) const;
 
+  // Numbers of admissions go on above this one.
+  void count_admissions_from(std::uint64_t admissions) { admissions_ = admissions; }
+
+  std::uint64_t admissions() const { return admissions_; }
+
   // The active peer that holds the fewest requests; empty when there is none.
   std::string idlest() const;
 

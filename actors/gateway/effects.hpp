@@ -1,7 +1,10 @@
 // What the gateway's core wants done after an input. Its shell does it, in order.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -80,6 +83,14 @@ using Effect = std::variant<HttpRespond,
                             messages::CancelRequest>;
 
 using Effects = std::vector<Effect>;
+
+// Called where an exception over one call may come from, with the place ("finish", "tick",
+// "abandon") and the id of the call, for faults on purpose: it may throw. May be empty.
+using CallProbe = std::function<void(std::string_view place, std::uint64_t id)>;
+
+inline void pass(const CallProbe& probe, std::string_view place, std::uint64_t id) {
+  if (probe) probe(place, id);
+}
 
 // Time as the core sees it.
 struct Now {

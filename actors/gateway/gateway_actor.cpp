@@ -1,13 +1,14 @@
 #include "actors/gateway/gateway_actor.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
+#include <iterator>
 #include <random>
 #include <utility>
 
 #include "actors/gateway/gateway_core.hpp"
 #include "actors/gateway/http_server.hpp"
-#include "actors/link/stage_actor.hpp"
 
 namespace troupe::actors::gateway {
 namespace {
@@ -39,7 +40,8 @@ GatewayCoreOptions core_options(const GatewayOptions& options) {
           .queued_max = options.queued_max,
           .answers_max = 4 * options.queued_max,
           .resume_grace_ms = options.config.resume_grace.count(),
-          .draw_seed = seed_source()};
+          .draw_seed = seed_source(),
+          .probe = options.probe};
 }
 
 // The core and the hands that do what it wants.
@@ -50,12 +52,17 @@ class Shell {
 
   GatewayCore& core() { return core_; }
 
+  // Everything but what cannot be done even at the second try: the calls of that end. Then throws
+  // Contained, with the latest reason.
   void perform(Effects effects) {
-    for (Effect& effect : effects) {
-      std::visit([this](auto& one) { perform_one(one); }, effect);
+    std::string broken;
+    for (std::size_t i = 0; i < effects.size(); ++i) {
+      Effects ends = perform_twice(effects[i], broken);
+      std::ranges::move(ends, std::back_inserter(effects));
     }
     if (!for_server_.empty()) server_->perform(std::exchange(for_server_, {}));
     answer_drained();
+    if (!broken.empty()) throw supervision::Contained(broken);
   }
 
   void wait_for_drained(caf::response_promise promise) {
@@ -64,6 +71,48 @@ class Shell {
   }
 
  private:
+  // Returns the end of its call when it threw twice.
+  Effects perform_twice(Effect& effect, std::string& broken) {
+    const auto visitor = [this](auto& one) {
+      options_.places.at("send");
+      perform_one(one);
+    };
+    for (int tries = 0; tries < 2; ++tries) {
+      try {
+        std::visit(visitor, effect);
+        return {};
+      } catch (const std::exception& error) {
+        broken = error.what();
+      }
+    }
+    return std::visit([this](const auto& one) { return end_of(one); }, effect);
+  }
+
+  template <class ForServer>
+
+  requires std::constructible_from<HttpEffect, ForServer>
+
+      Effects end_of(const ForServer& effect) {
+    return core_.knows(effect.connection) ? core_.abandon_http(effect.connection, current_time())
+                                          : Effects{};
+  }
+
+  Effects end_of(const ZmqSend& effect) { return core_.abandon_peer(effect.peer, current_time()); }
+
+  Effects end_of(const messages::GenerateRequest& request) {
+    return core_.abandon_chunk(request.request_id, current_time());
+  }
+
+  Effects end_of(const HttpMetrics& effect) {
+    return {HttpRespond{effect.connection, {.status = 500}}};
+  }
+
+  // A line of a log, a number, a cancel: nobody waits for them.
+  template <class Other>
+  Effects end_of(const Other&) {
+    return {};
+  }
+
   template <class ForServer>
   requires std::constructible_from<HttpEffect, ForServer>
 
@@ -105,13 +154,6 @@ class Shell {
   std::vector<caf::response_promise> drained_;
 };
 
-struct GatewayState {
-  static inline const char* name = "gateway";
-  std::unique_ptr<Shell> shell;  // ends with the actor, and the server's thread with it
-};
-
-using GatewaySelf = caf::stateful_actor<GatewayState>;
-
 // What the server's thread sends to the actor: types that CAF knows anyway.
 HttpHandlers handlers_for(const caf::actor& gateway) {
   return {.on_request =
@@ -132,45 +174,94 @@ HttpHandlers handlers_for(const caf::actor& gateway) {
               }};
 }
 
-caf::behavior gateway_actor(GatewaySelf* self,
-                            const GatewayOptions& options,
-                            const std::shared_ptr<std::unique_ptr<HttpServer>>& server) {
-  link::name_exceptions(self);
-  self->state.shell = std::make_unique<Shell>(options, std::move(*server));
-  Shell* shell = self->state.shell.get();
-  self->set_exit_handler([self, shell](const caf::exit_msg& exit) {
-    shell->perform(shell->core().fail_all(current_time()));
-    self->quit(exit.reason);
-  });
-  shell->perform(shell->core().restore(options.restored, current_time()));
-  self->delayed_send(self, kTickInterval, caf::tick_atom_v);
+// An exception over one call ends that call: its connection and what it was given cannot be made
+// again from a ledger, and the others are not to blame. The stage counts it as a failure.
+template <class Handle, class Abandon>
+void contain(Shell& shell, const Handle& handle, const Abandon& abandon) {
+  try {
+    shell.perform(handle());
+  } catch (const supervision::Contained&) {
+    throw;
+  } catch (const std::exception& error) {
+    // Whatever becomes of the end, too: the input has changed things and is not handled again.
+    try {
+      shell.perform(abandon());
+    } catch (const std::exception&) {
+      throw supervision::Contained(error.what());
+    }
+    throw supervision::Contained(error.what());
+  }
+}
+
+// The core itself keeps the calls apart.
+void tick(Shell& shell) {
+  std::string broken;
+  contain(
+      shell,
+      [&] { return shell.core().on_tick(current_time(), &broken); },
+      [] { return Effects{}; });
+  if (!broken.empty()) throw supervision::Contained(broken);
+}
+
+void take_http(Shell& shell, const HttpRequest& request) {
+  contain(
+      shell,
+      [&] { return shell.core().on_http(request, current_time()); },
+      [&] { return shell.core().abandon_http(request.connection, current_time()); });
+}
+
+void take_frame(Shell& shell, const std::string& peer, const std::string& frame) {
+  contain(
+      shell,
+      [&] { return shell.core().on_frame(peer, frame, current_time()); },
+      [&] { return shell.core().abandon_frame(peer, frame, current_time()); });
+}
+
+Effects abandon_all(GatewayCore& core, const messages::ReplyChunks& replies) {
+  Effects effects;
+  for (const messages::ReplyChunk& chunk : replies.chunks) {
+    std::ranges::move(core.abandon_chunk(chunk.request_id, current_time()),
+                      std::back_inserter(effects));
+  }
+  return effects;
+}
+
+// The core itself keeps the calls of a frame apart; what fails after it concerns them all.
+void take_chunks(Shell& shell, const messages::ReplyChunks& replies) {
+  std::string broken;
+  contain(
+      shell,
+      [&] { return shell.core().on_chunks(replies, current_time(), &broken); },
+      [&] { return abandon_all(shell.core(), replies); });
+  if (!broken.empty()) throw supervision::Contained(broken);
+}
+
+void take_gone(Shell& shell, ConnectionId connection) {
+  contain(
+      shell,
+      [&] { return shell.core().on_gone(connection, current_time()); },
+      [&] { return shell.core().abandon_http(connection, current_time()); });
+}
+
+caf::behavior handlers(caf::event_based_actor* self, const std::shared_ptr<Shell>& shell) {
   return {
-      [shell](const messages::ReplyChunks& replies) {
-        shell->perform(shell->core().on_chunks(replies, current_time()));
-      },
+      [shell](const messages::ReplyChunks& replies) { take_chunks(*shell, replies); },
       [shell](const std::string& peer, const std::string& frame) {
-        shell->perform(shell->core().on_frame(peer, frame, current_time()));
+        take_frame(*shell, peer, frame);
       },
       [shell](caf::put_atom,
               std::uint64_t connection,
-              std::string& method,
-              std::string& target,
-              std::string& body,
-              std::string& idempotency_key,
-              std::string& last_event_id,
-              std::string& authorization) {
-        const HttpRequest request{connection,
-                                  std::move(method),
-                                  std::move(target),
-                                  std::move(body),
-                                  std::move(idempotency_key),
-                                  std::move(last_event_id),
-                                  std::move(authorization)};
-        shell->perform(shell->core().on_http(request, current_time()));
+              const std::string& method,
+              const std::string& target,
+              const std::string& body,
+              const std::string& idempotency_key,
+              const std::string& last_event_id,
+              const std::string& authorization) {
+        take_http(
+            *shell,
+            {connection, method, target, body, idempotency_key, last_event_id, authorization});
       },
-      [shell](caf::leave_atom, std::uint64_t connection) {
-        shell->perform(shell->core().on_gone(connection, current_time()));
-      },
+      [shell](caf::leave_atom, std::uint64_t connection) { take_gone(*shell, connection); },
       [shell](caf::leave_atom, const std::string& peer) {
         shell->core().on_unreachable(peer, current_time());
       },
@@ -182,24 +273,69 @@ caf::behavior gateway_actor(GatewaySelf* self,
         return promise;
       },
       [shell](caf::get_atom) { return std::uint64_t{shell->core().open_calls()}; },
-      [self, shell](caf::tick_atom) {
-        shell->perform(shell->core().on_tick(current_time()));
-        self->delayed_send(self, kTickInterval, caf::tick_atom_v);
+      [shell](caf::tick_atom) { tick(*shell); },
+  };
+}
+
+void end_all(Shell& shell) {
+  try {
+    shell.perform(shell.core().fail_all(current_time()));
+  } catch (const std::exception&) {  // the process is about to end, and the connections with it
+  }
+}
+
+// For faults before a handler that come twice: the input's call ends.
+caf::behavior give_up(const std::shared_ptr<Shell>& shell) {
+  return {
+      [shell](const messages::ReplyChunks& replies) {
+        shell->perform(abandon_all(shell->core(), replies));
+      },
+      [shell](const std::string& peer, const std::string& frame) {
+        shell->perform(shell->core().abandon_frame(peer, frame, current_time()));
+      },
+      [shell](caf::put_atom,
+              std::uint64_t connection,
+              const std::string&,
+              const std::string&,
+              const std::string&,
+              const std::string&,
+              const std::string&,
+              const std::string&) {
+        shell->perform(shell->core().abandon_http(connection, current_time()));
+      },
+      [shell](caf::leave_atom, std::uint64_t connection) {
+        shell->perform(shell->core().abandon_http(connection, current_time()));
       },
   };
 }
 
 }  // namespace
 
-Gateway spawn_gateway(caf::actor_system& system, GatewayOptions options) {
+GatewayStage gateway_stage(GatewayOptions options) {
   auto server = std::make_unique<HttpServer>(
       HttpServerOptions{.listen = options.config.http, .on_access = options.on_access});
-  HttpServer* const started = server.get();  // the actor's from now on
-  // CAF copies what it hands to an actor's function: the box is copied, the server is not.
-  const auto box = std::make_shared<std::unique_ptr<HttpServer>>(std::move(server));
-  const caf::actor actor = system.spawn(gateway_actor, std::move(options), box);
-  started->start(handlers_for(actor));  // nobody else knows the actor yet, so it lives
-  return {.actor = actor, .http_port = started->port()};
+  HttpServer* const http = server.get();
+  const std::uint16_t port = http->port();
+  const supervision::StagePlaces places = options.places;
+  auto restored = std::move(options.restored);
+  auto shell = std::make_shared<Shell>(std::move(options), std::move(server));
+  const auto make = [shell, places, restored = std::move(restored)](caf::event_based_actor* self,
+                                                                    std::uint32_t) mutable {
+    // Once, whatever is thrown after it: the core stays.
+    if (!restored.empty()) {
+      const Effects effects = shell->core().restore(std::exchange(restored, {}), current_time());
+      shell->perform(effects);
+    }
+    places.at("core");
+    return supervision::Incarnation{handlers(self, shell), give_up(shell)};
+  };
+  return {.spec = {.name = "gateway",
+                   .make = make,
+                   .tick = kTickInterval,
+                   .at_exit = [shell] { end_all(*shell); },
+                   .before = {}},
+          .open = [http](const caf::actor& actor) { http->start(handlers_for(actor)); },
+          .http_port = port};
 }
 
 void client_unreachable(const caf::actor& gateway, std::string peer) {

@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "actors/gateway/effects.hpp"
 #include "actors/gateway/restored_answer.hpp"
 #include "actors/link/port_actor.hpp"
 #include "actors/observe/metrics.hpp"
 #include "actors/observe/request_log.hpp"
+#include "actors/supervision/stage_cell_actor.hpp"
 #include "config/node_config.hpp"
 
 namespace troupe::actors::gateway {
@@ -30,21 +32,27 @@ struct GatewayOptions {
   std::vector<RestoredAnswer> restored;  // of the front before this one
   // Called once for each HTTP request and ZeroMQ request, on one of two threads. May be empty.
   std::function<void(const observe::AccessRecord&)> on_access;
+  // For tests. May be empty.
+  supervision::StagePlaces places;
+  CallProbe probe;
 };
 
-struct Gateway {
-  caf::actor actor;
+struct GatewayStage {
+  supervision::StageSpec spec;
+  // To be called once with the stage's actor: HTTP requests go there from then on.
+  std::function<void(const caf::actor&)> open;
   std::uint16_t http_port = 0;  // what was bound, also when the configuration said 0
 };
 
-// Throws config::UserError when HTTP cannot listen. The actor takes:
+// Throws config::UserError when HTTP cannot listen. Its calls hold connections, so every
+// incarnation goes on with the same core; an exception over one call ends that call. Takes:
 //   ReplyChunks                 from aggregate;
 //   (string peer, string frame) raw frames of ZeroMQ clients;
 //   NodeReadiness               from dispatch: before the first, the node is not ready;
 //   Drain                       new calls are refused; answers `true` when no call is open;
 //   get_atom                    answers uint64: how many calls are open.
 // On an exit message every open call ends with an error.
-Gateway spawn_gateway(caf::actor_system& system, GatewayOptions options);
+GatewayStage gateway_stage(GatewayOptions options);
 
 // A frame for this ZeroMQ client was refused by its link: it may be gone. For the port's
 // RefusalHandler.

@@ -1,7 +1,9 @@
 #include "actors/gateway/gateway_core.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <span>
 
@@ -52,13 +54,14 @@ GatewayCore::GatewayCore(GatewayCoreOptions options)
              .started_unix = options_.started_unix,
              .version = options_.version,
              .numerics_id = {}},
-      http_(options_.resume_grace_ms),
+      http_(options_.resume_grace_ms, options_.probe),
       zmq_({.front_epoch = options_.front_epoch,
             .version = options_.version,
             .model = options_.model,
             .context_max = options_.context_max,
             .credit = options_.client_credit,
-            .resume_grace_ms = options_.resume_grace_ms}) {
+            .resume_grace_ms = options_.resume_grace_ms,
+            .probe = options_.probe}) {
   CHECK(options_.front_epoch < (std::uint64_t{1} << 24), "request ids hold 24 bits of the epoch");
   CHECK(options_.draw_seed, "seeds are drawn here");
 }
@@ -247,10 +250,30 @@ Effects GatewayCore::restore(const std::vector<RestoredAnswer>& answers, Now now
   std::map<std::uint64_t, std::vector<RestoredAnswer>> calls;  // by their first request
   for (const RestoredAnswer& answer : answers) {
     const bool http = answer.request.origin.door == messages::Door::kHttp;
-    http ? calls[answer.request.call_first].push_back(answer) : zmq_.restore(answer, now, effects);
+    auto& call = calls[http ? answer.request.call_first : answer.request.request_id];
+    call.push_back(answer);
   }
-  for (const auto& [first, call] : calls) restore_call(call, now, effects);
+  for (const auto& [first, call] : calls) restore_alone(call, now, effects);
   return effects;
+}
+
+// What throws here would throw in each front after this one, too.
+void GatewayCore::restore_alone(const std::vector<RestoredAnswer>& call,
+                                Now now,
+                                Effects& effects) {
+  Effects of_call;
+  try {
+    pass(options_.probe, "restore", call.front().request.request_id);
+    const bool http = call.front().request.origin.door == messages::Door::kHttp;
+    http ? restore_call(call, now, of_call) : zmq_.restore(call.front(), now, of_call);
+  } catch (const std::exception&) {
+    of_call.clear();
+    for (const RestoredAnswer& answer : call) {
+      std::ranges::move(abandon_chunk(answer.request.request_id, now), std::back_inserter(of_call));
+      of_call.emplace_back(messages::CancelRequest{.request_id = answer.request.request_id});
+    }
+  }
+  std::ranges::move(of_call, std::back_inserter(effects));
 }
 
 // A call of which an answer is missing, because it never was accepted, cannot become a reply.
@@ -286,19 +309,29 @@ Effects GatewayCore::on_frame(const std::string& peer, std::string_view frame, N
   return effects;
 }
 
-// A chunk that nobody waits for belongs to a call that was cancelled: it is dropped.
-Effects GatewayCore::on_chunks(const messages::ReplyChunks& replies, Now now) {
+// A chunk that nobody waits for belongs to a call that was cancelled: it is dropped. One that
+// begins an answer says that dispatch has not heard of it, or has forgotten.
+Effects GatewayCore::on_chunk(const messages::ReplyChunk& chunk, Now now) {
   Effects effects;
-  for (const messages::ReplyChunk& chunk : replies.chunks) {
-    if (!http_.on_chunk(chunk, now, effects)) (void)zmq_.on_chunk(chunk, now, effects);
+  const bool taken = http_.on_chunk(chunk, now, effects) || zmq_.on_chunk(chunk, now, effects);
+  if (!taken && chunk.kind == messages::ChunkKind::kAccepted) {
+    effects.emplace_back(messages::CancelRequest{.request_id = chunk.request_id});
   }
   return effects;
 }
 
-Effects GatewayCore::on_tick(Now now) {
+Effects GatewayCore::on_chunks(const messages::ReplyChunks& replies, Now now, std::string* broken) {
   Effects effects;
-  http_.on_tick(now, effects);
-  zmq_.on_tick(now, effects);
+  for (const messages::ReplyChunk& chunk : replies.chunks) {
+    Effects of_chunk;
+    try {
+      of_chunk = on_chunk(chunk, now);
+    } catch (const std::exception& error) {
+      if (broken != nullptr) *broken = error.what();
+      of_chunk = abandon_chunk(chunk.request_id, now);
+    }
+    std::ranges::move(of_chunk, std::back_inserter(effects));
+  }
   return effects;
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "actors/gateway/event_id.hpp"
+#include "actors/gateway/repeated_chunk.hpp"
 #include "config/check.hpp"
 #include "config/limits.hpp"
 
@@ -198,6 +199,7 @@ bool HttpCalls::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& ef
   const CallId id = found->second;
   Call& call = calls_.at(id);
   const auto answer = std::ranges::find(call.answers, chunk.request_id, &Answer::request_id);
+  if (is_repeated(chunk, answer->accepted, answer->tokens)) return true;
   const bool lost = !chunk.tokens.empty() && chunk.token_begin != answer->tokens;
   if (chunk.kind == ChunkKind::kError || lost) {
     if (!lost) answer->whole.finish = FinishReason::kError;
@@ -205,10 +207,11 @@ bool HttpCalls::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& ef
     return true;
   }
   answer->tokens += static_cast<std::uint32_t>(chunk.tokens.size());
-  if (chunk.kind == ChunkKind::kFinal) owners_.erase(found);
   if (call.first_token_ms < 0 && chunk.token_end != 0) call.first_token_ms = now.mono_ms;
   take(call, *answer, chunk);
   flush(id, call, now, effects);
+  // Last: until here an exception finds the call by this answer, and ends it.
+  if (chunk.kind == ChunkKind::kFinal) owners_.erase(chunk.request_id);
   return true;
 }
 
@@ -270,13 +273,15 @@ void HttpCalls::flush(CallId id, Call& call, Now now, Effects& effects) {
   if (!call.connection) return call.held.clear();  // its history has it
   if (!call.stream) return;
   if (!call.head_sent) effects.emplace_back(HttpStreamBegin{*call.connection, event_stream_head()});
+  if (!call.held.empty()) {
+    effects.emplace_back(HttpStreamWrite{*call.connection, std::exchange(call.held, {})});
+    call.written_ms = now.mono_ms;
+  }
   call.head_sent = true;
-  if (call.held.empty()) return;
-  effects.emplace_back(HttpStreamWrite{*call.connection, std::exchange(call.held, {})});
-  call.written_ms = now.mono_ms;
 }
 
 void HttpCalls::finish(CallId id, Call& call, Now now, Effects& effects) {
+  pass(probe_, "finish", id);
   const TokenCounts counts = counts_of(call.answers, call.n);
   const bool cut = call.answers.front().whole.finish == FinishReason::kLength;
   CallNote note = note_of(call, cut ? "length" : "stop");
@@ -293,23 +298,6 @@ void HttpCalls::finish(CallId id, Call& call, Now now, Effects& effects) {
     effects.emplace_back(HttpRespond{
         *call.connection, {.body = whole_reply(call.head, answers, counts)}, std::move(note)});
   }
-  end(id, call, now);
-}
-
-void HttpCalls::fail(CallId id, Call& call, const ApiError& error, Now now, Effects& effects) {
-  if (!call.ended) cancel_open(call, effects);
-  if (call.connection && call.head_sent) {
-    std::string last = std::move(call.held) + error_event(error) + std::string(kDoneEvent);
-    effects.emplace_back(HttpStreamWrite{*call.connection, std::move(last)});
-    effects.emplace_back(HttpStreamEnd{*call.connection, note_of(call, error.code)});
-  } else if (call.connection) {
-    effects.emplace_back(
-        HttpRespond{*call.connection, error_response(error), note_of(call, error.code)});
-  }
-  // What was refused may be tried again under its key; what was accepted and failed may not.
-  const bool promised = std::ranges::all_of(call.answers, &Answer::accepted);
-  if (!promised) return forget(id);
-  call.failure = error;
   end(id, call, now);
 }
 
@@ -335,31 +323,6 @@ void HttpCalls::on_gone(ConnectionId connection, Now now, Effects& effects) {
   }
   cancel_open(call, effects);
   forget(id);
-}
-
-void HttpCalls::on_tick(Now now, Effects& effects) {
-  std::vector<CallId> abandoned;
-  for (auto& [id, call] : calls_) {
-    if (!call.connection && now.mono_ms - call.left_ms > resume_grace_ms_) abandoned.push_back(id);
-    if (!call.head_sent || now.mono_ms - call.written_ms < config::kSsePingInterval.count()) {
-      continue;
-    }
-    effects.emplace_back(HttpStreamWrite{*call.connection, std::string(kPingEvent)});
-    call.written_ms = now.mono_ms;
-  }
-  for (const CallId id : abandoned) {
-    if (!calls_.at(id).ended) cancel_open(calls_.at(id), effects);
-    forget(id);
-  }
-}
-
-void HttpCalls::fail_all(const ApiError& error, Now now, Effects& effects) {
-  while (!calls_.empty()) {
-    const auto first = calls_.begin();
-    forget_key(first->first, first->second);
-    first->second.key = {};
-    fail(first->first, first->second, error, now, effects);
-  }
 }
 
 void HttpCalls::cancel_open(const Call& call, Effects& effects) {

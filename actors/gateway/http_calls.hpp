@@ -31,8 +31,9 @@ struct CallKey {
 class HttpCalls {
  public:
   explicit HttpCalls(std::int64_t resume_grace_ms,
+                     CallProbe probe = {},
                      std::size_t ended_bytes_max = config::kEndedBytesMax)
-      : resume_grace_ms_(resume_grace_ms), ended_(ended_bytes_max) {}
+      : resume_grace_ms_(resume_grace_ms), probe_(std::move(probe)), ended_(ended_bytes_max) {}
 
   // `request_ids` [prompts × n], prompt by prompt: the ids that the answers will come under.
   void open(ConnectionId connection,
@@ -59,15 +60,24 @@ class HttpCalls {
   // False when no open call waits for this answer.
   bool on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effects);
 
+  // Ends the call of this answer, or of this connection, with `error`. False when there is none.
+  bool abandon(std::uint64_t request_id, const ApiError& error, Now now, Effects& effects);
+  bool abandon_connection(ConnectionId connection,
+                          const ApiError& error,
+                          Now now,
+                          Effects& effects);
+
   // The client went away: cancels what is open for it, unless it has a key to come back with.
   void on_gone(ConnectionId connection, Now now, Effects& effects);
 
   // A comment line into every stream that was silent for too long; the end of calls that nobody
-  // came back for.
-  void on_tick(Now now, Effects& effects);
+  // came back for. An exception over one call ends it with `error` and says so in `broken`.
+  void on_tick(const ApiError& error, Now now, Effects& effects, std::string& broken);
 
   // Ends every call with `error`.
   void fail_all(const ApiError& error, Now now, Effects& effects);
+
+  bool knows(ConnectionId connection) const { return connections_.contains(connection); }
 
   // That have not ended.
   std::size_t open_calls() const { return open_calls_; }
@@ -128,13 +138,16 @@ class HttpCalls {
   void finish(CallId id, Call& call, Now now, Effects& effects);
   static CallNote note_of(const Call& call, std::string finish);
   void fail(CallId id, Call& call, const ApiError& error, Now now, Effects& effects);
+  void fail_surely(CallId id, const ApiError& error, Now now, Effects& effects);
   void end(CallId id, Call& call, Now now);
   static std::size_t kept_bytes(const Call& call);
   static void cancel_open(const Call& call, Effects& effects);
+  void tick(CallId id, Now now, Effects& effects);
   void forget(CallId id);
   void forget_key(CallId id, const Call& call);
 
   std::int64_t resume_grace_ms_;
+  CallProbe probe_;
   std::map<CallId, Call> calls_;
   std::unordered_map<ConnectionId, CallId> connections_;
   std::unordered_map<std::uint64_t, CallId> owners_;            // by request id, unfinished answers

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/gateway/failure_reply.hpp"
+#include "actors/gateway/repeated_chunk.hpp"
 #include "actors/gateway/zmq_generate.hpp"
 
 namespace troupe::actors::gateway {
@@ -191,6 +192,9 @@ bool ZmqDoor::on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effe
     end_with(owner, chunk.failure, chunk.prompt_tokens, now, effects);
     return true;
   }
+  // A restored request counts as accepted and lacks its echo.
+  const bool begun = request.accepted && request.emitted.size() >= chunk.text.size();
+  if (is_repeated(chunk, begun, request.emitted.tokens())) return true;
   if (!chunk.tokens.empty() && chunk.token_begin != request.emitted.tokens()) {
     effects.emplace_back(messages::CancelRequest{.request_id = chunk.request_id});
     end_with(owner, lost_piece(chunk.request_id), chunk.prompt_tokens, now, effects);
@@ -272,24 +276,6 @@ void ZmqDoor::on_unreachable(const std::string& peer, Now now) {
   const auto found = clients_.find(peer);
   if (found == clients_.end() || found->second.unreachable_ms) return;
   found->second.unreachable_ms = now.mono_ms;
-}
-
-void ZmqDoor::on_tick(Now now, Effects& effects) {
-  // A client that waits for a whole answer gets no frame for long: this one shows whether it is
-  // there.
-  for (const auto& [peer, sender] : clients_) {
-    if (!sender.open.empty() && !sender.unreachable_ms) send(peer, client::Ping{}, effects);
-  }
-  ended_.forget_before(now.mono_ms - options_.resume_grace_ms);
-  std::erase_if(clients_, [&](auto& entry) {
-    const auto since = entry.second.unreachable_ms;
-    if (!since || now.mono_ms - *since < entry.second.grace_ms) return false;
-    for (const auto& [id, request] : entry.second.open) {
-      effects.emplace_back(messages::CancelRequest{.request_id = request.request_id});
-      owners_.erase(request.request_id);
-    }
-    return true;
-  });
 }
 
 void ZmqDoor::fail_all(const Failure& failure, Now now, Effects& effects) {

@@ -42,6 +42,7 @@ struct ZmqDoorOptions {
   std::uint32_t context_max = 0;
   std::uint32_t credit = config::kClientCreditDefault;
   std::int64_t resume_grace_ms = config::kResumeGraceDefault.count();  // ended answers are kept
+  CallProbe probe = {};
 };
 
 // What the door needs of the core for a new request.
@@ -68,11 +69,30 @@ class ZmqDoor {
   // False when no open request waits for this answer.
   bool on_chunk(const messages::ReplyChunk& chunk, Now now, Effects& effects);
 
+  // Ends the request of this answer with `failure`. False when none waits for it.
+  bool abandon(std::uint64_t request_id,
+               const messages::Failure& failure,
+               Now now,
+               Effects& effects);
+  // Answers a frame that could not be handled; a request that it began or went on with ends.
+  void abandon_frame(const std::string& peer,
+                     std::string_view frame,
+                     const messages::Failure& failure,
+                     Now now,
+                     Effects& effects);
+
   // A frame to `peer` could not be sent.
   void on_unreachable(const std::string& peer, Now now);
 
-  // Cancels what clients left behind that stayed unreachable.
-  void on_tick(Now now, Effects& effects);
+  // Ends all requests of this client with `failure`. False when there is no such client.
+  bool abandon_peer(const std::string& peer,
+                    const messages::Failure& failure,
+                    Now now,
+                    Effects& effects);
+
+  // Cancels what clients left behind that stayed unreachable. An exception over one client ends its
+  // requests with `failure` and says so in `broken`.
+  void on_tick(const messages::Failure& failure, Now now, Effects& effects, std::string& broken);
 
   void fail_all(const messages::Failure& failure, Now now, Effects& effects);
 
@@ -121,6 +141,11 @@ class ZmqDoor {
                                               const messages::client::Generate& generate) const;
   void repeat(const Input& input, const messages::client::Generate& generate);
   void on_cancel(const Input& input, const std::string& id);
+  bool tick(const std::string& peer, const Client& sender, Now now, Effects& effects);
+  void abandon_all(const Client& sender,
+                   const messages::Failure& failure,
+                   Now now,
+                   Effects& effects);
   Client* find_or_add(const std::string& peer, Now now);
   void take_piece(const Owner& owner,
                   Request& request,

@@ -8,6 +8,7 @@
 
 #include "actors/infer/engine.hpp"
 #include "actors/link/port_actor.hpp"
+#include "actors/supervision/stage_cell_actor.hpp"
 
 namespace troupe::actors::infer {
 
@@ -19,8 +20,8 @@ struct InferLinks {
   std::function<void()> after_step;
 };
 
-caf::behavior infer_actor(caf::event_based_actor* self,
-                          std::shared_ptr<Engine> engine,
-                          InferLinks links);
+// It owns the device, whose state nothing outside the process has: it is not to be restarted, its
+// process is.
+supervision::StageSpec infer_stage(std::shared_ptr<Engine> engine, InferLinks links);
 
 }  // namespace troupe::actors::infer

@@ -36,8 +36,9 @@ struct Report {
   RestartType restart{};
   std::optional<Termination> end{};
   std::uint32_t restarts_in_window = 0;
-  std::optional<Milliseconds> backoff{};   // until the restart that follows; unset: none follows
-  std::optional<Milliseconds> downtime{};  // from the death to being ready again
+  std::optional<Milliseconds> backoff{};  // until the restart that follows; unset: none follows
+  // From the death to being ready again.
+  std::optional<std::chrono::microseconds> downtime{};
 
   bool operator==(const Report&) const = default;
 };

@@ -9,7 +9,21 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+json to_json(const messages::StageStatus& stage) {
+  return {{"name", stage.name},
+          {"kind", "actor"},
+          {"id", stage.id},
+          {"state", stage.state},
+          {"generation", stage.generation},
+          {"restarts", stage.restarts},
+          {"waiting", stage.waiting},
+          {"in_flight", stage.in_flight},
+          {"last_reason", stage.last_reason}};
+}
+
 json to_json(const ProcessStatus& process) {
+  json stages = json::array();
+  for (const messages::StageStatus& stage : process.stages) stages.push_back(to_json(stage));
   return {{"name", process.name},
           {"kind", "process"},
           {"pid", process.pid},
@@ -19,7 +33,7 @@ json to_json(const ProcessStatus& process) {
           {"restarts", process.restarts},
           {"waiting", process.waiting},
           {"in_flight", process.in_flight},
-          {"stages", process.stages},
+          {"stages", std::move(stages)},
           {"last_reason", process.last_reason}};
 }
 

@@ -27,10 +27,10 @@ struct ProcessStatus {
   std::uint64_t generation = 0;
   double uptime_s = 0.0;
   std::uint32_t restarts = 0;
-  std::uint32_t waiting = 0;        // requests in its mailbox, not begun
-  std::uint32_t in_flight = 0;      // requests that it works on
-  std::vector<std::string> stages;  // that live and die with it, in the order of their start
-  std::string last_reason;          // why the previous incarnation ended, or empty
+  std::uint32_t waiting = 0;                  // requests in its mailbox, not begun
+  std::uint32_t in_flight = 0;                // requests that it works on
+  std::vector<messages::StageStatus> stages;  // of it, in the order of their start
+  std::string last_reason;                    // why the previous incarnation ended, or empty
 };
 
 struct NodeStatus {

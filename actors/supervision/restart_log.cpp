@@ -112,7 +112,11 @@ std::string RestartRecord::to_line(const SupervisorPolicy& policy, TimePoint now
   line.number("intensity", policy.intensity);
   add_milliseconds(line, "period_ms", policy.period);
   add_milliseconds(line, "backoff_ms", report.backoff);
-  add_milliseconds(line, "downtime_ms", report.downtime);
+  if (report.downtime) {
+    line.seconds("downtime_ms", static_cast<double>(report.downtime->count()) * 1e-3);
+  } else {
+    line.null("downtime_ms");
+  }
   // Only the front knows what became of the requests, and it does not tell root: access.log has
   // their ends, without the death that caused them.
   line.null("requests_requeued").null("requests_failed");

@@ -1,11 +1,10 @@
-// The children of a supervisor as its restart.log tells them: what which_children() said when the
+// The children of every supervisor as restart.log tells them: what which_children() said when the
 // last line was written.
 #pragma once
 
 #include <map>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "actors/supervision/action.hpp"
 
@@ -13,18 +12,20 @@ namespace troupe::actors::supervision {
 
 class RestartReplay {
  public:
-  // Lines of other supervisors, and such as are none, change nothing. One of the supervisor itself
-  // forgets its children: it says that it starts or ends, also after a death without last words.
-  explicit RestartReplay(std::string supervisor) : supervisor_(std::move(supervisor)) {}
+  using Children = std::map<std::string, ChildView>;  // by name
 
+  // Text that is no line of the log changes nothing. A line of a supervisor itself forgets its
+  // children: it says that it starts or ends, also after a death without last words. So does the
+  // death of a process that is a supervisor.
   void add(std::string_view line);
 
-  // By name. A child that is not there, or undefined, does not run.
-  const std::map<std::string, ChildView>& children() const { return children_; }
+  // A child that is not there, or undefined, does not run.
+  const Children& children(const std::string& supervisor) const;
 
  private:
-  std::string supervisor_;
-  std::map<std::string, ChildView> children_;
+  void forget(Children& children);
+
+  std::map<std::string, Children> supervisors_;
 };
 
 }  // namespace troupe::actors::supervision

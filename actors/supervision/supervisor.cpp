@@ -206,7 +206,7 @@ void Supervisor::admit(ChildState& child, TimePoint now) {
   act(ActionKind::kAdmit, child);
   Report progress{.restarts_in_window = failures_in_period(child, now)};
   if (child.died_at) {
-    progress.downtime = std::chrono::duration_cast<Milliseconds>(now - *child.died_at);
+    progress.downtime = std::chrono::duration_cast<std::chrono::microseconds>(now - *child.died_at);
   }
   report(ReportEvent::kProgress, child, std::move(progress));
 }

@@ -44,6 +44,7 @@ Cause cause_of(const Termination& end) {
     case EndKind::kEscalated:
     case EndKind::kHung:
     case EndKind::kInvalid:
+    case EndKind::kThrew:
     case EndKind::kUnknown:
       break;
   }
@@ -90,6 +91,8 @@ std::string code_of(const Termination& end) {
       return "stopped";
     case EndKind::kInvalid:
       return "invalid_answer";
+    case EndKind::kThrew:
+      return "exception";
     case EndKind::kUnknown:
       return "unknown";
     case EndKind::kOutOfMemory:
@@ -116,6 +119,8 @@ std::string describe(const Termination& end) {
       return "was stopped by a signal and not continued, so it was killed";
     case EndKind::kInvalid:
       return "did not answer the known prompt rightly, so it was killed";
+    case EndKind::kThrew:
+      return "threw an exception";
     case EndKind::kUnknown:
       return "ended, and nobody can say how";
     case EndKind::kOutOfMemory:

@@ -16,6 +16,7 @@ enum class EndKind : std::uint8_t {
   kStopped,      // so it did, because somebody had stopped it (SIGSTOP) and did not continue it
   kInvalid,      // it did not answer the known prompt rightly, or in time, and was killed
   kOutOfMemory,  // the kernel killed it for memory; code: the signal
+  kThrew,        // an actor: a handler threw an exception
   kUnknown,      // it is gone, and nobody can say how
 };
 

@@ -209,9 +209,9 @@ BOOST_AUTO_TEST_CASE(replaying_the_log_tells_who_runs_in_which_generation) {
   auto [worker, front] = node.bring_up();
   serve->err.next_with("ready in");
   const auto replay = [&node] {
-    troupe::actors::supervision::RestartReplay replayed("root");
+    troupe::actors::supervision::RestartReplay replayed;
     for (const string& line : node.restart_log()) replayed.add(line);
-    return replayed.children();
+    return replayed.children("root");
   };
   using troupe::actors::supervision::ChildStatus;
   BOOST_TEST((replay().at("worker-0").status == ChildStatus::kRunning));
@@ -236,9 +236,9 @@ BOOST_AUTO_TEST_CASE(a_root_that_was_killed_leaves_nobody_in_the_replay_of_the_n
   }
   const auto serve = node.serve();
   auto [worker, front] = node.next_worker_and_front();
-  troupe::actors::supervision::RestartReplay replayed("root");
+  troupe::actors::supervision::RestartReplay replayed;
   for (const string& line : node.restart_log()) replayed.add(line);
-  BOOST_TEST(replayed.children().empty());
+  BOOST_TEST(replayed.children("root").empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_service_manager_hears_when_the_node_is_ready_works_and_stops) {

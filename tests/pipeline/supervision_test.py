@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -68,5 +69,23 @@ def test_a_worker_over_its_memory_limit_is_replaced(tmp_path):
 def test_top_draws_the_tree(node):
     done = run_troupe("top", "--once", "--state", Path(node.state))
     assert done.returncode == 0, done.stderr
-    for part in ("├─ worker-0", "└─ front", "gateway", "preprocess × 2", "batch", "IN FLIGHT"):
+    stages = ("link", "aggregate", "dispatch", "preprocess-0", "preprocess-1", "gateway", "batch")
+    for part in ("├─ worker-0", "└─ front", "IN FLIGHT", *stages):
         assert part in done.stdout
+
+
+def test_status_tells_of_every_stage_of_the_front(node):
+    def rows() -> dict[str, dict]:
+        done = run_troupe("status", "--json", "--state", Path(node.state))
+        processes = {row["name"]: row for row in json.loads(done.stdout)["processes"]}
+        return {row["name"]: row for row in processes["front"]["stages"]}
+
+    def states() -> set[str]:
+        return {row["state"] for row in rows().values()}
+
+    eventually("all stages are ready", lambda: states() == {"ready"})
+    for row in rows().values():
+        assert row["kind"] == "actor" and row["id"] > 0 and row["generation"] > 0
+        assert row["restarts"] == 0 and row["last_reason"] == ""
+    metrics = node.metric_lines("troupe_child_up")
+    assert metrics['troupe_child_up{child="aggregate"}'] == 1

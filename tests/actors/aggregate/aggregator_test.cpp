@@ -223,6 +223,51 @@ BOOST_AUTO_TEST_CASE(a_token_that_is_missing_ends_the_answer_with_an_error) {
   BOOST_CHECK(chunks.back().kind == ChunkKind::kError);
 }
 
+BOOST_AUTO_TEST_CASE(an_exception_over_one_answer_ends_it_alone) {
+  Aggregator fragile(byte_tokenizer(), [](const messages::TokenEvent& event) {
+    if (event.token == 'x') throw std::runtime_error("bad token");
+  });
+  for (const std::uint64_t id : {1UL, 2UL}) {
+    fragile.on_plan({.request_id = id, .prompt_tokens = {'H', 'i'}});
+  }
+  const auto event = [](std::uint64_t id, std::uint32_t at, char byte) {
+    return messages::TokenEvent{
+        .request_id = id, .attempt = 1, .position = at, .token = static_cast<unsigned char>(byte)};
+  };
+  const Replies replies =
+      fragile.on_tokens({{event(1, 0, 'a'), event(1, 1, 'x'), event(2, 0, 'b'), event(1, 2, 'c')}});
+  BOOST_REQUIRE_EQUAL(replies.chunks.size(), 3U);
+  BOOST_TEST((replies.chunks[1].kind == ChunkKind::kError));
+  BOOST_TEST(replies.chunks[1].request_id == 1U);
+  BOOST_TEST((replies.chunks[1].failure.code == messages::FailureCode::kInternal));
+  BOOST_TEST(replies.chunks[1].failure.message.find("bad token") != std::string::npos);
+  BOOST_TEST(replies.chunks[1].produced_tokens == 1U);
+  BOOST_TEST(replies.chunks[2].text == "b");
+  BOOST_REQUIRE_EQUAL(replies.finished.size(), 1U);
+  BOOST_TEST(replies.finished[0].request_id == 1U);
+  BOOST_TEST((replies.finished[0].reason == FinishReason::kError));
+  BOOST_TEST(fragile.open() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_aggregator_makes_the_same_chunks_from_a_replay) {
+  plan({"end"}, true, true);
+  text("the \xC3\xBC is not the e");
+  const std::vector<ReplyChunk> before = chunks;
+  const std::uint32_t tokens = position;
+  core = Aggregator(byte_tokenizer());
+  // Before the replay it knows nothing, and says nothing.
+  BOOST_TEST(
+      core.on_tokens({{{.request_id = 1, .position = tokens, .token = 'n'}}}).chunks.empty());
+  chunks.clear();
+  answer.clear();
+  position = 0;
+  plan({"end"}, true, true);
+  text("the \xC3\xBC is not the e");
+  BOOST_TEST((chunks == before));
+  text("nd");
+  BOOST_TEST((chunks.back().finish == FinishReason::kStop));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

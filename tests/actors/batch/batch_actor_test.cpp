@@ -66,16 +66,17 @@ struct Fixture {
                   [this](bool lost) {
                     if (!lost) dispatch_unreadable(stage, "damaged");
                   });
-    stage = system->spawn(
-        batch_actor,
-        BatcherOptions{
-            .sequences_max = 2, .step_tokens_max = 8, .kv_blocks = 8, .block_tokens = 32},
-        messages::WorkerHello{.worker = "w", .generation = 1},
-        BatchLinks{.to_infer = {},
-                   .to_dispatch = {worker, 0, 1},
-                   .on_beat = [](std::size_t, std::size_t) {},
-                   .on_joined = [] {},
-                   .on_refused = [](const std::string&) {}});
+    stage = supervision::spawn_stage(
+        *system,
+        batch_stage({.sequences_max = 2, .step_tokens_max = 8, .kv_blocks = 8, .block_tokens = 32},
+                    {.worker = "w", .generation = 1},
+                    {.to_infer = {},
+                     .to_dispatch = {worker, 0, 1},
+                     .on_beat = [](std::size_t, std::size_t) {},
+                     .on_joined = [] {},
+                     .on_refused = [](const std::string&) {}}),
+        std::make_shared<supervision::StageTable>());
+    caf::anon_send(stage, caf::reset_atom_v, std::uint64_t{1});
     link::SocketRoutes routes;
     routes.handlers = {{Kind::kWorkerWelcome, link::deliver_to<messages::WorkerWelcome>(stage)},
                        {Kind::kWorkItem, deliver_work_to(stage)}};

@@ -112,6 +112,52 @@ BOOST_AUTO_TEST_CASE(an_end_that_the_worker_proposed_needs_no_cancel) {
       core.on_finished({.request_id = 1, .reason = FinishReason::kLength}, now).cancels.empty());
 }
 
+BOOST_AUTO_TEST_CASE(an_answer_that_aggregate_gave_up_ends_as_failed_and_aggregate_hears_it_last) {
+  worker("a", 1);
+  request(1);
+  token(1, 0);
+  const Effects effects = core.on_finished({.request_id = 1, .reason = FinishReason::kError}, now);
+  BOOST_REQUIRE(effects.failures.size() == 1U);
+  BOOST_TEST((effects.failures[0].code == FailureCode::kInternal));
+  BOOST_TEST(effects.cancels.size() == 1U);
+  BOOST_TEST(core.totals().finished[kError] == 1U);
+  BOOST_TEST(conserved());
+}
+
+BOOST_AUTO_TEST_CASE(who_takes_a_dispatchers_place_goes_on_with_what_no_ledger_holds) {
+  worker("a", 1);
+  answer(1, 1, 3);
+  core.on_cancel(9, now);
+  down("b", 7);
+  Handover handover = core.hand_over();
+  BOOST_TEST(handover.peers == std::vector<std::string>{"a#1"}, boost::test_tools::per_element());
+  BOOST_TEST(handover.open == std::vector<std::uint64_t>{1}, boost::test_tools::per_element());
+  BOOST_TEST(handover.calls.reserved() == 2U);
+  handover.totals.accepted -= 1;
+  Dispatcher next{{.front_epoch = kEpoch, .queued_max = 4, .local_workers = 1}};
+  next.take_over(handover);
+  next.restore({.entry = {.request = {.request_id = 1}, .attempt = 5}, .suspicion = {}});
+  BOOST_TEST(next.snapshot().conservation_error() == 0);
+  BOOST_TEST(next.totals().accepted == 1U);
+  BOOST_TEST(next.why_not_ready().find("b died") == 0U);
+  // The cancel of request 9 overtook it.
+  const Effects late = next.on_request({.request_id = 9, .prompt_tokens = {1}}, now);
+  BOOST_REQUIRE(late.failures.size() == 1U);
+  BOOST_TEST((late.failures[0].code == FailureCode::kCancelled));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_broken_off_ends_with_an_error_and_its_worker_stops) {
+  worker("a", 1);
+  request(1);
+  request(2);
+  const Effects effects = core.break_off({1, 77}, "why", now);
+  BOOST_REQUIRE(effects.failures.size() == 1U);
+  BOOST_TEST(effects.failures[0].request_id == 1U);
+  BOOST_TEST(effects.failures[0].message == "why");
+  BOOST_TEST(effects.cancels.size() == 1U);
+  BOOST_TEST(conserved());
+}
+
 BOOST_AUTO_TEST_CASE(tokens_are_passed_on_once_and_in_order) {
   worker("a", 1);
   request(1);

@@ -78,6 +78,28 @@ BOOST_AUTO_TEST_CASE(an_end_is_kept_with_its_failure) {
   BOOST_TEST(found[0].end->failure.message == "why");
 }
 
+BOOST_AUTO_TEST_CASE(what_has_not_ended_is_read_whole_and_of_the_rest_only_that_it_has_ended) {
+  LedgerFile first = file();
+  messages::TokenizedRequest other = request;
+  other.request_id = 6;
+  first.accept(request, 77, keep);
+  first.accept(other, 78, keep);
+  first.append(token(5, 0), keep);
+  first.append(token(6, 0), keep);
+  first.judge(6, {.suspect = true, .lone_crashes = 1, .death = 33}, keep);
+  first.end(5, {.at_us = 80}, keep);
+  const LedgerFile::Living living = first.living();
+  BOOST_REQUIRE(living.open.size() == 1U);
+  BOOST_TEST(living.open[0].request.request_id == 6U);
+  BOOST_TEST(living.open[0].events.size() == 1U);
+  BOOST_TEST(living.open[0].suspicion.death == 33U);
+  BOOST_TEST(living.ended.contains(5));
+  const auto outlines = first.outlines();
+  BOOST_REQUIRE(outlines.size() == 2U);
+  BOOST_TEST(outlines[0].end.has_value());
+  BOOST_TEST(outlines[1].request.prompt_tokens.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_front_killed_while_it_writes_loses_that_frame_and_no_other) {
   LedgerFile first = file();
   first.accept(request, 77, keep);

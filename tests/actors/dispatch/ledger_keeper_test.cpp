@@ -2,6 +2,7 @@
 #include "actors/dispatch/ledger_keeper.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <stdexcept>
 
 #include "tests/actors/dispatch/dispatcher_fixture.hpp"
 
@@ -75,6 +76,43 @@ BOOST_AUTO_TEST_CASE(whose_client_cannot_come_back_is_not_restored) {
   RestoredRequest keyed = left(2, 2, 1);
   keyed.request.origin = {.door = messages::Door::kHttp, .id = "key"};
   BOOST_TEST(ids_of(worth_restoring({http, keyed}, seconds(30), now)) == (Ids{2}));
+}
+
+BOOST_AUTO_TEST_CASE(what_a_new_front_does_not_take_over_is_open_no_more) {
+  {
+    LedgerKeeper first(file(), seconds(30));
+    first.journal(request(1), core, now);
+    messages::TokenizedRequest keyed{.request_id = 2, .prompt_tokens = {1}};
+    keyed.origin.door = messages::Door::kZmq;
+    first.journal(core.on_request(keyed, now), core, now);
+  }
+  const auto second = file();
+  BOOST_TEST(second->living().open.size() == 2U);
+  BOOST_TEST(ids_of(take_from(*second, seconds(30), now)) == (Ids{2}));
+  BOOST_TEST(ids_of(second->living().open) == (Ids{2}));
+}
+
+BOOST_AUTO_TEST_CASE(a_frame_that_throws_ends_the_stage_once_and_its_request_the_second_time) {
+  bool throws = false;
+  const auto fragile = std::make_shared<LedgerFile>(bytes(), 64, [&throws](std::span<std::byte>) {
+    if (throws) throw std::runtime_error("r");
+  });
+  LedgerKeeper first(fragile, seconds(30));
+  first.journal(request(1), core, now);
+  worker("a", 1);
+  throws = true;
+  const auto write = [&](LedgerKeeper& keeper) {
+    std::vector<std::uint64_t> broken;
+    for (std::uint32_t position = 0; position < 200 && broken.empty(); ++position) {
+      broken = keeper.journal(token(1, position), core, now);
+    }
+    return broken;
+  };
+  BOOST_CHECK_THROW(write(first), std::runtime_error);
+  BOOST_TEST(first.suspects() == (std::set<std::uint64_t>{1}));
+  LedgerKeeper second(fragile, seconds(30));
+  second.suspect(first.suspects());
+  BOOST_TEST(write(second) == (Ids{1}));
 }
 
 BOOST_AUTO_TEST_CASE(what_ended_under_the_first_front_is_there_after_the_death_of_the_second) {

@@ -173,12 +173,29 @@ BOOST_AUTO_TEST_CASE(a_group_that_crashes_again_after_all_passed_alone_gets_half
   BOOST_TEST(worker("a", 4, 2).work.size() == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(a_death_that_is_told_twice_counts_once) {
+  worker("a", 1);
+  request(1);
+  down("a", 1, true, {1});
+  BOOST_TEST(core.suspicion(1).lone_crashes == 1U);
+  BOOST_TEST(down("a", 1, true, {1}).failures.empty());
+  BOOST_TEST(core.suspicion(1).lone_crashes == 1U);
+  // Also to the next one, which knows it from the ledger's file.
+  Dispatcher next{{.front_epoch = kEpoch, .queued_max = 3}};
+  next.restore({.entry = {.request = {.request_id = 1}}, .suspicion = core.suspicion(1)});
+  const messages::SiblingDown same{
+      .child = "a", .generation = 1, .reason = "r", .by_work = true, .in_step = {1}};
+  BOOST_TEST(next.on_worker_down(same, now).failures.empty());
+  BOOST_TEST(next.suspicion(1).lone_crashes == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_group_that_crashes_with_each_newcomer_gets_half_the_batch_when_it_is_full) {
   Suspects suspects;
+  std::uint64_t death = 0;
   std::vector<InStep> group{{1, 0}};
   for (std::uint64_t newcomer = 2; newcomer <= 4; ++newcomer) {
     group.push_back({newcomer, 0});
-    BOOST_TEST(suspects.on_death(group, group.size()).empty());
+    BOOST_TEST(suspects.on_death(group, group.size(), ++death).empty());
     BOOST_TEST(!suspects.batch_limit());
     for (InStep& one : group) {
       // Who has just passed is not tried again.
@@ -187,7 +204,7 @@ BOOST_AUTO_TEST_CASE(a_group_that_crashes_with_each_newcomer_gets_half_the_batch
       if (suspects.is_suspect(one.request_id)) suspects.acquit(one.request_id, 1);
     }
   }
-  BOOST_TEST(suspects.on_death(group, group.size()).empty());
+  BOOST_TEST(suspects.on_death(group, group.size(), ++death).empty());
   BOOST_TEST(!suspects.any());
   BOOST_TEST(suspects.batch_limit().value_or(0) == 2U);
 }

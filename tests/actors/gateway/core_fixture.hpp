@@ -2,7 +2,9 @@
 #pragma once
 
 #include <boost/test/unit_test.hpp>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/gateway/gateway_core.hpp"
@@ -116,7 +118,19 @@ struct CoreFixture {
 
   Effects chunk(const messages::ReplyChunk& chunk) { return core.on_chunks({{chunk}}, now); }
 
-  GatewayCore core{core_options()};
+  // An exception over the call `id` at `place`.
+  void fail_at(std::string place, std::uint64_t id) { faults.emplace_back(std::move(place), id); }
+
+  std::vector<std::pair<std::string, std::uint64_t>> faults;
+  GatewayCore core{[this] {
+    GatewayCoreOptions options = core_options();
+    options.probe = [this](std::string_view place, std::uint64_t id) {
+      for (const auto& [where, whose] : faults) {
+        if (where == place && whose == id) throw std::runtime_error("on purpose");
+      }
+    };
+    return options;
+  }()};
   Now now{.mono_ms = 1'000, .unix_s = 1'700'000'100};
 };
 

@@ -52,25 +52,38 @@ std::vector<link::SocketSpec> specs() {
 }
 
 struct ActorFixture {
-  explicit ActorFixture(bool silent = false) {
+  // `failing_starts`: so many times no incarnation can be made.
+  explicit ActorFixture(bool silent = false,
+                        std::vector<RestoredAnswer> restored = {},
+                        int failing_starts = 0) {
     port = link::spawn_port(system, specs(), {});
     const link::Sender out(port, kToPipeline, kEpoch);
-    gateway = spawn_gateway(system,
-                            {.config = {.http = "127.0.0.1:0", .client_credit = 4},
-                             .front_epoch = kEpoch,
-                             .model = "tiny",
-                             .context_max = 2048,
-                             .started_unix = 1'700'000'000,
-                             .metrics = std::make_shared<observe::Metrics>(),
-                             .to_preprocess = out,
-                             .to_dispatch = out,
-                             .clients = link::Sender(port, kClients, kEpoch)});
-    const auto behind = system.spawn(pipeline, gateway.actor, silent);
+    GatewayStage stage = gateway_stage({.config = {.http = "127.0.0.1:0", .client_credit = 4},
+                                        .front_epoch = kEpoch,
+                                        .model = "tiny",
+                                        .context_max = 2048,
+                                        .started_unix = 1'700'000'000,
+                                        .metrics = std::make_shared<observe::Metrics>(),
+                                        .to_preprocess = out,
+                                        .to_dispatch = out,
+                                        .clients = link::Sender(port, kClients, kEpoch),
+                                        .restored = std::move(restored),
+                                        .places = {[left = failing_starts](auto) mutable {
+                                          if (left-- > 0) throw std::runtime_error("no start");
+                                        }}});
+    http_port = stage.http_port;
+    gateway = supervision::spawn_stage(
+        system, std::move(stage.spec), std::make_shared<supervision::StageTable>());
+    for (int start = 0; start <= failing_starts; ++start) {
+      self->send(gateway, caf::reset_atom_v, std::uint64_t{1});
+    }
+    stage.open(gateway);
+    const auto behind = system.spawn(pipeline, gateway, silent);
     std::vector<link::SocketRoutes> routes(kSockets);
     routes[kPipeline].handlers = {
         {messages::Kind::kGenerateRequest, link::deliver_to<messages::GenerateRequest>(behind)},
         {messages::Kind::kCancelRequest, link::deliver_to<messages::CancelRequest>(behind)}};
-    routes[kClients].raw = link::deliver_raw_to(gateway.actor);
+    routes[kClients].raw = link::deliver_raw_to(gateway);
     routes[kClient].handlers[messages::Kind::kFinal] = [this](auto, std::string_view frame) {
       client::Final last;
       auto error = messages::decode(frame, last);
@@ -81,19 +94,19 @@ struct ActorFixture {
       routes[kClient].handlers[kind] = [](auto, auto) { return messages::WireError{}; };
     }
     link::start_port(port, std::move(routes));
-    self->send(gateway.actor, messages::NodeReadiness{.ready = true, .numerics_id = "n1"});
+    self->send(gateway, messages::NodeReadiness{.ready = true, .numerics_id = "n1"});
   }
 
   ~ActorFixture() {
-    self->send_exit(gateway.actor, caf::exit_reason::user_shutdown);
-    self->wait_for(gateway.actor);
+    self->send_exit(gateway, caf::exit_reason::user_shutdown);
+    self->wait_for(gateway);
     self->send_exit(port, caf::exit_reason::user_shutdown);
     self->wait_for(port);
   }
 
   std::uint64_t open_calls() {
     std::uint64_t open = 0;
-    self->request(gateway.actor, caf::infinite, caf::get_atom_v)
+    self->request(gateway, caf::infinite, caf::get_atom_v)
         .receive([&](std::uint64_t count) { open = count; },
                  [](const caf::error&) { BOOST_FAIL("no answer"); });
     return open;
@@ -103,7 +116,8 @@ struct ActorFixture {
   caf::actor_system system{config};
   caf::scoped_actor self{system};
   caf::actor port;
-  Gateway gateway;
+  caf::actor gateway;
+  std::uint16_t http_port = 0;
   std::promise<client::Final> finished;
 };
 
@@ -111,10 +125,24 @@ struct SilentFixture : ActorFixture {
   SilentFixture() : ActorFixture(true) {}
 };
 
+struct RestoredFixture : ActorFixture {
+  RestoredFixture()
+      : ActorFixture(
+            true,
+            {{{.request_id = 5, .origin = {.door = messages::Door::kZmq, .peer = "p", .id = "old"}},
+              {}}},
+            2) {}
+};
+
 BOOST_AUTO_TEST_SUITE(gateway_actor)
 
+BOOST_FIXTURE_TEST_CASE(a_gateway_that_cannot_start_at_once_has_its_restored_calls,
+                        RestoredFixture) {
+  BOOST_TEST(open_calls() == 1U);
+}
+
 BOOST_FIXTURE_TEST_CASE(an_http_call_goes_through_the_links_and_back, ActorFixture) {
-  HttpClient http(gateway.http_port);
+  HttpClient http(http_port);
   http.post("/v1/completions", R"({"prompt": "a"})");
   const Reply reply = http.read_reply();
   BOOST_TEST(reply.status() == 200);
@@ -123,7 +151,7 @@ BOOST_FIXTURE_TEST_CASE(an_http_call_goes_through_the_links_and_back, ActorFixtu
 }
 
 BOOST_FIXTURE_TEST_CASE(the_metrics_page_is_prometheus_text, ActorFixture) {
-  HttpClient http(gateway.http_port);
+  HttpClient http(http_port);
   http.post("/v1/completions", "{}");
   BOOST_TEST(http.read_reply().status() == 400);
   http.get("/metrics");
@@ -140,23 +168,23 @@ BOOST_FIXTURE_TEST_CASE(a_zmq_request_goes_through_the_links_and_back, ActorFixt
 }
 
 BOOST_FIXTURE_TEST_CASE(drained_is_answered_when_the_last_call_ended, SilentFixture) {
-  HttpClient http(gateway.http_port);
+  HttpClient http(http_port);
   http.post("/v1/completions", R"({"prompt": "a", "stream": true})");
   http.read_until("\r\n\r\n");
   BOOST_TEST(open_calls() == 1U);
-  auto drained = self->request(gateway.actor, caf::infinite, messages::Drain{});
+  auto drained = self->request(gateway, caf::infinite, messages::Drain{});
   BOOST_TEST(open_calls() == 1U);
-  self->send(gateway.actor, messages::ReplyChunks{{final_chunk(kFirstId)}});
+  self->send(gateway, messages::ReplyChunks{{final_chunk(kFirstId)}});
   drained.receive([](bool done) { BOOST_TEST(done); },
                   [](const caf::error&) { BOOST_FAIL("no answer"); });
   BOOST_TEST(http.read_until("[DONE]").find("error") == std::string::npos);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_stream_of_a_gateway_that_goes_does_not_just_end, SilentFixture) {
-  HttpClient http(gateway.http_port);
+  HttpClient http(http_port);
   http.post("/v1/completions", R"({"prompt": "a", "stream": true})");
   http.read_until("\r\n\r\n");
-  self->send_exit(gateway.actor, caf::exit_reason::user_shutdown);
+  self->send_exit(gateway, caf::exit_reason::user_shutdown);
   const std::string rest = http.read_to_end();
   BOOST_TEST(rest.find("\"draining\"") != std::string::npos);
   BOOST_TEST(rest.find("data: [DONE]\n\n") != std::string::npos);

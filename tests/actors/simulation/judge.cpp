@@ -98,6 +98,7 @@ void Simulator::take_chunk(const messages::ReplyChunk& chunk) {
   if (chunk.kind != ChunkKind::kError) {
     expect(chunk.text_offset == client.text.size(), "a chunk does not follow the one before");
     client.text += chunk.text;
+    client.tokens = chunk.token_end;
     expect(client.expected.text.starts_with(client.text), "a token differs from the oracle's");
   }
   if (chunk.kind == ChunkKind::kFinal || chunk.kind == ChunkKind::kError) judge_end(chunk, client);
@@ -127,6 +128,14 @@ void Simulator::judge_end(const messages::ReplyChunk& chunk, Client& client) {
   expect(client.text == client.expected.text, "an answer is cut short");
   expect(chunk.finish == client.expected.finish, "an answer ends for another reason");
   expect(chunk.produced_tokens == client.expected.tokens, "an answer has another length");
+}
+
+void Simulator::check_promises() {
+  for (const auto& [id, client] : clients_) {
+    const bool promised = client.accepted && !client.ended;
+    const bool known = front_.dispatcher->ledger_entry(id) != nullptr;
+    expect(!promised || known, "a front promised what its ledger lacks");
+  }
 }
 
 void Simulator::check() {

@@ -38,6 +38,8 @@ std::string run_seed(SimulatorOptions options, Seen& sum) {
   sum.poison_deaths += seen.poison_deaths;
   sum.front_deaths += seen.front_deaths;
   sum.cuts += seen.cuts;
+  sum.stage_restarts += seen.stage_restarts;
+  sum.thrown_midway += seen.thrown_midway;
   sum.hangs += seen.hangs;
   sum.reconnects += seen.reconnects;
   sum.losses += seen.losses;
@@ -77,11 +79,13 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
       seeds << " seeds: " << seen.steps << " steps, " << seen.requests << " requests, "
             << seen.worker_deaths << " workers killed, " << seen.poison_deaths << " poisoned, "
             << seen.front_deaths << " fronts killed, " << seen.cuts << " while they wrote, "
-            << seen.hangs << " hangs, " << seen.reconnects << " links and " << seen.losses
-            << " times messages lost, " << seen.resumed << " requests resumed, " << seen.cancels
-            << " cancelled, " << seen.quarantined << " quarantined, " << seen.deadlines
-            << " too late, " << seen.calls << " calls of several answers, of which "
-            << seen.refused_calls << " answers were refused");
+            << seen.hangs << " hangs, " << seen.stage_restarts << " stages restarted, "
+            << seen.thrown_midway << " of them midway, " << seen.reconnects << " links and "
+            << seen.losses << " times messages lost, " << seen.resumed << " requests resumed, "
+            << seen.cancels << " cancelled, " << seen.quarantined << " quarantined, "
+            << seen.deadlines << " too late, " << seen.calls
+            << " calls of several answers, of which " << seen.refused_calls
+            << " answers were refused");
   if (replay) return;
   BOOST_TEST(seen.worker_deaths > seeds);
   BOOST_TEST(seen.front_deaths > seeds);
@@ -89,6 +93,8 @@ BOOST_AUTO_TEST_CASE(whoever_dies_every_request_ends_once_with_the_tokens_of_an_
   BOOST_TEST(seen.cancels > seeds / 4);
   BOOST_TEST(seen.quarantined > seeds / 4);
   BOOST_TEST(seen.cuts > seeds);
+  BOOST_TEST(seen.stage_restarts > seeds);
+  BOOST_TEST(seen.thrown_midway > seeds / 2);
   BOOST_TEST(seen.hangs > seeds);
   BOOST_TEST(seen.reconnects > seeds);
   BOOST_TEST(seen.losses > seeds);
@@ -145,7 +151,11 @@ CATCHES(suspects_that_run_together_are_caught,
 CATCHES(a_front_that_forgets_its_suspects_is_caught,
         "a new front trusts a suspect",
         .mutant = Mutant::kSuspicionForgotten)
-CATCHES(a_loss_on_a_link_that_is_ignored_is_caught, "never ends", .mutant = Mutant::kLossIgnored)
+CATCHES(a_loss_on_a_link_that_is_ignored_is_caught,
+        "never ends",
+        .mutant = Mutant::kLossIgnored,
+        .fronts_live = true,
+        .stages_live = true)
 CATCHES(a_lost_message_that_nobody_notices_is_caught, "never ends", .losses_unnoticed = true)
 CATCHES(a_worker_that_takes_any_message_for_the_first_is_caught,
         "never ends",
@@ -165,6 +175,16 @@ CATCHES(a_priority_that_is_ignored_is_caught,
 CATCHES(a_call_of_which_a_part_is_refused_is_caught,
         "a part of a call is refused",
         .mutant = Mutant::kCallTorn)
+CATCHES(a_message_that_throws_and_is_not_handled_again_is_caught,
+        "never ends",
+        .message_dropped_on_throw = true,
+        .fronts_live = true)
+CATCHES(a_replay_that_the_gateway_passes_on_is_caught,
+        "a chunk does not follow the one before",
+        .replay_unfiltered = true)
+CATCHES(a_restart_that_counts_requests_again_is_caught,
+        "requests are not conserved",
+        .mutant = Mutant::kRestartCountsAgain)
 CATCHES(a_request_that_a_death_loses_is_caught, "never ends", .mutant = Mutant::kRequestLostOnDeath)
 
 BOOST_AUTO_TEST_SUITE_END()

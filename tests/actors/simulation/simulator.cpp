@@ -15,9 +15,8 @@ constexpr std::size_t kActions = 600;
 constexpr std::size_t kLossesOnly = 80;  // of them at the end: no death mends what a loss broke
 constexpr std::size_t kSettlingMax = 20'000;  // several times what any seed needs
 constexpr std::uint32_t kRequestsMax = 24;
-constexpr std::uint32_t kShortQueue = 4;  // so that calls of several answers are refused
-constexpr std::uint32_t kCallMax = 3;     // answers
-constexpr milliseconds kEndedKept{500};
+constexpr std::uint32_t kShortQueue = 4;    // so that calls of several answers are refused
+constexpr std::uint32_t kCallMax = 3;       // answers
 constexpr std::size_t kMemoryWords = 8192;  // small, so that the file is cleaned up often
 
 std::span<std::byte> bytes_of(std::vector<std::uint64_t>& words) {
@@ -53,6 +52,7 @@ std::string Simulator::run(Seen& seen) {
 void Simulator::settle() {
   calm_ = true;
   dies_soon_ = false;
+  throws_soon_ = false;
   for (Process& process : processes_) process.hung = false;
   for (std::size_t i = 0; i < kSettlingMax && fault_.empty() && !all_ended(); ++i) {
     ++seen_.steps;
@@ -84,12 +84,19 @@ void Simulator::act() {
   if (only_losses_) return lose_messages(process);
   if (what < 93) return kill_worker(process, false);
   if (what < 94) return roll(2) == 0 ? kill_worker(process, false) : reconnect(process);
+  if (what < 95 && options_.fronts_live) return;
   if (what < 95 && roll(2) == 0) return kill_front();
   if (what < 95) {
     dies_soon_ = true;
     return;
   }
+  if (what < 96 && roll(4) == 0) {
+    throws_soon_ = !options_.stages_live;
+    return;
+  }
   if (what < 97) return cancel_one();
+  if (what < 98 && roll(4) == 0) return restart_aggregate();
+  if (what < 98 && roll(4) == 0 && !options_.stages_live) return restart_dispatch({});
   if (what < 98 && process.worker) {
     process.hung = !process.hung;
     ++seen_.hangs;
@@ -103,34 +110,33 @@ void Simulator::act() {
   }
 }
 
+dispatch::DispatcherOptions Simulator::dispatcher_options() const {
+  return {.front_epoch = epoch_,
+          .queued_max = options_.seed % 5 == 0 ? kShortQueue : kRequestsMax,
+          .context_max = 64,
+          .vocabulary_hash = "v",
+          .local_workers = static_cast<std::uint32_t>(processes_.size()),
+          .spare_workers = processes_.size() > 1 ? options_.seed / 3 % 2 : 0U,
+          .begun = now_,
+          .workers_known = true,
+          .mutant = options_.mutant};
+}
+
 void Simulator::start_front() {
   ++epoch_;
   front_ = {};
-  front_.dispatcher = std::make_unique<dispatch::Dispatcher>(dispatch::DispatcherOptions{
-      .front_epoch = epoch_,
-      .queued_max = options_.seed % 5 == 0 ? kShortQueue : kRequestsMax,
-      .context_max = 64,
-      .vocabulary_hash = "v",
-      .local_workers = static_cast<std::uint32_t>(processes_.size()),
-      .spare_workers = processes_.size() > 1 ? options_.seed / 3 % 2 : 0U,
-      .begun = now_,
-      .workers_known = true,
-      .mutant = options_.mutant});
+  front_.dispatcher = std::make_unique<dispatch::Dispatcher>(dispatcher_options());
   front_.aggregator = std::make_unique<aggregate::Aggregator>(tokenizer_);
   for (auto& [id, client] : clients_) client.attempt = 0;
   front_.ledger = std::make_shared<dispatch::LedgerFile>(bytes_of(memory_), 4096);
   std::vector<dispatch::KeptEnd> ended;
   for (const dispatch::RestoredRequest& old :
-       dispatch::worth_restoring(front_.ledger->fold(), kEndedKept, now_)) {
+       dispatch::take_from(*front_.ledger, kEndedKept, now_)) {
     restore(old, ended);
   }
   front_.keeper =
       std::make_unique<dispatch::LedgerKeeper>(front_.ledger, kEndedKept, std::move(ended));
-  for (const auto& [id, client] : clients_) {
-    const bool promised = client.accepted && !client.ended;
-    const bool known = front_.dispatcher->ledger_entry(id) != nullptr;
-    expect(!promised || known, "a front promised what its ledger lacks");
-  }
+  check_promises();
 }
 
 // As apps/restored_front.cpp does.
@@ -149,6 +155,7 @@ void Simulator::restore(const dispatch::RestoredRequest& old,
   } else {
     restored.entry.end_proposed = !finished.empty();
     front_.dispatcher->restore(std::move(restored));
+    front_.tally.accept();
     for (const auto& one : finished) front_.finished.push_back(one);
   }
   // The client has the beginning; what it lacks of it comes now.
@@ -227,16 +234,16 @@ void Simulator::deliver_inside() {
   if (!front_.from_root.empty() && roll(2) == 0) {
     const messages::SiblingDown down = std::move(front_.from_root.front());
     front_.from_root.pop_front();
-    perform(front_.dispatcher->on_worker_down(down, now_));
+    handle([&] { return front_.dispatcher->on_worker_down(down, now_); });
   } else if (!front_.finished.empty() && roll(2) == 0) {
     const messages::ReplyFinished finished = front_.finished.front();
     front_.finished.pop_front();
-    perform(front_.dispatcher->on_finished(finished, now_));
+    handle([&] { return front_.dispatcher->on_finished(finished, now_); });
   } else if (!front_.arriving.empty()) {
-    messages::TokenizedRequest request = std::move(front_.arriving.front());
+    const messages::TokenizedRequest request = std::move(front_.arriving.front());
     front_.arriving.pop_front();
     clients_.at(request.request_id).arrived = now_;
-    perform(front_.dispatcher->on_request(std::move(request), now_));
+    handle_request(request);
   }
 }
 
@@ -284,7 +291,7 @@ void Simulator::cancel_one() {
   ++seen_.cancels;
   const std::uint64_t epoch = epoch_;
   const bool open = front_.dispatcher->ledger_entry(id) != nullptr;
-  perform(front_.dispatcher->on_cancel(id, now_));
+  handle([&] { return front_.dispatcher->on_cancel(id, now_); });
   if (epoch_ != epoch) return;  // the front died of it, perhaps before it was written down
   // Aggregate has not found its end, or the client would have it: so this is the end.
   expect(!open || client.cut, "a cancel does not end its request");
@@ -296,7 +303,7 @@ void Simulator::tick() {
     if (process.worker && !process.hung && roll(4) == 0) send(process, process.worker->beat());
   }
   const std::uint64_t epoch = epoch_;
-  perform(front_.dispatcher->on_tick(now_));
+  handle([&] { return front_.dispatcher->on_tick(now_); });
   if (epoch_ == epoch) judge_deadlines();  // else the front has died of it
 }
 
@@ -348,6 +355,8 @@ bool Simulator::goes_out() {
 
 void Simulator::journal(const Effects& effects) {
   front_.keeper->journal(effects, *front_.dispatcher, now_);
+  for (std::size_t i = 0; i < effects.accepted.size(); ++i) front_.tally.accept();
+  for (const auto& ended : effects.ended) front_.tally.finish(ended.ending);
   front_.dispatcher->hold_back(front_.keeper->full());
   expect(front_.ledger->lost() == 0, "the memory file overflows");
 }

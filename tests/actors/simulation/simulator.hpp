@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "actors/aggregate/aggregator.hpp"
+#include "actors/dispatch/dispatch_restart.hpp"
 #include "actors/dispatch/dispatcher.hpp"
 #include "actors/dispatch/ledger_keeper.hpp"
 #include "actors/link/frame_numbers.hpp"
@@ -27,6 +29,11 @@ struct SimulatorOptions {
   bool emit_before_journal = false;  // a mutant of the front's shell
   bool losses_unnoticed = false;     // one of the links
   bool first_losses_unnoticed = false;
+  bool message_dropped_on_throw = false;  // of the stages: not handled once more
+  bool replay_unfiltered = false;         // of the gateway: what comes again is passed on
+  // Deaths that would not be missed: they mend what a mutant broke.
+  bool fronts_live = false;
+  bool stages_live = false;
   std::string only;  // looks away from faults that do not say so
 };
 
@@ -37,6 +44,8 @@ struct Seen {
   std::uint64_t worker_deaths = 0;
   std::uint64_t poison_deaths = 0;
   std::uint64_t front_deaths = 0;
+  std::uint64_t stage_restarts = 0;  // of aggregate and dispatch
+  std::uint64_t thrown_midway = 0;   // of those, within a handler
   std::uint64_t cuts = 0;  // of those, between two frames of one input, or before it is emitted
   std::uint64_t hangs = 0;
   std::uint64_t reconnects = 0;
@@ -50,6 +59,7 @@ struct Seen {
 };
 
 inline constexpr std::uint32_t kSequences = 3;  // that a worker takes at once
+inline constexpr std::chrono::milliseconds kEndedKept{500};
 
 class Simulator {
  public:
@@ -65,6 +75,7 @@ class Simulator {
     messages::TokenizedRequest request;
     OracleAnswer expected;
     std::string text;
+    std::uint32_t tokens = 0;
     bool accepted = false;
     Time arrived{};  // at dispatch
     bool refused = false;
@@ -99,6 +110,8 @@ class Simulator {
     std::unique_ptr<actors::aggregate::Aggregator> aggregator;
     std::shared_ptr<actors::dispatch::LedgerFile> ledger;
     std::unique_ptr<actors::dispatch::LedgerKeeper> keeper;
+    std::uint32_t lives = 0;  // of dispatch before this one
+    actors::dispatch::Tally tally{nullptr};
     std::deque<messages::ReplyFinished> finished;  // aggregate → dispatch
     std::deque<messages::SiblingDown> from_root;
     std::deque<messages::TokenizedRequest> arriving;  // preprocess → dispatch
@@ -109,6 +122,16 @@ class Simulator {
   void act();
   void settle();
   void start_front();
+  actors::dispatch::DispatcherOptions dispatcher_options() const;
+  void check_promises();
+  void restart_aggregate();
+  void restart_dispatch(actors::dispatch::StageHandover handover);
+  void handle(const std::function<actors::dispatch::Effects()>& input,
+              std::optional<std::uint64_t> request_id = {});
+  void handle_request(const messages::TokenizedRequest& request);
+  void throw_midway(const actors::dispatch::Effects& effects,
+                    std::optional<actors::dispatch::InHand> in_hand);
+  void tell_again(const actors::dispatch::RestoredRequest& one);
   void restore(const actors::dispatch::RestoredRequest& old,
                std::vector<actors::dispatch::KeptEnd>& ended);
   // Without `journal_whole` it dies while it writes down what it has just judged.
@@ -158,6 +181,7 @@ class Simulator {
   std::optional<actors::dispatch::Effects> unjournaled_;
   bool dies_soon_ = false;                   // the front, while it performs the next input
   std::optional<std::uint32_t> emits_left_;  // messages that it sends before
+  bool throws_soon_ = false;                 // dispatch, while it handles the next input
   bool only_losses_ = false;                 // nothing dies, but links still lose
   bool calm_ = false;                        // nothing of that any more
   std::string fault_;

@@ -53,13 +53,13 @@ void Simulator::deliver_to_front(Process& process) {
     for (auto& event : late->events) event.token = 'z';
   }
   if (const auto* const hello = std::get_if<messages::WorkerHello>(&message)) {
-    perform(core.on_hello(peer, *hello, now_));
+    handle([&] { return core.on_hello(peer, *hello, now_); });
   } else if (const auto* const beat = std::get_if<messages::WorkerBeat>(&message)) {
-    perform(core.on_beat(peer, *beat, now_));
+    handle([&] { return core.on_beat(peer, *beat, now_); });
   } else if (const auto* const frame = std::get_if<messages::TokenFrame>(&message)) {
-    perform(core.on_tokens(peer, *frame, now_));
+    handle([&] { return core.on_tokens(peer, *frame, now_); });
   } else {
-    perform(core.on_released(peer, std::get<messages::Released>(message), now_));
+    handle([&] { return core.on_released(peer, std::get<messages::Released>(message), now_); });
   }
 }
 

@@ -238,20 +238,20 @@ class World {
     std::set<std::string> known;
     for (const ChildView& view : core_->which_children()) {
       known.insert(view.name);
-      const auto told = replay_.children().find(view.name);
-      BOOST_REQUIRE((told != replay_.children().end()) == (view.generation != 0));
+      const auto told = replay_.children("root").find(view.name);
+      BOOST_REQUIRE((told != replay_.children("root").end()) == (view.generation != 0));
       if (view.generation == 0) continue;
       BOOST_REQUIRE((told->second.status == view.status));
       BOOST_REQUIRE(told->second.generation == view.generation);
     }
-    for (const auto& [name, view] : replay_.children()) {
+    for (const auto& [name, view] : replay_.children("root")) {
       BOOST_REQUIRE((view.status == ChildStatus::kUndefined || known.contains(name)));
     }
   }
 
   // The log goes on in another file.
   void rotate() {
-    replay_ = RestartReplay("root");
+    replay_ = RestartReplay();
     for (const Action& action : core_->standing()) write_down(action);
   }
 
@@ -303,7 +303,7 @@ class World {
   TimePoint now_{};
   std::map<ChildId, Life> lives_;
   std::vector<TimePoint> restarts_;
-  RestartReplay replay_{"root"};
+  RestartReplay replay_;
   std::uint64_t generation_ = kBase;
   bool exited_ = false;
   bool ending_ = false;  // only time passes and children end

@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(a_child_gets_traffic_when_it_is_ready_and_the_time_it_was_g
   stage.pass(70ms);
   stage.ready("worker");
   BOOST_TEST(stage.words == "admit:worker ");
-  BOOST_TEST(stage.reported(ReportEvent::kProgress)->downtime->count() == 70);
+  BOOST_TEST(stage.reported(ReportEvent::kProgress)->downtime->count() == 70'000);
 }
 
 BOOST_AUTO_TEST_CASE(a_child_that_does_not_become_ready_in_its_time_is_killed_and_restarted) {

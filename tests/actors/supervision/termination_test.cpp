@@ -39,6 +39,7 @@ BOOST_AUTO_TEST_CASE(an_end_has_a_name_for_labels_and_a_text_for_people) {
   BOOST_TEST(describe({EndKind::kExited, 3}) == "exited with 3");
   BOOST_TEST(code_of({EndKind::kNotStarted, ENOMEM}) == "ENOMEM");
   BOOST_TEST(code_of({EndKind::kUnknown, 0}) == "unknown");
+  BOOST_TEST(code_of({EndKind::kThrew, 0}) == "exception");
   BOOST_TEST(describe({EndKind::kUnknown, 0}) == "ended, and nobody can say how");
 }
 

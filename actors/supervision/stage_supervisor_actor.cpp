@@ -1,0 +1,142 @@
+#include "actors/supervision/stage_supervisor_actor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe::actors::supervision {
+namespace {
+
+TimePoint now() { return std::chrono::steady_clock::now(); }
+
+std::vector<ChildSpec> specs_of(const std::vector<SupervisedStage>& stages) {
+  std::vector<ChildSpec> specs;
+  for (const SupervisedStage& stage : stages) specs.push_back({.name = stage.name});
+  return specs;
+}
+
+// The core and the stages that it decides about.
+class Shell {
+ public:
+  Shell(caf::event_based_actor* self,
+        StageSupervisorOptions options,
+        std::vector<SupervisedStage> stages)
+      : self_(self),
+        options_(std::move(options)),
+        core_(specs_of(stages), options_.policy, options_.generation_base, [] { return 0.0; }),
+        stages_(std::move(stages)) {
+    for (const SupervisedStage& stage : stages_) self_->monitor(stage.actor);
+    log({.text = "starts"});
+    perform(core_.start(now()));
+  }
+
+  void started(const caf::strong_actor_ptr& sender, std::uint64_t generation) {
+    if (const ChildState* child = child_of(sender)) {
+      perform(core_.ready(child->id, generation, now()));
+    }
+  }
+
+  void threw(const caf::strong_actor_ptr& sender,
+             std::uint64_t generation,
+             TimePoint at,
+             std::string why) {
+    const ChildState* child = child_of(sender);
+    if (child == nullptr) return;
+    why_ = std::move(why);
+    perform(core_.terminated(child->id, generation, {EndKind::kThrew, 0}, at));
+  }
+
+  void died(const caf::down_msg& down) {
+    const ChildState* child = child_of(caf::actor_cast<caf::strong_actor_ptr>(down.source));
+    if (child == nullptr || down.reason == caf::exit_reason::user_shutdown) return;
+    why_ = "its actor ended: " + to_string(down.reason);
+    const std::string name = child->spec.name;
+    perform(core_.terminated(child->id, child->generation, {EndKind::kUnknown, 0}, now()));
+    escalate(name);
+  }
+
+ private:
+  const ChildState* child_of(const caf::strong_actor_ptr& actor) const {
+    const auto stage = std::ranges::find_if(
+        stages_, [&](const SupervisedStage& one) { return one.actor == actor; });
+    return stage == stages_.end() ? nullptr : core_.find(stage->name);
+  }
+
+  void perform(const Supervisor::Actions& actions) {
+    for (const Action& action : actions) perform(action);
+  }
+
+  // Siblings of a stage that is given up are not stopped: the process ends with all of them.
+  void perform(const Action& action) {
+    if (action.kind == ActionKind::kStart) start(action);
+    if (action.kind == ActionKind::kReport) report(action);
+    if (action.kind == ActionKind::kGiveUp) escalate(core_.find(action.child)->spec.name);
+  }
+
+  void start(const Action& action) {
+    const auto& stage = stages_.at(static_cast<std::size_t>(action.child - 1));  // ids count from 1
+    if (stage.cell) return self_->send(stage.actor, caf::reset_atom_v, action.generation);
+    perform(core_.ready(action.child, action.generation, now()));
+  }
+
+  void report(const Action& action) {
+    const ChildState& child = *core_.find(action.child);
+    const std::string reason = action.report->end ? why_ : std::string{};
+    log({.report = *action.report,
+         .generation = action.generation,
+         .id = static_cast<std::int64_t>(stages_.at(action.child - 1).actor.id()),
+         .text = action.report->downtime ? "restarted" : reason});
+    options_.table->set(
+        child.spec.name, state_of(*action.report), child.generation, child.restarts, reason);
+  }
+
+  static const char* state_of(const Report& report) {
+    if (report.event == ReportEvent::kProgress) return "ready";
+    return report.backoff ? "starting" : "ended";
+  }
+
+  void log(RestartRecord record) {
+    record.node = options_.node;
+    record.supervisor = options_.name;
+    record.kind = "actor";
+    options_.on_event(record, record.to_line(options_.policy, now()));
+  }
+
+  void escalate(const std::string& stage) {
+    if (std::exchange(escalated_, true)) return;
+    options_.escalate("stage " + stage + " died: " + why_);
+  }
+
+  caf::event_based_actor* self_;
+  StageSupervisorOptions options_;
+  Supervisor core_;
+  std::vector<SupervisedStage> stages_;
+  std::string why_;  // the latest end came
+  bool escalated_ = false;
+};
+
+caf::behavior stage_supervisor(caf::event_based_actor* self,
+                               StageSupervisorOptions options,
+                               std::vector<SupervisedStage> stages) {
+  const auto shell = std::make_shared<Shell>(self, std::move(options), std::move(stages));
+  self->set_down_handler([shell](const caf::down_msg& down) { shell->died(down); });
+  return {
+      [self, shell](caf::ok_atom, std::uint64_t generation) {
+        shell->started(self->current_sender(), generation);
+      },
+      [self, shell](
+          caf::close_atom, std::uint64_t generation, std::int64_t at_ns, const std::string& why) {
+        shell->threw(
+            self->current_sender(), generation, TimePoint(std::chrono::nanoseconds(at_ns)), why);
+      },
+  };
+}
+
+}  // namespace
+
+caf::actor spawn_stage_supervisor(caf::actor_system& system,
+                                  StageSupervisorOptions options,
+                                  std::vector<SupervisedStage> stages) {
+  return system.spawn(stage_supervisor, std::move(options), std::move(stages));
+}
+
+}  // namespace troupe::actors::supervision
