@@ -185,7 +185,7 @@ class Lexer {
 
   void read_string(char quote) {
     std::size_t end = 1;
-    while (end < rest().size() && rest()[end] != quote) end += rest()[end] == '\\' ? 2 : 1;
+    while (end < rest().size() && rest()[end] != quote) end += rest()[end] == '\\' ? 2U : 1U;
     if (end >= rest().size()) fail_syntax(line_, "a string does not end: close its quote");
     push(TokenKind::kString, unescape_literal(rest().substr(1, end - 1), line_));
     advance(end + 1);
