@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes jinja/unicode_case.cpp and unicode_classes.cpp: how Python's str maps the case of characters and classes them.
+"""Writes jinja/unicode_case.cpp and unicode_classes.cpp: how Python's str maps the case of
+characters and classes them.
 Runs (first, last, stride, delta) cover whole alphabets in one row. Needs nothing but Python."""
 
 import sys

@@ -22,7 +22,16 @@ LAYERS = {
     ],
     "apps/": ["actors/", "messages/", "config/", "model/", "kernels/"],
     "bench/": ["actors/", "messages/", "config/", "model/", "kernels/", "apps/"],
-    "tests/": ["actors/", "messages/", "config/", "model/", "kernels/", "jinja/", "apps/", "bench/"],
+    "tests/": [
+        "actors/",
+        "messages/",
+        "config/",
+        "model/",
+        "kernels/",
+        "jinja/",
+        "apps/",
+        "bench/",
+    ],
 }
 # How a broken invariant and a user's mistake are told is the same everywhere.
 INCLUDED_BY_ALL = ["config/check.hpp", "config/user_error.hpp"]
