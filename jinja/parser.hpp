@@ -27,7 +27,7 @@ class Parser {
   const Token& current() const { return tokens_[position_]; }
 
   const Token& ahead() const;
-  Token take();
+  const Token& take();
   bool is_name(std::string_view name) const;
   bool is_operator(std::string_view text) const;
   bool skip_name(std::string_view name);

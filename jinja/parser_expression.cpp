@@ -192,7 +192,7 @@ Parser::Made Parser::parse_primary(bool may_be_namespace) {
 
 Parser::Made Parser::parse_name(bool may_be_namespace) {
   Made node = make(ExpressionKind::kConstant);
-  const std::string name = take().text;
+  const std::string& name = take().text;
   if (name == "none" || name == "None") return node;
   if (name == "true" || name == "True" || name == "false" || name == "False") {
     node->constant = name == "true" || name == "True";

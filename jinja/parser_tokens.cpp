@@ -42,8 +42,8 @@ Parser::Nesting::Nesting(Parser& parser) : parser_(parser) {
 
 const Token& Parser::ahead() const { return tokens_[std::min(position_ + 1, tokens_.size() - 1)]; }
 
-Token Parser::take() {
-  Token token = current();
+const Token& Parser::take() {
+  const Token& token = current();
   if (position_ + 1 < tokens_.size()) ++position_;
   return token;
 }
