@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "apps/machine.hpp"
@@ -82,6 +85,23 @@ std::uint32_t context_of(const model::Architecture& architecture,
   return wanted == 0 ? trained : wanted;
 }
 
+// The file that was named, or the model's own; null when there is neither.
+std::shared_ptr<const model::ChatTemplate> load_chat_template(const model::GgufFile& file,
+                                                              const std::filesystem::path& path) {
+  if (path.empty()) {
+    if (!file.find_string("tokenizer.chat_template")) return nullptr;
+    return std::make_shared<const model::ChatTemplate>(file);
+  }
+  std::ifstream stream(path, std::ios::binary);
+  const std::string source(std::istreambuf_iterator<char>(stream), {});
+  if (!stream || source.empty()) {
+    throw UserError(path.string() +
+                    ": the chat template is empty or cannot be read: see --chat-template "
+                    "(model.chat_template)");
+  }
+  return std::make_shared<const model::ChatTemplate>(file, source, path.string());
+}
+
 }  // namespace
 
 LoadedModel load_model(const config::ModelConfig& config) {
@@ -90,9 +110,7 @@ LoadedModel load_model(const config::ModelConfig& config) {
   const model::GgufFile& file = *loaded.file;
   loaded.architecture = model::read_architecture(file);
   loaded.tokenizer = std::make_shared<const model::Tokenizer>(file);
-  if (file.find_string("tokenizer.chat_template")) {
-    loaded.chat_template = std::make_shared<const model::ChatTemplate>(file);
-  }
+  loaded.chat_template = load_chat_template(file, config.chat_template);
   loaded.alias = config.alias.empty() ? config.file.stem().string() : config.alias;
   loaded.context_max = context_of(loaded.architecture, config.context, file.name());
   loaded.vocabulary_hash = hash_vocabulary(*loaded.tokenizer);

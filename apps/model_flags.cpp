@@ -56,22 +56,19 @@ void ModelFlags::add_to(CLI::App& command) {
   command.add_option("--threads", threads_, "threads that compute; 0: one a core")->type_name("N");
   command.add_option("--context", context_, "tokens of prompt and answer; 0: the model's own")
       ->type_name("N");
-  command.add_option("--chat-template", chat_template_, "Jinja file (not available yet)")
+  command
+      .add_option("--chat-template", chat_template_, "Jinja template instead of the model's own")
       ->type_name("FILE");
   command.add_option("--alias", alias_, "the name that clients use")->type_name("NAME");
 }
 
 void ModelFlags::apply_to(config::NodeConfig& config) const {
-  if (chat_template_) {
-    throw UserError(
-        "--chat-template is not available yet: leave it out, the model file's own template is "
-        "used");
-  }
   set("--model", key_of("model", "file"), model_, config);
   set("--precision", key_of("model", "precision"), precision_, config);
   set("--kv", key_of("model", "kv"), kv_, config);
   set("--device", key_of("model", "device"), device_, config);
   set("--cpu-backend", key_of("model", "cpu_backend"), cpu_backend_, config);
+  set("--chat-template", key_of("model", "chat_template"), chat_template_, config);
   set("--alias", key_of("model", "alias"), alias_, config);
   set("--threads", key_of("node", "threads"), threads_, config);
   set("--context", key_of("model", "context"), context_, config);

@@ -53,7 +53,7 @@ std::string template_kind(const model::GgufFile& file) {
   if (!file.find_string("tokenizer.chat_template")) return "none";
   try {
     const model::ChatTemplate chat_template(file);
-    return "chatml";
+    return "jinja";
   } catch (const config::UserError&) {
     return "not supported";
   }

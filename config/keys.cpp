@@ -77,6 +77,7 @@ const std::array kKeys{
         MillisecondsKey{AT(std::chrono::milliseconds, supervision.backoff_max), 1, kBackoffMsMax}},
     Key{"model", "file", PathKey{AT(std::filesystem::path, model.file), true}},
     Key{"model", "alias", TextKey{AT(std::string, model.alias)}},
+    Key{"model", "chat_template", PathKey{AT(std::filesystem::path, model.chat_template), true}},
     Key{"model",
         "precision",
         ChoiceKey{AT(std::string, model.precision), kPrecisions, kPrecisionsPlanned}},

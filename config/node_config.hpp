@@ -13,10 +13,11 @@ namespace troupe::config {
 struct ModelConfig {
   std::filesystem::path file;  // model.file
   std::string alias;           // the name that clients use; empty: the file's name without .gguf
-  std::string precision = "default";  // default, exact, q4, fp32
-  std::string kv = "bf16";            // bf16, int8
-  std::string device = "auto";        // auto, cpu, cuda[:N]
-  std::string cpu_backend = "auto";   // auto, amx, avx512, avx2, scalar
+  std::filesystem::path chat_template;  // Jinja; empty: the model file's own
+  std::string precision = "default";    // default, exact, q4, fp32
+  std::string kv = "bf16";              // bf16, int8
+  std::string device = "auto";          // auto, cpu, cuda[:N]
+  std::string cpu_backend = "auto";     // auto, amx, avx512, avx2, scalar
   std::uint32_t context = 0;  // tokens of prompt + answer; 0: what the model was trained for
 };
 

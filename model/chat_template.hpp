@@ -1,34 +1,44 @@
 // Turns a conversation into the prompt text that a model was trained on.
 #pragma once
 
+#include <ctime>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+
+#include "jinja/template.hpp"
 
 namespace troupe::model {
 
 class GgufFile;
 
 struct ChatMessage {
-  std::string role;  // system, user, assistant
+  std::string role;
   std::string content;
 
   bool operator==(const ChatMessage&) const = default;
 };
 
-// ChatML, with the default system prompt that the model's own template names. The model's whole
-// Jinja template replaces this later; the interface stays.
+// The model's own Jinja template, as transformers renders it (docs/decisions/0018).
 class ChatTemplate {
  public:
-  // Throws config::UserError when the file's template is not ChatML.
+  // Of the file's metadata: `tokenizer.chat_template`. Throws config::UserError when there is none
+  // or it cannot be compiled.
   explicit ChatTemplate(const GgufFile& file);
+  // Of another source, with the texts of the file's tokens; `name` is what errors call it.
+  ChatTemplate(const GgufFile& file, std::string_view source, const std::string& name);
 
   // The text up to and including the header of the assistant's turn. Special tokens in it are meant
-  // as such. Throws std::invalid_argument for a role that the template does not know or an empty
-  // conversation.
+  // as such. `now` is what the template may print as today. Throws std::invalid_argument for an
+  // empty conversation, and with the template's own message for one that it refuses.
+  std::string render(std::span<const ChatMessage> messages, std::time_t now) const;
   std::string render(std::span<const ChatMessage> messages) const;
 
  private:
-  std::string default_system_;  // empty: none
+  std::string bos_;  // texts of the tokens; empty: none
+  std::string eos_;
+  jinja::Template template_;
 };
 
 }  // namespace troupe::model

@@ -9,7 +9,8 @@ LAYERS = {
     "config/": [],
     "messages/": [],
     "kernels/": [],
-    "model/": ["kernels/", "config/"],
+    "jinja/": [],
+    "model/": ["kernels/", "config/", "jinja/"],
     "actors/": [
         "messages/",
         "config/",
@@ -21,7 +22,16 @@ LAYERS = {
     ],
     "apps/": ["actors/", "messages/", "config/", "model/", "kernels/"],
     "bench/": ["actors/", "messages/", "config/", "model/", "kernels/", "apps/"],
-    "tests/": ["actors/", "messages/", "config/", "model/", "kernels/", "apps/", "bench/"],
+    "tests/": [
+        "actors/",
+        "messages/",
+        "config/",
+        "model/",
+        "kernels/",
+        "jinja/",
+        "apps/",
+        "bench/",
+    ],
 }
 # How a broken invariant and a user's mistake are told is the same everywhere.
 INCLUDED_BY_ALL = ["config/check.hpp", "config/user_error.hpp"]

@@ -23,7 +23,9 @@ struct Fixture {
         tests::GgufBuilder()
             .byte_tokenizer({"<|im_end|>", "<|im_start|>"})
             .string("tokenizer.chat_template",
-                    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
+                    "{% for message in messages %}{% if message.role == 'wizard' %}"
+                    "{{ raise_exception('no wizards') }}{% endif %}{{'<|im_start|>' + "
+                    "message['role'] + '\n' + "
                     "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
                     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
             .build();
@@ -115,10 +117,11 @@ BOOST_AUTO_TEST_CASE(ids_outside_the_vocabulary_are_refused) {
              "logit_bias");
 }
 
-BOOST_AUTO_TEST_CASE(a_role_that_the_template_does_not_know_is_refused) {
-  BOOST_TEST(
-      refused({.prompt_kind = PromptKind::kChat, .messages = {{.role = "wizard", .content = "A"}}})
-          .param == "messages");
+BOOST_AUTO_TEST_CASE(a_role_that_the_template_refuses_is_refused_with_its_message) {
+  const Failure failure =
+      refused({.prompt_kind = PromptKind::kChat, .messages = {{.role = "wizard", .content = "A"}}});
+  BOOST_TEST(failure.param == "messages");
+  BOOST_TEST(failure.message.find("no wizards") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_model_without_a_template_refuses_chat_and_says_what_to_use) {
