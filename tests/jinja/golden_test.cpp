@@ -108,6 +108,19 @@ BOOST_AUTO_TEST_CASE(real_templates_render_as_in_python_and_fail_where_it_raises
   }
 }
 
+BOOST_AUTO_TEST_CASE(each_feature_of_the_language_is_as_in_python) {
+  std::ifstream stream(tests::repository() / "tests/jinja/data/features.json");
+  const Json features = Json::parse(stream);
+  BOOST_TEST(features.size() > 40U);
+  for (const Json& golden : features) {
+    const auto source = golden.at("template").get<std::string>();
+    const Outcome outcome = render(source, {});
+    BOOST_TEST(outcome.failed == golden.at("text").is_null(), source << ": " << outcome.text);
+    if (outcome.failed) continue;
+    BOOST_TEST(outcome.text == golden.at("text").get<std::string>(), source);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(damaged_templates_end_in_text_or_an_error) {
   std::mt19937 random(6);
   const auto below = [&](std::size_t end) { return random() % end; };
