@@ -8,8 +8,8 @@
 namespace troupe::jinja {
 
 struct Limits {
-  // Evaluated nodes, plus one for each 64 bytes that a value is made of: some seconds at the most.
-  // A conversation of 4,096 messages through the longest known template takes under a tenth.
+  // Evaluated nodes, plus one for each 64 bytes that a value is made of: a bound
+  // on time that does not depend on the machine, far beyond what a conversation takes.
   std::uint64_t steps_max = 20'000'000;
   // Of all values made while rendering, whether they still live or not: the peak cannot be higher.
   std::uint64_t bytes_max = std::uint64_t{512} << 20;

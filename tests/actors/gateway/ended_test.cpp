@@ -62,7 +62,7 @@ bool is_kept(HttpCalls& calls, std::uint64_t id) {
 
 BOOST_AUTO_TEST_CASE(ended_http_calls_make_room_for_later_ones) {
   const std::string text(10'000, 'x');
-  HttpCalls calls(30'000, 35'000);
+  HttpCalls calls(30'000, {}, 35'000);
   for (std::uint64_t id = 1; id <= 5; ++id) run_call(calls, id, text);
   BOOST_TEST(!is_kept(calls, 1));
   BOOST_TEST(!is_kept(calls, 2));

@@ -105,10 +105,13 @@ void Simulator::take_chunk(const messages::ReplyChunk& chunk) {
 }
 
 void Simulator::judge_end(const messages::ReplyChunk& chunk, Client& client) {
-  // Dispatch had not heard of the end yet. The gateway has no open request of this id any more.
-  const bool too_late =
-      chunk.kind == ChunkKind::kError && chunk.failure.code == FailureCode::kDeadline;
-  if (client.ended && too_late) return;
+  // Dispatch had not heard of the end yet, or has handled the request once more after it was
+  // refused. The gateway has no open request of this id any more.
+  const bool is_error = chunk.kind == ChunkKind::kError;
+  const bool too_late = is_error && chunk.failure.code == FailureCode::kDeadline;
+  const bool refused_again =
+      is_error && chunk.failure.code == FailureCode::kOverload && client.refused;
+  if (client.ended && (too_late || refused_again)) return;
   expect(!client.ended, "a request ends twice");
   client.ended = true;
   if (chunk.kind == ChunkKind::kError) {
