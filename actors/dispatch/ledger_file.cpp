@@ -119,7 +119,10 @@ LedgerFile::LedgerFile(std::span<std::byte> memory, std::size_t compact_at, Disc
     std::memset(half(0), 0, sizeof(std::uint64_t));
     std::atomic_ref(*word(0)).store(kMagic, std::memory_order_release);
   }
-  while (const auto frame = frame_at(used_)) used_ += frame->bytes;
+  while (const auto frame = frame_at(used_)) {
+    note(*frame, used_);
+    used_ += frame->bytes;
+  }
   live_ = used_;
 }
 
@@ -174,8 +177,20 @@ void LedgerFile::add(Kind kind,
     ++lost_;
     return;
   }
-  used_ +=
-      put(half(*word(1)) + used_, {.request_id = request_id, .kind = kind, .payload = payload});
+  const Frame frame{.request_id = request_id, .kind = kind, .payload = payload};
+  const std::size_t offset = used_;
+  used_ += put(half(*word(1)) + offset, frame);
+  note(frame, offset);
+}
+
+// What lies at `offset` of the current half, for living().
+void LedgerFile::note(const Frame& frame, std::size_t offset) {
+  if (frame.kind == Kind::kAccept && !ended_.contains(frame.request_id)) {
+    open_.try_emplace(frame.request_id, offset);
+  } else if (frame.kind == Kind::kEnd) {
+    open_.erase(frame.request_id);
+    ended_.insert(frame.request_id);
+  }
 }
 
 // A half that is full of what lives is not copied again for every frame that does not fit: that
@@ -199,8 +214,8 @@ LedgerFile::Frame LedgerFile::own_frame_at(std::size_t offset) const {
 }
 
 template <class Take>
-void LedgerFile::for_each(const Take& take) const {
-  for (std::size_t offset = 0; offset < used_;) {
+void LedgerFile::for_each(std::size_t begin, const Take& take) const {
+  for (std::size_t offset = begin; offset < used_;) {
     const Frame frame = own_frame_at(offset);
     take(frame);
     offset += frame.bytes;
@@ -212,10 +227,13 @@ void LedgerFile::compact(const Keep& keep) {
   const std::byte* from = half(*word(1));
   std::byte* to = half(next);
   live_ = 0;
+  open_.clear();
+  ended_.clear();
   for (std::size_t offset = 0; offset < used_;) {
     const Frame frame = own_frame_at(offset);
     if (keep(frame.request_id)) {
       std::memcpy(to + live_, from + offset, frame.bytes);
+      note(frame, live_);
       live_ += frame.bytes;
     }
     offset += frame.bytes;
@@ -231,9 +249,13 @@ void LedgerFile::compact(const Keep& keep) {
 }
 
 std::vector<RestoredRequest> LedgerFile::fold(const Keep& wanted) const {
+  return fold_from(0, wanted);
+}
+
+std::vector<RestoredRequest> LedgerFile::fold_from(std::size_t begin, const Keep& wanted) const {
   std::vector<RestoredRequest> requests;
   std::unordered_map<std::uint64_t, std::size_t> index;
-  for_each([&](const Frame& frame) {
+  for_each(begin, [&](const Frame& frame) {
     if (frame.kind == Kind::kAccept) {
       if (wanted && !wanted(frame.request_id)) return;
       Reader reader(frame.payload);
@@ -253,7 +275,7 @@ std::vector<RestoredRequest> LedgerFile::fold(const Keep& wanted) const {
 std::vector<RestoredRequest> LedgerFile::outlines() const {
   std::vector<RestoredRequest> requests;
   std::unordered_map<std::uint64_t, std::size_t> index;
-  for_each([&](const Frame& frame) {
+  for_each(0, [&](const Frame& frame) {
     if (frame.kind == Kind::kAccept) {
       Reader reader(frame.payload);
       reader.take<std::int64_t>();
@@ -274,12 +296,10 @@ std::vector<RestoredRequest> LedgerFile::outlines() const {
 }
 
 LedgerFile::Living LedgerFile::living() const {
-  Living found;
-  for_each([&](const Frame& frame) {
-    if (frame.kind == Kind::kEnd) found.ended.insert(frame.request_id);
-  });
-  found.open = fold([&](std::uint64_t id) { return !found.ended.contains(id); });
-  return found;
+  std::size_t begin = used_;
+  for (const auto& [id, offset] : open_) begin = std::min(begin, offset);
+  return {.open = fold_from(begin, [this](std::uint64_t id) { return open_.contains(id); }),
+          .ended = ended_};
 }
 
 // What a frame says of a request that was accepted before.

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -69,8 +70,8 @@ class LedgerFile {
   // ended.
   std::vector<RestoredRequest> outlines() const;
 
-  // Those that have not ended, whole, and the ids of those that have. Reads heads of frames for
-  // what has ended, no more: dispatch is away while it waits for this.
+  // Those that have not ended, whole, and the ids of those that have. Reads from the oldest one
+  // that has not ended on, no more: dispatch is away while it waits for this.
   struct Living {
     std::vector<RestoredRequest> open;
     std::unordered_set<std::uint64_t> ended;
@@ -124,7 +125,9 @@ class LedgerFile {
   std::optional<Frame> frame_at(std::size_t offset) const;
   Frame own_frame_at(std::size_t offset) const;
   template <class Take>
-  void for_each(const Take& take) const;
+  void for_each(std::size_t begin, const Take& take) const;
+  std::vector<RestoredRequest> fold_from(std::size_t begin, const Keep& wanted) const;
+  void note(const Frame& frame, std::size_t offset);
   std::size_t put(std::byte* to, const Frame& frame) const;
 
   std::span<std::byte> memory_;
@@ -135,6 +138,8 @@ class LedgerFile {
   std::size_t live_ = 0;    // bytes after the last cleaning up
   bool may_shrink_ = true;  // something was forgotten since
   std::size_t used_ = 0;
+  std::map<std::uint64_t, std::size_t> open_;  // where requests that have not ended begin
+  std::unordered_set<std::uint64_t> ended_;    // the others of the current half
   std::uint64_t lost_ = 0;
 };
 

@@ -100,6 +100,31 @@ BOOST_AUTO_TEST_CASE(what_has_not_ended_is_read_whole_and_of_the_rest_only_that_
   BOOST_TEST(outlines[1].request.prompt_tokens.empty());
 }
 
+BOOST_AUTO_TEST_CASE(what_has_not_ended_is_found_in_a_cleaned_up_half_and_by_the_next_front) {
+  LedgerFile first = file();
+  messages::TokenizedRequest other = request;
+  other.request_id = 6;
+  first.accept(request, 77, keep);
+  first.accept(other, 78, keep);
+  first.append(token(6, 0), keep);
+  first.end(5, {.at_us = 80}, keep);
+  const auto lives = [&] {
+    const LedgerFile::Living next = file().living();
+    const LedgerFile::Living own = first.living();
+    BOOST_TEST(own.open.size() == next.open.size());
+    BOOST_TEST(own.ended == next.ended);
+    return own;
+  };
+  BOOST_TEST(lives().ended.contains(5));
+  first.forgotten();
+  first.tidy([](std::uint64_t id) { return id == 6; });
+  first.append(token(6, 1), keep);
+  const LedgerFile::Living living = lives();
+  BOOST_TEST(living.ended.empty());
+  BOOST_REQUIRE(living.open.size() == 1U);
+  BOOST_TEST(living.open[0].events.size() == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(a_front_killed_while_it_writes_loses_that_frame_and_no_other) {
   LedgerFile first = file();
   first.accept(request, 77, keep);
