@@ -61,15 +61,16 @@ class Shell {
     return stage == stages_.end() ? nullptr : core_.find(stage->name);
   }
 
+  // Starts first: a stage is away until then, and to tell root wakes another process. Siblings of a
+  // stage that is given up are not stopped: the process ends with all of them.
   void perform(const Supervisor::Actions& actions) {
-    for (const Action& action : actions) perform(action);
-  }
-
-  // Siblings of a stage that is given up are not stopped: the process ends with all of them.
-  void perform(const Action& action) {
-    if (action.kind == ActionKind::kStart) start(action);
-    if (action.kind == ActionKind::kReport) report(action);
-    if (action.kind == ActionKind::kGiveUp) escalate(core_.find(action.child)->spec.name);
+    for (const Action& action : actions) {
+      if (action.kind == ActionKind::kStart) start(action);
+    }
+    for (const Action& action : actions) {
+      if (action.kind == ActionKind::kReport) report(action);
+      if (action.kind == ActionKind::kGiveUp) escalate(core_.find(action.child)->spec.name);
+    }
   }
 
   void start(const Action& action) {
