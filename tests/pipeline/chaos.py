@@ -45,6 +45,12 @@ resume_grace_ms = {RESUME_GRACE_S}000
 nan_token = {NAN_TOKEN}
 orders = 1
 """
+# Of the mixture: every stage of the front throws at every so-manieth message of each kind. What a
+# worker's stages throw ends it, which tests/pipeline/stages_test.py tries.
+THROWS = """
+throw_in = "gateway,preprocess,dispatch,aggregate"
+throw_every = 400
+"""
 # The worker's end of the link between front and worker.
 LINK = "worker.dispatch"
 # Everything that a process may wait for, twice as much as there are processors.
@@ -286,6 +292,12 @@ def deaths(node: Node) -> list[str]:
     return [f"{e['child']}: {e['reason_code']}" for e in node.restart_log() if e["event"] in ends]
 
 
+def thrown(node: Node) -> int:
+    """Exceptions that stages of the front were restarted after."""
+    ends = [e for e in node.restart_log() if e["event"] == "child_terminated"]
+    return sum(e["kind"] == "actor" for e in ends)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/chaos.sh", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0, help="of all faults by chance")
@@ -343,6 +355,7 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "seconds": round(seconds, 1),
         "faults": faults,
+        "exceptions": thrown(node),
         "answers": figures.answers,
         "tokens": figures.tokens,
         "wrong": figures.wrong,
@@ -360,6 +373,8 @@ def run(node: Node, options: argparse.Namespace) -> dict[str, Any]:
 def main() -> int:
     options = arguments()
     config = CONFIG.replace("[node]", f"[node]\nspare = {options.spare}")
+    if options.kills is None and not options.stress:
+        config += THROWS
     with Node.of(SMOLLM2, "--context", str(CONTEXT), config=config) as node:
         try:
             figures = run(node, options)
