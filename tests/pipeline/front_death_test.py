@@ -160,8 +160,9 @@ def test_http_without_a_key_ends_with_its_front_and_leaves_nothing_running(morta
 
 
 def events_of(node: Node, event: str) -> list[str]:
-    """The children to which it happened; root's own beginning has none."""
-    lines = [line for line in node.restart_log() if line["event"] == event]
+    """The processes to which it happened; root's own beginning has none."""
+    log = node.restart_log()
+    lines = [line for line in log if line["event"] == event and line["kind"] == "process"]
     return [line["child"] for line in lines if line["child"]]
 
 
