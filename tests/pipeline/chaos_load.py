@@ -83,12 +83,21 @@ class Listener:
 
 
 def read_zeromq(client: Client, body: dict[str, Any], listener: Listener) -> Whole:
-    with client.stream(**body) as stream:
-        for _ in stream:
-            listener.heard()
-    listener.ended()
-    assert stream.result is not None
-    return Whole(stream.result.text, stream.result.tokens)
+    """Asks again when the node accepts nothing, as over HTTP: nobody has promised anything then."""
+    while True:
+        begun = False
+        try:
+            with client.stream(**body) as stream:
+                for _ in stream:
+                    begun = True
+                    listener.heard()
+            listener.ended()
+            assert stream.result is not None
+            return Whole(stream.result.text, stream.result.tokens)
+        except TroupeError as error:
+            if begun or error.code != "unavailable":
+                raise
+            time.sleep(0.02)
 
 
 class Broken(Exception):
