@@ -16,6 +16,7 @@ import json
 import os
 import random
 import selectors
+import shlex
 import signal
 import socket
 import statistics
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -104,6 +105,21 @@ class Node:
         self.process.kill()
 
 
+def pid_of(node: Node, role: str) -> int:
+    """Of the living process that shows this role in its command line; 0: none does."""
+    for pid in children(node.process.pid):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if len(words) > 1 and words[1].decode() == role:
+            return pid
+    return 0
+
+
+def treat_front(node: Node, command: str) -> None:
+    """Runs the command with the id of each thread of the front behind it."""
+    for thread in os.listdir(f"/proc/{pid_of(node, 'front')}/task"):
+        subprocess.run([*shlex.split(command), thread], check=True, stdout=subprocess.DEVNULL)
+
+
 def step_and_pause(log: Path, streams: int) -> tuple[float, float]:
     """Milliseconds: the median step of all streams, and what passes between two on average."""
     steps = [json.loads(line) for line in log.read_text().splitlines()]
@@ -125,15 +141,26 @@ class Stream:
     events: int = 0
     whole: bool = False  # it had as many tokens as were asked for
     tail: bytes = b""  # of the last read: an event's first bytes may be split
+    heard: float = 0.0  # seconds of perf_counter, of the latest event
+    gaps: list[float] = field(default_factory=list)  # milliseconds between reads with events
 
     def read(self) -> bool:
         """False when the answer is whole."""
         data = self.connection.recv(1 << 16)
         text = self.tail + data
-        self.events += text.count(EVENT) - self.tail.count(EVENT)
+        events = text.count(EVENT) - self.tail.count(EVENT)
+        if events:
+            self.hear(events)
         self.whole |= WHOLE in text
         self.tail = text[-(len(WHOLE) - 1) :]
         return bool(data) and b"[DONE]" not in text
+
+    def hear(self, events: int) -> None:
+        now = time.perf_counter()
+        if self.events:
+            self.gaps.append(1e3 * (now - self.heard))
+        self.events += events
+        self.heard = now
 
 
 def open_stream(port: int, body: dict) -> Stream:
@@ -153,6 +180,7 @@ class Figures:
     tokens_per_s: float
     client_cpu: float  # cores
     node_cpu: dict[str, float]  # cores, by process
+    gap_ms: float  # 99th percentile of the time between what a stream hears
 
 
 def run_streams(node: Node, arguments: argparse.Namespace) -> Figures:
@@ -197,25 +225,38 @@ def figures(begin: tuple, end: tuple, streams: list[Stream], arguments) -> Figur
         tokens_per_s=(end[1] - begin[1]) * tokens_per_event / seconds,
         client_cpu=(end[2] - begin[2]) / seconds,
         node_cpu={name: (end[3][name] - used) / seconds for name, used in begin[3].items()},
+        gap_ms=statistics.quantiles([gap for s in streams for gap in s.gaps], n=100)[-1],
     )
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def node_parser(description: str, streams: int, of_streams: str) -> argparse.ArgumentParser:
+    """With the arguments that a Node and its streams need."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     add = parser.add_argument
     add("--model", type=Path, required=True, help="GGUF file")
     add("--troupe", default="build/release/apps/troupe", help="the binary")
     add("--precision", default="default")
     add("--threads", type=int, default=2)
-    add("--streams", type=int, default=16)
+    add("--streams", type=int, default=streams, help=of_streams)
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    arguments = parser.parse_args()
+    arguments.alias = arguments.model.stem
+    return arguments
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = node_parser(__doc__, 16, "that decode side by side")
+    add = parser.add_argument
     add("--prompt", type=int, default=128, help="tokens of each prompt")
     add("--generate", type=int, default=256, help="tokens of each answer")
     add("--rounds", type=int, default=5)
     add("--least", type=float, default=0.0, help="exit 1 when the ratio of medians is below")
     add("--json", action="store_true")
-    arguments = parser.parse_args()
-    arguments.alias = arguments.model.stem
-    return arguments
+    add("--on-front", metavar="COMMAND", help="for each of its threads, as 'chrt -b -p 0'")
+    return parse(parser)
 
 
 def main() -> int:
@@ -228,6 +269,8 @@ def main() -> int:
         node = Node(arguments, Path(folder))
         try:
             node.wait_until_ready()
+            if arguments.on_front:
+                treat_front(node, arguments.on_front)
             run_streams(node, arguments)  # threads awake, memory touched
             for number in range(1, arguments.rounds + 1):
                 rounds.append((bare.run(task).tokens_per_s, run_streams(node, arguments)))
@@ -251,7 +294,8 @@ def main() -> int:
 def line(engine: float, http: Figures) -> str:
     node = ", ".join(f"{name} {cores:.2f}" for name, cores in http.node_cpu.items())
     return (
-        f"engine {engine:.1f}, HTTP {http.tokens_per_s:.1f} tokens/s; "
+        f"engine {engine:.1f}, HTTP {http.tokens_per_s:.1f} tokens/s, "
+        f"{http.gap_ms:.0f} ms between tokens at the 99th percentile; "
         f"cores used: client {http.client_cpu:.2f}, {node}"
     )
 

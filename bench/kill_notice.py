@@ -18,18 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from http_streams import Node, children, open_stream
+from http_streams import Node, node_parser, open_stream, parse, pid_of
 
 COMES_BACK_SECONDS_MAX = 60
-
-
-def pid_of(node: Node, role: str) -> int:
-    """Of the living process that shows this role in its command line; 0: none does."""
-    for pid in children(node.process.pid):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if len(words) > 1 and words[1].decode() == role:
-            return pid
-    return 0
 
 
 def log_lines(folder: Path, role: str) -> list[dict]:
@@ -88,16 +79,9 @@ def row(name: str, values: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--model", type=Path, required=True, help="GGUF file")
-    add("--troupe", default="build/release/apps/troupe", help="the binary")
-    add("--precision", default="default")
-    add("--threads", type=int, default=2)
-    add("--streams", type=int, default=4, help="that decode when the kill comes")
-    add("--kills", type=int, default=50, help="of each process")
-    arguments = parser.parse_args()
-    arguments.alias = arguments.model.stem
+    parser = node_parser(__doc__, 4, "that decode when the kill comes")
+    parser.add_argument("--kills", type=int, default=50, help="of each process")
+    arguments = parse(parser)
     with tempfile.TemporaryDirectory(prefix="troupe-") as name:
         folder = Path(name)
         node = Node(arguments, folder)

@@ -14,7 +14,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from http_streams import Node, open_stream
+from http_streams import Node, node_parser, open_stream, parse
 from kill_notice import row
 
 STAGES = "gateway,preprocess,dispatch,aggregate"
@@ -42,17 +42,12 @@ def downtimes(folder: Path) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--model", type=Path, required=True, help="GGUF file")
-    add("--troupe", default="build/release/apps/troupe", help="the binary")
-    add("--precision", default="default")
-    add("--threads", type=int, default=2)
-    add("--streams", type=int, default=8, help="that decode side by side")
-    add("--rounds", type=int, default=20, help="of such streams")
-    add("--every", type=int, default=400, help="so-manieth message of a kind throws")
-    arguments = parser.parse_args()
-    arguments.alias = arguments.model.stem
+    parser = node_parser(__doc__, 8, "that decode side by side")
+    parser.add_argument("--rounds", type=int, default=100, help="of such streams")
+    parser.add_argument(
+        "--every", type=int, default=80, help="so-manieth message of a kind throws"
+    )
+    arguments = parse(parser)
     with tempfile.TemporaryDirectory(prefix="troupe-") as name:
         folder = Path(name)
         faults = f'[faults]\nthrow_in = "{STAGES}"\nthrow_every = {arguments.every}\n'

@@ -90,9 +90,7 @@ BOOST_AUTO_TEST_CASE(a_failure_that_was_journalled_and_not_told_is_told) {
   send(request(1));
   sent.clear();
   throw_at("journal", messages::CancelRequest{.request_id = 1});
-  const auto failures = all<messages::Failure>(kToAggregate);
-  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
-  BOOST_TEST((failures[0].code == messages::FailureCode::kCancelled));
+  check_failed(1, messages::FailureCode::kCancelled);
   check_balance(1, 1);
 }
 
@@ -102,10 +100,7 @@ BOOST_AUTO_TEST_CASE(a_request_that_throws_twice_is_refused_and_the_next_ones_ar
   start();  // it throws again
   sent.clear();
   start();
-  const auto failures = all<messages::Failure>(kToAggregate);
-  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
-  BOOST_TEST(failures[0].request_id == 1U);
-  BOOST_TEST((failures[0].code == messages::FailureCode::kInternal));
+  check_failed(1, messages::FailureCode::kInternal);
   send(request(2));
   BOOST_TEST(all<messages::ReplyPlan>(kToAggregate).at(0).request_id == 2U);
   check_balance(1, 0);
@@ -119,10 +114,7 @@ BOOST_AUTO_TEST_CASE(tokens_that_throw_twice_end_their_requests_alone) {
   start();
   sent.clear();
   start();
-  const auto failures = all<messages::Failure>(kToAggregate);
-  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
-  BOOST_TEST(failures[0].request_id == 1U);
-  BOOST_TEST((failures[0].code == messages::FailureCode::kInternal));
+  check_failed(1, messages::FailureCode::kInternal);
   hello();
   const auto work = all<messages::WorkItem>(kToWorkers);
   BOOST_REQUIRE_EQUAL(work.size(), 1U);
@@ -165,9 +157,7 @@ BOOST_AUTO_TEST_CASE(an_answer_that_is_handled_twice_takes_one_place_of_its_call
 BOOST_AUTO_TEST_CASE(a_cancel_that_overtook_its_request_holds_though_the_request_throws) {
   send(messages::CancelRequest{.request_id = 1});
   throw_at("core", request(1));
-  const auto failures = all<messages::Failure>(kToAggregate);
-  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
-  BOOST_TEST((failures[0].code == messages::FailureCode::kCancelled));
+  check_failed(1, messages::FailureCode::kCancelled);
   check_balance(1, 1);
 }
 
@@ -187,11 +177,8 @@ BOOST_AUTO_TEST_CASE(a_token_that_throws_by_its_content_ends_its_request_alone_a
   frame.events.push_back({.request_id = 2, .attempt = 1, .position = 0, .token = 5});
   sent.clear();
   send(kPeer, frame);
-  const auto failures = all<messages::Failure>(kToAggregate);
-  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
-  BOOST_TEST(failures[0].request_id == 1U);
-  BOOST_TEST((failures[0].code == messages::FailureCode::kInternal));
-  BOOST_TEST(failures[0].message.find("poison") != std::string::npos);
+  check_failed(1, messages::FailureCode::kInternal);
+  BOOST_TEST(all<messages::Failure>(kToAggregate)[0].message.find("poison") != std::string::npos);
   BOOST_TEST(all<messages::JournaledTokens>(kToAggregate).at(0).events.at(0).request_id == 2U);
   send(caf::tick_atom_v);
   BOOST_TEST(metric("troupe_requests_finished_total{reason=\"error\"}") == 1.0);
@@ -203,9 +190,7 @@ BOOST_AUTO_TEST_CASE(a_death_whose_news_is_handled_twice_blames_once) {
   BOOST_TEST(all<messages::Failure>(kToAggregate).empty());
   hello(2);
   send(death(2, 1));
-  const auto failures = all<messages::Failure>(kToAggregate);
-  BOOST_REQUIRE_EQUAL(failures.size(), 1U);
-  BOOST_TEST((failures[0].code == messages::FailureCode::kQuarantined));
+  check_failed(1, messages::FailureCode::kQuarantined);
 }
 
 BOOST_AUTO_TEST_CASE(failures_of_long_ago_are_not_told_again) {

@@ -25,6 +25,14 @@ struct Fixture {
             .cached_tokens = 3};
   }
 
+  // Accepts requests 5 and 6.
+  void accept_two(LedgerFile& to) {
+    messages::TokenizedRequest other = request;
+    other.request_id = 6;
+    to.accept(request, 77, keep);
+    to.accept(other, 78, keep);
+  }
+
   std::vector<std::uint64_t> words = std::vector<std::uint64_t>(4096);
   std::set<std::uint64_t> live;
   LedgerFile::Keep keep = [this](std::uint64_t id) { return live.contains(id); };
@@ -80,10 +88,7 @@ BOOST_AUTO_TEST_CASE(an_end_is_kept_with_its_failure) {
 
 BOOST_AUTO_TEST_CASE(what_has_not_ended_is_read_whole_and_of_the_rest_only_that_it_has_ended) {
   LedgerFile first = file();
-  messages::TokenizedRequest other = request;
-  other.request_id = 6;
-  first.accept(request, 77, keep);
-  first.accept(other, 78, keep);
+  accept_two(first);
   first.append(token(5, 0), keep);
   first.append(token(6, 0), keep);
   first.judge(6, {.suspect = true, .lone_crashes = 1, .death = 33}, keep);
@@ -102,10 +107,7 @@ BOOST_AUTO_TEST_CASE(what_has_not_ended_is_read_whole_and_of_the_rest_only_that_
 
 BOOST_AUTO_TEST_CASE(what_has_not_ended_is_found_in_a_cleaned_up_half_and_by_the_next_front) {
   LedgerFile first = file();
-  messages::TokenizedRequest other = request;
-  other.request_id = 6;
-  first.accept(request, 77, keep);
-  first.accept(other, 78, keep);
+  accept_two(first);
   first.append(token(6, 0), keep);
   first.end(5, {.at_us = 80}, keep);
   const auto lives = [&] {
