@@ -1,5 +1,6 @@
 #include "apps/front.hpp"
 
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -57,6 +58,11 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
           .link_faults = faults.links()};
 }
 
+// What a front takes over from the one before, and lets go when its grace is over, glibc would keep
+// for the life of the process: 9 or 20 MB, by what the ledger held. Giving it back takes 0.02 ms
+// where there is nothing to give.
+constexpr int kGiveBackEveryMs = 2000;
+
 void arm(int timer_fd, std::uint32_t after_ms) {
   itimerspec when{};
   when.it_value.tv_sec = after_ms / 1000;
@@ -75,7 +81,9 @@ void obey(supervision::ControlChannel& control,
                     {.fd = drained_fd, .events = POLLIN, .revents = 0},
                     {.fd = deadline_fd, .events = POLLIN, .revents = 0}};
   while (!control.closed() && waits[1].revents == 0 && waits[2].revents == 0) {
-    if (poll(waits, 3, -1) < 0 && errno != EINTR) break;
+    const int events = poll(waits, 3, kGiveBackEveryMs);
+    if (events < 0 && errno != EINTR) break;
+    if (events == 0) malloc_trim(0);
     while (const auto frame = control.receive()) {
       messages::Header header;
       messages::SiblingDown down;

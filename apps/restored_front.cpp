@@ -1,6 +1,5 @@
 #include "apps/restored_front.hpp"
 
-#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -50,9 +49,6 @@ RestoredFront restore_front(std::shared_ptr<dispatch::LedgerFile> file,
   for (const dispatch::RestoredRequest& old : dispatch::take_from(*file, ended_kept, now)) {
     restore(old, front);
   }
-  // What was read and not kept goes back to the system: a front lives long, and its clients' memory
-  // should not depend on how many fronts there were.
-  malloc_trim(0);
   return front;
 }
 
