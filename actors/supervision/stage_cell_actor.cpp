@@ -28,6 +28,11 @@ class ResultOf : public caf::detail::invoke_result_visitor {
   Result result{caf::message{}};
 };
 
+std::int64_t now_ns() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::nanoseconds(now).count();
+}
+
 std::string text_of(std::exception_ptr thrown) {
   try {
     std::rethrow_exception(std::move(thrown));
@@ -84,7 +89,7 @@ class StageCell : public caf::event_based_actor {
     set_default_handler(
         [this](caf::scheduled_actor*, caf::message_view& view) { return take(view.content()); });
     if (lives_++ == 0 && spec_.tick.count() != 0) send(this, caf::tick_atom_v);
-    send(supervisor_, caf::ok_atom_v, generation_);
+    send(supervisor_, caf::ok_atom_v, generation_, now_ns());
   }
 
   Result take(caf::type_erased_tuple& message) {
@@ -142,12 +147,7 @@ class StageCell : public caf::event_based_actor {
   }
 
   void report_end(std::exception_ptr thrown) {
-    const auto at = std::chrono::steady_clock::now().time_since_epoch();
-    send(supervisor_,
-         caf::close_atom_v,
-         generation_,
-         std::int64_t{std::chrono::nanoseconds(at).count()},
-         text_of(std::move(thrown)));
+    send(supervisor_, caf::close_atom_v, generation_, now_ns(), text_of(std::move(thrown)));
   }
 
   void count_message() { mailbox_.fetch_sub(1, std::memory_order_relaxed); }

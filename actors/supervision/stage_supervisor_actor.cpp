@@ -8,6 +8,10 @@ namespace {
 
 TimePoint now() { return std::chrono::steady_clock::now(); }
 
+TimePoint time_of(std::int64_t steady_ns) {
+  return TimePoint(std::chrono::nanoseconds(steady_ns));
+}
+
 std::vector<ChildSpec> specs_of(const std::vector<SupervisedStage>& stages) {
   std::vector<ChildSpec> specs;
   for (const SupervisedStage& stage : stages) specs.push_back({.name = stage.name});
@@ -29,9 +33,9 @@ class Shell {
     perform(core_.start(now()));
   }
 
-  void started(const caf::strong_actor_ptr& sender, std::uint64_t generation) {
+  void started(const caf::strong_actor_ptr& sender, std::uint64_t generation, TimePoint at) {
     if (const ChildState* child = child_of(sender)) {
-      perform(core_.ready(child->id, generation, now()));
+      perform(core_.ready(child->id, generation, at));
     }
   }
 
@@ -121,13 +125,12 @@ caf::behavior stage_supervisor(caf::event_based_actor* self,
   const auto shell = std::make_shared<Shell>(self, std::move(options), std::move(stages));
   self->set_down_handler([shell](const caf::down_msg& down) { shell->died(down); });
   return {
-      [self, shell](caf::ok_atom, std::uint64_t generation) {
-        shell->started(self->current_sender(), generation);
+      [self, shell](caf::ok_atom, std::uint64_t generation, std::int64_t at_ns) {
+        shell->started(self->current_sender(), generation, time_of(at_ns));
       },
       [self, shell](
           caf::close_atom, std::uint64_t generation, std::int64_t at_ns, const std::string& why) {
-        shell->threw(
-            self->current_sender(), generation, TimePoint(std::chrono::nanoseconds(at_ns)), why);
+        shell->threw(self->current_sender(), generation, time_of(at_ns), why);
       },
   };
 }
