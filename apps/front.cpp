@@ -44,6 +44,8 @@ FrontNodeOptions node_options(const RoleFlags& flags) {
               },
           .on_stage = [control = flags.control](
                           const messages::StageEvent& event) { control->send(event); },
+          .on_moved = [control = flags.control](
+                          const messages::WorksMoved& moved) { control->send(moved); },
           .on_access =
               [access](const observe::AccessRecord& record) { access->append(record.to_line()); },
           .on_error =

@@ -214,7 +214,8 @@ std::vector<caf::actor> spawn_preprocess(StageTree& tree,
   for (std::uint32_t member = 0; member < config.preprocess.pool; ++member) {
     const std::string name = "preprocess-" + std::to_string(member);
     pool.push_back(tree.add(
-        actors::preprocess::preprocess_stage(name, preprocessor, to_dispatch, tree.places(name))));
+        actors::preprocess::preprocess_stage(name, preprocessor, to_dispatch, tree.places(name)),
+        true));
   }
   return pool;
 }
@@ -246,6 +247,13 @@ FrontNode::FrontNode(caf::actor_system& system,
   RestoredFront restored = restore_front(
       open_ledger(options.ledger_fd), model.tokenizer, probe, config.gateway.resume_grace, now);
 
+  if (options.on_moved) {
+    options.on_moved({.child = "front",
+                      .generation = options.generation,
+                      .requeued = static_cast<std::uint32_t>(restored.memory.restored.size()),
+                      .failed = restored.lost});
+  }
+
   actors::gateway::GatewayStage gateway = actors::gateway::gateway_stage(
       {.config = config.gateway,
        .queued_max = config.dispatch.queued_max,
@@ -261,7 +269,7 @@ FrontNode::FrontNode(caf::actor_system& system,
        .restored = std::move(restored.answers),
        .on_access = std::move(options.on_access),
        .places = tree_.places("gateway")});
-  gateway_ = tree_.add(std::move(gateway.spec));
+  gateway_ = tree_.add(std::move(gateway.spec), true);
   gateway.open(gateway_);
   hears->gateway = gateway_;
   http_ = host_of(config.gateway.http) + ":" + std::to_string(gateway.http_port);
@@ -282,6 +290,7 @@ FrontNode::FrontNode(caf::actor_system& system,
        .gateway = gateway_,
        .report = with_addresses(
            std::move(options.report), tree_.table(), model.alias, http_, config.gateway.zmq),
+       .on_moved = std::move(options.on_moved),
        .on_steps = std::move(options.on_steps),
        .places = tree_.places("dispatch")},
       std::move(restored.memory),

@@ -24,6 +24,8 @@ struct FrontNodeOptions {
   int ledger_fd = -1;            // root's memory file; -1: nothing outlives this front
   std::function<void(const messages::FrontStatus&)> report;   // every beat, for root
   std::function<void(const messages::StageEvent&)> on_stage;  // for root; may be empty
+  // For root, when it has taken over from a front before, and at each worker's death. May be empty.
+  std::function<void(const messages::WorksMoved&)> on_moved;
   std::function<void(const actors::observe::AccessRecord&)> on_access;
   std::function<void(const actors::observe::ErrorRecord&)> on_error;
   // With each beat of a worker that computed something, on the dispatch stage's thread.

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "apps/machine.hpp"
 #include "apps/model_facts.hpp"
+#include "apps/text_file.hpp"
 #include "config/user_error.hpp"
+#include "jinja/limits.hpp"
 #include "model/grouped_packer.hpp"
 #include "model/kv_cache.hpp"
 #include "model/packed_layout.hpp"
@@ -92,12 +92,10 @@ std::shared_ptr<const model::ChatTemplate> load_chat_template(const model::GgufF
     if (!file.find_string("tokenizer.chat_template")) return nullptr;
     return std::make_shared<const model::ChatTemplate>(file);
   }
-  std::ifstream stream(path, std::ios::binary);
-  const std::string source(std::istreambuf_iterator<char>(stream), {});
-  if (!stream || source.empty()) {
+  const std::string source = read_text_file(path, jinja::kSourceBytesMax);
+  if (source.empty()) {
     throw UserError(path.string() +
-                    ": the chat template is empty or cannot be read: see --chat-template "
-                    "(model.chat_template)");
+                    ": the chat template is empty: see --chat-template (model.chat_template)");
   }
   return std::make_shared<const model::ChatTemplate>(file, source, path.string());
 }

@@ -44,11 +44,12 @@ RestoredFront restore_front(std::shared_ptr<dispatch::LedgerFile> file,
       .aggregator = std::make_shared<aggregate::Aggregator>(std::move(tokenizer), std::move(probe)),
       .memory = {.file = file, .restored = {}, .ended = {}, .ended_kept = ended_kept},
       .answers = {},
-      .finished = {}};
+      .finished = {},
+      .lost = 0};
   if (!file) return front;
-  for (const dispatch::RestoredRequest& old : dispatch::take_from(*file, ended_kept, now)) {
-    restore(old, front);
-  }
+  const dispatch::TakenOver taken = dispatch::take_from(*file, ended_kept, now);
+  for (const dispatch::RestoredRequest& old : taken.requests) restore(old, front);
+  front.lost = taken.lost;
   return front;
 }
 

@@ -46,6 +46,10 @@ int run_role_main(const std::function<void()>& main) {
 void configure_actor_system(caf::actor_system_config& system_config) {
   system_config.add_message_types<caf::id_block::troupe>();
   system_config.set("scheduler.policy", caf::atom("sharing"));
+  // What may take long (the gateway, which parses, preprocess, infer, the port) has threads of its
+  // own. The others share one: a message from one to another then wakes no thread, and a thread
+  // that wakes another may lose its core to the worker for a slice of 3 ms.
+  system_config.set("scheduler.max-threads", 1);
 }
 
 void end_process_with(const caf::actor& stage, const std::string& name) {

@@ -143,6 +143,7 @@ void RootNode::handle_frame(ChildId id, std::string_view frame) {
   messages::ChildProgress progress;
   messages::FrontStatus front;
   messages::StageEvent stage;
+  messages::WorksMoved moved;
   const std::string& name = state(id).spec.name;
   messages::WireError error = messages::read_header(frame, header);
   if (!error.empty()) return say(name + " sent a frame that is none: " + error);
@@ -161,6 +162,10 @@ void RootNode::handle_frame(ChildId id, std::string_view frame) {
   if (header.kind == messages::Kind::kStageEvent) {
     error = messages::decode(frame, stage);
     if (error.empty()) return handle_stage_event(id, std::move(stage));
+  }
+  if (header.kind == messages::Kind::kWorksMoved && is_front(id)) {
+    error = messages::decode(frame, moved);
+    if (error.empty()) return handle_moved(std::move(moved));
   }
   if (!error.empty()) say(name + " sent a broken frame: " + error);
 }
@@ -186,6 +191,11 @@ void RootNode::handle_stage_event(ChildId id, messages::StageEvent event) {
   if (event.child.empty()) lines.clear();  // their supervisor begins
   restart_log_.append(event.line);
   lines[event.child] = std::move(event.line);
+}
+
+void RootNode::handle_moved(messages::WorksMoved moved) {
+  const ChildState* child = supervisor_.find(moved.child);
+  if (child != nullptr) children_.at(child->id).moved = std::move(moved);
 }
 
 void RootNode::handle_end(ChildId id) {

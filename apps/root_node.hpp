@@ -46,11 +46,12 @@ class RootNode {
     std::int64_t last_pid = 0;  // of the latest incarnation, also when it has ended
     std::string answer;         // its latest incarnation's, to the known prompt
     std::optional<actors::supervision::ProcessWatch> watch;
-    std::optional<TimePoint> recycle_by;     // when it makes room for another, busy or not
-    actors::supervision::Fitness fitness{};  // in that case
-    std::string recycled_for;                // why it was asked to
-    std::string last_words;                  // of the previous incarnation, on standard error
-    std::string last_reason;                 // why the previous incarnation ended
+    std::optional<TimePoint> recycle_by;        // when it makes room for another, busy or not
+    actors::supervision::Fitness fitness{};     // in that case
+    std::string recycled_for;                   // why it was asked to
+    std::string last_words;                     // of the previous incarnation, on standard error
+    std::string last_reason;                    // why the previous incarnation ended
+    std::optional<messages::WorksMoved> moved;  // since it was last ready
     // restart.log's latest line of each of its stages; under "": of their supervisor.
     std::map<std::string, std::string> stage_lines;
   };
@@ -82,6 +83,7 @@ class RootNode {
   void handle_ready(ChildId child, messages::ChildReady ready);
   void handle_front_status(messages::FrontStatus status);
   void handle_stage_event(ChildId child, messages::StageEvent event);
+  void handle_moved(messages::WorksMoved moved);
   void handle_end(ChildId child);
   void look_after_children();
   void keep_in_memory_limit(ChildId child, TimePoint time);

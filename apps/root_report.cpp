@@ -54,11 +54,17 @@ void RootNode::handle_report(const Action& action) {
   } else if (was_asked(report.event)) {
     text = "its restart was called off";
   }
-  log({.kind = "process",
-       .report = report,
-       .generation = action.generation,
-       .id = child.last_pid,
-       .text = text});
+  supervision::RestartRecord record{.kind = "process",
+                                    .report = report,
+                                    .generation = action.generation,
+                                    .id = child.last_pid,
+                                    .text = text};
+  // When one dies only the front knows what it worked on, and says so within milliseconds.
+  if (report.downtime && child.moved) {
+    record.requests = {child.moved->requeued, child.moved->failed};
+    child.moved.reset();
+  }
+  log(std::move(record));
   if (report.downtime) {
     say(report.child + " is back after " + std::to_string(report.downtime->count() / 1000) + " ms");
   }

@@ -27,21 +27,22 @@ std::string branch(bool last) { return last ? "└─ " : "├─ "; }
 
 std::string stem(bool last) { return last ? "   " : "│  "; }
 
-std::string row(const std::string& lead, const std::string& name, const json& of) {
-  const bool runs = of.at("pid").get<std::int64_t>() != 0;
-  const std::string pid = runs ? std::to_string(of.at("pid").get<std::int64_t>()) : "-";
-  return lead + padded(name, 14) + padded(of.at("state"), 10) + padded(pid, 8) +
-         padded(runs ? duration_text(of.at("uptime_s")) : "-", 12) +
-         padded(count(of.at("restarts")), 8) + padded(count(of.at("generation")), 16) +
+std::string tail_of(const json& of) {
+  return padded(count(of.at("restarts")), 8) + padded(count(of.at("generation")), 16) +
          padded(count(of.at("waiting")), 7) + padded(count(of.at("in_flight")), 9) +
          of.at("last_reason").get<std::string>() + "\n";
 }
 
+std::string row(const std::string& lead, const std::string& name, const json& of) {
+  const bool runs = of.at("pid").get<std::int64_t>() != 0;
+  const std::string pid = runs ? std::to_string(of.at("pid").get<std::int64_t>()) : "-";
+  return lead + padded(name, 14) + padded(of.at("state"), 10) + padded(pid, 8) +
+         padded(runs ? duration_text(of.at("uptime_s")) : "-", 12) + tail_of(of);
+}
+
 std::string stage_row(const std::string& lead, const json& of) {
   return lead + padded(of.at("name"), 11) + padded(of.at("state"), 10) + padded("", 8) +
-         padded("", 12) + padded(count(of.at("restarts")), 8) +
-         padded(count(of.at("generation")), 16) + padded(count(of.at("waiting")), 7) +
-         padded(count(of.at("in_flight")), 9) + of.at("last_reason").get<std::string>() + "\n";
+         padded("", 12) + tail_of(of);
 }
 
 std::string process_rows(const json& process, bool last) {

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import http.client
 import json
+import math
 import os
 import random
 import selectors
@@ -130,6 +131,8 @@ def step_and_pause(log: Path, streams: int) -> tuple[float, float]:
         for last, end, before, step in zip(ends, ends[1:], full, full[1:])
         if step["step"] == before["step"] + 1
     ]
+    if not pauses:  # answers too short to overlap
+        return math.nan, math.nan
     return statistics.median(step["step_us"] for step in full) / 1e3, statistics.fmean(pauses)
 
 
@@ -220,12 +223,13 @@ def marks(node: Node, streams: list[Stream]) -> tuple:
 def figures(begin: tuple, end: tuple, streams: list[Stream], arguments) -> Figures:
     """Two tokens may share an event, where one alone is no whole character: hence the factor."""
     seconds = end[0] - begin[0]
+    gaps = [gap for stream in streams for gap in stream.gaps]
     tokens_per_event = arguments.streams * arguments.generate / sum(s.events for s in streams)
     return Figures(
         tokens_per_s=(end[1] - begin[1]) * tokens_per_event / seconds,
         client_cpu=(end[2] - begin[2]) / seconds,
         node_cpu={name: (end[3][name] - used) / seconds for name, used in begin[3].items()},
-        gap_ms=statistics.quantiles([gap for s in streams for gap in s.gaps], n=100)[-1],
+        gap_ms=statistics.quantiles(gaps, n=100)[-1] if len(gaps) > 1 else math.nan,
     )
 
 

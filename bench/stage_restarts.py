@@ -2,8 +2,8 @@
 """How long the stages of a front are away after an exception.
 
 Starts a node whose stages throw at every so-manieth message of each kind, lets streams decode, and
-reads `downtime_ms` of root's lines in restart.log: from the exception until the stages' supervisor
-has heard that the next incarnation takes messages.
+reads `downtime_ms` of their lines in restart.log: from the exception until the next incarnation
+takes messages.
 """
 
 from __future__ import annotations

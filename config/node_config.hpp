@@ -83,7 +83,7 @@ struct FaultConfig {
   std::uint32_t crash_at_start = 0;  // 1: every worker dies before it joins
   std::uint32_t nan_token = 0;  // a request that holds it computes no finite number; 0: none does
   std::uint32_t orders = 0;     // 1: processes obey what lies in STATE/NAME.order
-  // An exception before a stage handles a message.
+  // Exceptions in stages.
   std::string throw_in;            // stages, with commas between: aggregate,dispatch
   std::string throw_at;            // core, journal, send: within the handler; empty: before it
   std::string throw_on;            // ReplyPlan, frame, tick, …; empty: at all kinds of message

@@ -108,6 +108,16 @@ struct SiblingDown {
   TROUPE_MESSAGE(SiblingDown, child, generation, reason, by_work, gone, in_step)
 };
 
+// Front → root: what became of the requests of a process that died, for restart.log.
+struct WorksMoved {
+  std::string child;             // worker-0; front: the one before this one
+  std::uint64_t generation = 0;  // the incarnation that died; of the front: the one that tells
+  std::uint32_t requeued = 0;    // go on elsewhere, or in the next incarnation
+  std::uint32_t failed = 0;      // ended with an error because of this death
+
+  TROUPE_MESSAGE(WorksMoved, child, generation, requeued, failed)
+};
+
 // Root → child: take no new work, finish what runs, then exit with 0.
 struct Drain {
   std::uint32_t timeout_ms = 0;

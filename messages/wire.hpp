@@ -50,6 +50,7 @@ enum class Kind : std::uint16_t {
   kNodeReadiness = 101,
   kAdmit = 102,
   kStageEvent = 103,
+  kWorksMoved = 104,
 };
 
 inline constexpr std::string_view kMagic = "TRPE";

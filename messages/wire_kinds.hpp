@@ -58,6 +58,7 @@ TROUPE_KIND(Drain, kDrain)
 TROUPE_KIND(NodeReadiness, kNodeReadiness)
 TROUPE_KIND(Admit, kAdmit)
 TROUPE_KIND(StageEvent, kStageEvent)
+TROUPE_KIND(WorksMoved, kWorksMoved)
 
 #undef TROUPE_KIND
 

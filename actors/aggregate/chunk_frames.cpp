@@ -24,6 +24,13 @@ std::size_t bytes_at_most(const messages::ReplyChunk& chunk) {
 std::vector<messages::ReplyChunks> into_frames(std::vector<messages::ReplyChunk> chunks) {
   std::vector<messages::ReplyChunks> frames;
   std::size_t bytes = 0;
+  for (const messages::ReplyChunk& chunk : chunks) bytes += bytes_at_most(chunk);
+  if (chunks.empty()) return frames;
+  if (bytes <= kChunkFrameBytes) {  // nearly always
+    frames.push_back({std::move(chunks)});
+    return frames;
+  }
+  bytes = 0;
   for (messages::ReplyChunk& chunk : chunks) {
     const std::size_t more = bytes_at_most(chunk);
     if (frames.empty() || bytes + more > kChunkFrameBytes) {

@@ -49,11 +49,13 @@ Handover Dispatcher::hand_over() const {
   return handover;
 }
 
-InHand Dispatcher::before(std::uint64_t request_id) const {
-  return {.request_id = request_id,
-          .calls = calls_,
-          .tombstones = tombstones_,
-          .refused = totals_.refused};
+InHand Dispatcher::before(std::uint64_t request_id, bool concerns_a_call) const {
+  InHand in_hand{.request_id = request_id,
+                 .calls = {},
+                 .has_tombstone = std::ranges::find(tombstones_, request_id) != tombstones_.end(),
+                 .refused = totals_.refused};
+  if (concerns_a_call) in_hand.calls = calls_;
+  return in_hand;
 }
 
 // What the worker may have been unable to read when it started over for that: of what it was given,

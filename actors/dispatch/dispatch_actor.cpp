@@ -66,12 +66,14 @@ class Shell {
         metrics_(stage.metrics),
         core_(std::move(restart.core)),
         keeper_(std::move(restart.keeper)) {
-    for (std::size_t i = 0; i < restart.open.size(); ++i) metrics_->request_resumed();
+    const std::size_t resumed = restart.open.size();
     for (const messages::Failure& failure : restart.failures) links_.to_aggregate.send(failure);
     tell_again(std::move(restart.open));
     introduce(restart.peers);
     publish();
     tell_readiness();
+    // Nothing throws from here on: it is counted once.
+    for (std::size_t i = 0; i < resumed; ++i) metrics_->request_resumed();
   }
 
   StageHandover hand_over() const {
@@ -87,15 +89,25 @@ class Shell {
   void request(const messages::TokenizedRequest& request) {
     const std::uint64_t id = request.request_id;
     if (core_.ledger_entry(id) != nullptr || keeper_.has_ended(id)) return;
-    in_hand_ = core_.before(id);
+    in_hand_ = core_.before(id, request.call_size > 1);
     perform(core_.on_request(request, now()));
     in_hand_.reset();
   }
 
   void failure(const messages::Failure& failure) {
-    in_hand_ = core_.before(failure.request_id);
+    in_hand_ = core_.before(failure.request_id, true);
     perform(core_.on_failure(failure));
     in_hand_.reset();
+  }
+
+  void worker_down(const messages::SiblingDown& down) {
+    Effects effects = core_.on_worker_down(down, now());
+    const messages::WorksMoved moved{.child = down.child,
+                                     .generation = down.generation,
+                                     .requeued = static_cast<std::uint32_t>(effects.resumed.size()),
+                                     .failed = static_cast<std::uint32_t>(effects.failures.size())};
+    perform(std::move(effects));
+    if (links_.on_moved) links_.on_moved(moved);
   }
 
   void break_off(const std::vector<std::uint64_t>& ids) {
@@ -323,9 +335,7 @@ caf::behavior handlers(const std::shared_ptr<Shell>& shell) {
       [shell](const std::string& peer, const messages::Released& released) {
         shell->perform(shell->core().on_released(peer, released, shell->now()));
       },
-      [shell](const messages::SiblingDown& down) {
-        shell->perform(shell->core().on_worker_down(down, shell->now()));
-      },
+      [shell](const messages::SiblingDown& down) { shell->worker_down(down); },
       [shell](caf::leave_atom, const std::string& peer) {
         shell->perform(shell->core().on_unreachable(peer, shell->now()));
       },

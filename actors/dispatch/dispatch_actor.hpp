@@ -19,6 +19,8 @@ struct DispatchLinks {
   link::Sender to_aggregate;
   caf::actor gateway;                                        // told of readiness
   std::function<void(const messages::FrontStatus&)> report;  // called every beat, for root
+  // Told what became of a dead worker's requests, for root. May be empty.
+  std::function<void(const messages::WorksMoved&)> on_moved;
   // Called with each worker's beat that brings steps, for performance.log.
   std::function<void(const std::string& worker, const std::vector<messages::StepRecord>&)> on_steps;
   supervision::StagePlaces places;

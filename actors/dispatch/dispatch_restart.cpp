@@ -21,22 +21,15 @@ RestoredEntry goes_on(const RestoredRequest& one, std::uint32_t lives, Time now)
   return restored;
 }
 
-bool holds(const LedgerFile::Living& left, std::uint64_t id) {
-  return left.ended.contains(id) || std::ranges::any_of(left.open, [id](const auto& one) {
-           return one.request.request_id == id;
-         });
-}
-
 // Ends that the file holds, and requests for which it had no room (LedgerKeeper::lost).
-std::vector<messages::Failure> failures_of(const StageHandover& before,
-                                           const LedgerFile::Living& left) {
+std::vector<messages::Failure> failures_of(const StageHandover& before, const LedgerFile& file) {
   std::vector<messages::Failure> failures;
   for (const messages::Failure& failure : before.untold) {
-    if (left.ended.contains(failure.request_id)) failures.push_back(failure);
+    if (file.has_ended(failure.request_id)) failures.push_back(failure);
   }
   for (const std::uint64_t id : before.core.open) {
     const bool in_hand = before.in_hand && before.in_hand->request_id == id;
-    if (in_hand || holds(left, id)) continue;
+    if (in_hand || file.holds(id)) continue;
     failures.push_back({.request_id = id,
                         .code = messages::FailureCode::kInternal,
                         .message = "the server lost this request"});
@@ -54,18 +47,18 @@ DispatchRestart restart_dispatch(DispatcherOptions options,
                                  std::uint32_t lives,
                                  Time now) {
   CHECK(file, "a stage without a memory is not restarted");
-  LedgerFile::Living left = file->living();
+  std::vector<RestoredRequest> open = file->open();
   Handover& known = handover.core;
-  std::vector<messages::Failure> failures = failures_of(handover, left);
-  if (handover.in_hand && !holds(left, handover.in_hand->request_id)) {
+  std::vector<messages::Failure> failures = failures_of(handover, *file);
+  if (handover.in_hand && !file->holds(handover.in_hand->request_id)) {
     known.undo(std::move(*handover.in_hand));
   }
-  tally.settle(left.open.size(), std::move(handover.uncounted));
+  tally.settle(open.size(), std::move(handover.uncounted));
   tally.write_to(known.totals);
   // Restoring counts them.
-  if (options.mutant != Mutant::kRestartCountsAgain) known.totals.accepted -= left.open.size();
+  if (options.mutant != Mutant::kRestartCountsAgain) known.totals.accepted -= open.size();
   std::erase_if(handover.ended,
-                [&](const KeptEnd& one) { return !left.ended.contains(one.request.request_id); });
+                [&](const KeptEnd& one) { return !file->has_ended(one.request.request_id); });
   options.begun = now;
   options.workers_known = true;
   DispatchRestart next{.core = Dispatcher(std::move(options)),
@@ -74,9 +67,9 @@ DispatchRestart restart_dispatch(DispatcherOptions options,
                        .failures = std::move(failures),
                        .peers = std::move(known.peers)};
   next.core.take_over(std::move(known));
-  for (const RestoredRequest& one : left.open) next.core.restore(goes_on(one, lives, now));
+  for (const RestoredRequest& one : open) next.core.restore(goes_on(one, lives, now));
   next.keeper.suspect(std::move(handover.suspects));
-  next.open = std::move(left.open);
+  next.open = std::move(open);
   return next;
 }
 

@@ -24,8 +24,8 @@ struct Down {
 // not hold its request, it changes these once more: it is handled again.
 struct InHand {
   std::uint64_t request_id = 0;
-  CallAdmission calls;
-  std::deque<std::uint64_t> tombstones;
+  std::optional<CallAdmission> calls;  // nullopt: the message does not concern them
+  bool has_tombstone = false;
   std::uint64_t refused = 0;
 };
 
@@ -39,8 +39,9 @@ struct Handover {
   std::vector<std::string> peers;        // workers that were there, by routing id
 
   void undo(InHand before) {
-    calls = std::move(before.calls);
-    tombstones = std::move(before.tombstones);
+    if (before.calls) calls = std::move(*before.calls);
+    std::erase(tombstones, before.request_id);
+    if (before.has_tombstone) tombstones.push_back(before.request_id);
     totals.refused = before.refused;
   }
 };

@@ -105,6 +105,16 @@ std::uint64_t first_word(std::uint64_t request_id, std::uint8_t kind, std::strin
   return (std::uint64_t{crc.checksum()} << 32U) | payload.size();
 }
 
+// Who asked, and for which call.
+RestoredRequest outline_of(RestoredRequest& whole) {
+  RestoredRequest outline{.accepted_us = whole.accepted_us};
+  outline.request.request_id = whole.request.request_id;
+  outline.request.call_first = whole.request.call_first;
+  outline.request.call_size = whole.request.call_size;
+  outline.request.origin = std::move(whole.request.origin);
+  return outline;
+}
+
 }  // namespace
 
 LedgerFile::LedgerFile(std::span<std::byte> memory, std::size_t compact_at, Discard discard)
@@ -183,7 +193,7 @@ void LedgerFile::add(Kind kind,
   note(frame, offset);
 }
 
-// What lies at `offset` of the current half, for living().
+// What lies at `offset` of the current half, for open() and holds().
 void LedgerFile::note(const Frame& frame, std::size_t offset) {
   if (frame.kind == Kind::kAccept && !ended_.contains(frame.request_id)) {
     open_.try_emplace(frame.request_id, offset);
@@ -249,10 +259,23 @@ void LedgerFile::compact(const Keep& keep) {
 }
 
 std::vector<RestoredRequest> LedgerFile::fold(const Keep& wanted) const {
-  return fold_from(0, wanted);
+  return fold_from(0, wanted, Depth::kWhole);
 }
 
-std::vector<RestoredRequest> LedgerFile::fold_from(std::size_t begin, const Keep& wanted) const {
+std::vector<RestoredRequest> LedgerFile::outlines() const {
+  return fold_from(0, {}, Depth::kOutline);
+}
+
+std::vector<RestoredRequest> LedgerFile::open() const {
+  std::size_t begin = used_;
+  for (const auto& [id, offset] : open_) begin = std::min(begin, offset);
+  const auto is_open = [this](std::uint64_t id) { return open_.contains(id); };
+  return fold_from(begin, is_open, Depth::kWhole);
+}
+
+std::vector<RestoredRequest> LedgerFile::fold_from(std::size_t begin,
+                                                   const Keep& wanted,
+                                                   Depth depth) const {
   std::vector<RestoredRequest> requests;
   std::unordered_map<std::uint64_t, std::size_t> index;
   for_each(begin, [&](const Frame& frame) {
@@ -261,45 +284,14 @@ std::vector<RestoredRequest> LedgerFile::fold_from(std::size_t begin, const Keep
       Reader reader(frame.payload);
       RestoredRequest request{.accepted_us = reader.take<std::int64_t>()};
       if (!unpack(reader.rest(), request.request)) return;
-      if (index.try_emplace(frame.request_id, requests.size()).second) {
-        requests.push_back(std::move(request));
-      }
-      return;
-    }
-    const auto known = index.find(frame.request_id);
-    if (known != index.end()) fold(frame, requests[known->second]);
-  });
-  return requests;
-}
-
-std::vector<RestoredRequest> LedgerFile::outlines() const {
-  std::vector<RestoredRequest> requests;
-  std::unordered_map<std::uint64_t, std::size_t> index;
-  for_each(0, [&](const Frame& frame) {
-    if (frame.kind == Kind::kAccept) {
-      Reader reader(frame.payload);
-      reader.take<std::int64_t>();
-      messages::TokenizedRequest whole;
-      if (!unpack(reader.rest(), whole)) return;
       if (!index.try_emplace(frame.request_id, requests.size()).second) return;
-      RestoredRequest& request = requests.emplace_back();
-      request.request.request_id = whole.request_id;
-      request.request.call_first = whole.call_first;
-      request.request.call_size = whole.call_size;
-      request.request.origin = std::move(whole.origin);
-    } else if (frame.kind == Kind::kEnd) {
+      requests.push_back(depth == Depth::kWhole ? std::move(request) : outline_of(request));
+    } else if (depth == Depth::kWhole || frame.kind == Kind::kEnd) {
       const auto known = index.find(frame.request_id);
       if (known != index.end()) fold(frame, requests[known->second]);
     }
   });
   return requests;
-}
-
-LedgerFile::Living LedgerFile::living() const {
-  std::size_t begin = used_;
-  for (const auto& [id, offset] : open_) begin = std::min(begin, offset);
-  return {.open = fold_from(begin, [this](std::uint64_t id) { return open_.contains(id); }),
-          .ended = ended_};
 }
 
 // What a frame says of a request that was accepted before.

@@ -70,14 +70,17 @@ class LedgerFile {
   // ended.
   std::vector<RestoredRequest> outlines() const;
 
-  // Those that have not ended, whole, and the ids of those that have. Reads from the oldest one
-  // that has not ended on, no more: dispatch is away while it waits for this.
-  struct Living {
-    std::vector<RestoredRequest> open;
-    std::unordered_set<std::uint64_t> ended;
-  };
+  // Those that have not ended. Reads from the oldest one of them on, no more: dispatch is away
+  // while it waits for this.
+  std::vector<RestoredRequest> open() const;
 
-  Living living() const;
+  // The current half holds this request, and its end.
+  bool has_ended(std::uint64_t request_id) const { return ended_.contains(request_id); }
+
+  // … with or without its end.
+  bool holds(std::uint64_t request_id) const {
+    return open_.contains(request_id) || has_ended(request_id);
+  }
 
   void accept(const messages::TokenizedRequest& request,
               std::int64_t accepted_us,
@@ -126,7 +129,8 @@ class LedgerFile {
   Frame own_frame_at(std::size_t offset) const;
   template <class Take>
   void for_each(std::size_t begin, const Take& take) const;
-  std::vector<RestoredRequest> fold_from(std::size_t begin, const Keep& wanted) const;
+  enum class Depth : std::uint8_t { kWhole, kOutline };
+  std::vector<RestoredRequest> fold_from(std::size_t begin, const Keep& wanted, Depth depth) const;
   void note(const Frame& frame, std::size_t offset);
   std::size_t put(std::byte* to, const Frame& frame) const;
 

@@ -47,14 +47,14 @@ std::vector<RestoredRequest> worth_restoring(std::vector<RestoredRequest> left,
   return left;
 }
 
-std::vector<RestoredRequest> take_from(LedgerFile& file, Time ended_kept, Time now) {
+TakenOver take_from(LedgerFile& file, Time ended_kept, Time now) {
   const std::vector<RestoredRequest> left = file.outlines();
   std::unordered_set<std::uint64_t> wanted;
   for (const RestoredRequest& one : worth_restoring(left, ended_kept, now)) {
     wanted.insert(one.request.request_id);
   }
   const auto keep = [&wanted](std::uint64_t id) { return wanted.contains(id); };
-  std::vector<RestoredRequest> taken = file.fold(keep);
+  TakenOver taken{.requests = file.fold(keep), .lost = 0};
   for (const RestoredRequest& one : left) {
     const std::uint64_t id = one.request.request_id;
     if (one.end || wanted.contains(id)) continue;
@@ -62,6 +62,7 @@ std::vector<RestoredRequest> take_from(LedgerFile& file, Time ended_kept, Time n
                                  .code = messages::FailureCode::kCancelled,
                                  .message = "its client was lost with the front before"};
     file.end(id, {.at_us = now.count(), .failed = true, .failure = gone}, keep);
+    ++taken.lost;
   }
   return taken;
 }
@@ -77,7 +78,12 @@ LedgerKeeper::LedgerKeeper(std::shared_ptr<LedgerFile> file,
 
 std::vector<RestoredRequest> LedgerKeeper::open(const Dispatcher& core) const {
   if (!file_) return {};
-  return file_->fold([&core](std::uint64_t id) { return core.ledger_entry(id) != nullptr; });
+  std::vector<RestoredRequest> open = file_->open();
+  // Of one whose end found no room in the file, only dispatch knows that it has ended.
+  std::erase_if(open, [&core](const RestoredRequest& one) {
+    return core.ledger_entry(one.request.request_id) == nullptr;
+  });
+  return open;
 }
 
 std::set<std::uint64_t> LedgerKeeper::suspects() const {

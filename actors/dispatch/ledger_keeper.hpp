@@ -36,7 +36,12 @@ std::vector<RestoredRequest> worth_restoring(std::vector<RestoredRequest> left,
 
 // What a new front takes over out of the file. Ends in it what was open and is not taken over: its
 // client is gone with the front, and a later reader of the file should not find it open.
-std::vector<RestoredRequest> take_from(LedgerFile& file, Time ended_kept, Time now);
+struct TakenOver {
+  std::vector<RestoredRequest> requests;
+  std::uint32_t lost = 0;  // that were open and are not taken over
+};
+
+TakenOver take_from(LedgerFile& file, Time ended_kept, Time now);
 
 class LedgerKeeper {
  public:

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -18,38 +17,34 @@ class Tally {
   explicit Tally(std::shared_ptr<observe::Metrics> metrics) : metrics_(std::move(metrics)) {}
 
   void accept() {
-    ++accepted_;
+    ++counted_.accepted;
     if (metrics_) metrics_->request_accepted();
   }
 
   void finish(Ending ending) {
-    ++finished_[ending];
+    ++counted_.finished[ending];
     if (metrics_) metrics_->request_finished(kEndingNames[ending]);
   }
 
   // After an incarnation that did not come to its end: what the ledger's file has `open` is open,
   // and all else has ended, of which some may not have been counted: as `uncounted`, first to last.
   void settle(std::size_t open, std::vector<Ending> uncounted) {
-    while (accepted_ < finished_sum() + open) accept();
+    const auto known = [&] { return counted_.finished_sum() + open; };
+    while (counted_.accepted < known()) accept();
     for (const Ending ending : uncounted) {
-      if (accepted_ > finished_sum() + open) finish(ending);
+      if (counted_.accepted > known()) finish(ending);
     }
-    while (accepted_ > finished_sum() + open) finish(kError);
+    while (counted_.accepted > known()) finish(kError);
   }
 
   void write_to(Totals& totals) const {
-    totals.accepted = accepted_;
-    totals.finished = finished_;
+    totals.accepted = counted_.accepted;
+    totals.finished = counted_.finished;
   }
 
  private:
-  std::uint64_t finished_sum() const {
-    return std::accumulate(finished_.begin(), finished_.end(), std::uint64_t{0});
-  }
-
   std::shared_ptr<observe::Metrics> metrics_;
-  std::uint64_t accepted_ = 0;
-  decltype(Totals::finished) finished_{};
+  Totals counted_;  // of these, accepted and finished
 };
 
 }  // namespace troupe::actors::dispatch

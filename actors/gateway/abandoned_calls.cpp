@@ -108,7 +108,7 @@ void HttpCalls::fail_all(const ApiError& error, Now now, Effects& effects) {
     const auto first = calls_.begin();
     forget_key(first->first, first->second);
     first->second.key = {};
-    fail(first->first, first->second, error, now, effects);
+    fail_surely(first->first, error, now, effects);
   }
 }
 
@@ -168,6 +168,7 @@ bool ZmqDoor::abandon_peer(const std::string& peer,
   return true;
 }
 
+// Where not even the error can be said, the request just ends.
 bool ZmqDoor::abandon(std::uint64_t request_id,
                       const messages::Failure& failure,
                       Now now,
@@ -175,9 +176,16 @@ bool ZmqDoor::abandon(std::uint64_t request_id,
   const auto found = owners_.find(request_id);
   if (found == owners_.end()) return false;
   const Owner owner = found->second;
-  pass(options_.probe, "abandon", request_id);
   effects.emplace_back(messages::CancelRequest{.request_id = request_id});
-  end_with(owner, failure, 0, now, effects);
+  const std::size_t before = effects.size();
+  try {
+    pass(options_.probe, "abandon", request_id);
+    end_with(owner, failure, 0, now, effects);
+  } catch (const std::exception&) {
+    effects.resize(before, HttpStreamEnd{});
+    owners_.erase(request_id);
+    clients_.at(owner.peer).open.erase(owner.id);
+  }
   return true;
 }
 

@@ -40,8 +40,7 @@ GatewayCoreOptions core_options(const GatewayOptions& options) {
           .queued_max = options.queued_max,
           .answers_max = 4 * options.queued_max,
           .resume_grace_ms = options.config.resume_grace.count(),
-          .draw_seed = seed_source(),
-          .probe = options.probe};
+          .draw_seed = seed_source()};
 }
 
 // The core and the hands that do what it wants.
@@ -319,18 +318,17 @@ GatewayStage gateway_stage(GatewayOptions options) {
   const supervision::StagePlaces places = options.places;
   auto restored = std::move(options.restored);
   auto shell = std::make_shared<Shell>(std::move(options), std::move(server));
-  const auto make = [shell, places, restored = std::move(restored)](caf::event_based_actor* self,
-                                                                    std::uint32_t) mutable {
+  auto make = [shell, places, restored = std::move(restored)](caf::event_based_actor* self,
+                                                              std::uint32_t) mutable {
     // Once, whatever is thrown after it: the core stays.
     if (!restored.empty()) {
-      const Effects effects = shell->core().restore(std::exchange(restored, {}), current_time());
-      shell->perform(effects);
+      shell->perform(shell->core().restore(std::exchange(restored, {}), current_time()));
     }
     places.at("core");
     return supervision::Incarnation{handlers(self, shell), give_up(shell)};
   };
   return {.spec = {.name = "gateway",
-                   .make = make,
+                   .make = std::move(make),
                    .tick = kTickInterval,
                    .at_exit = [shell] { end_all(*shell); },
                    .before = {}},

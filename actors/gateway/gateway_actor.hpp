@@ -34,7 +34,6 @@ struct GatewayOptions {
   std::function<void(const observe::AccessRecord&)> on_access;
   // For tests. May be empty.
   supervision::StagePlaces places;
-  CallProbe probe;
 };
 
 struct GatewayStage {

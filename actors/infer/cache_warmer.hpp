@@ -25,8 +25,7 @@ class CacheWarmer {
   CacheWarmer(const CacheWarmer&) = delete;
   CacheWarmer& operator=(const CacheWarmer&) = delete;
 
-  // From now on. A worker that starts has better things to do first: beside streams that wait for
-  // it, the known prompt took up to 140 ms instead of 20.
+  // From now on. A worker that starts has better things to do first: streams wait for it.
   void begin();
 
   // Block `index` is in use; the next ones will be. Cheap, from the thread of the engine.

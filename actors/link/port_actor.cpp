@@ -189,12 +189,12 @@ class Sockets {
   }
 
   void take(SocketId id, std::string_view peer, std::string_view frame) {
-    const std::uint8_t minor = minor_of(frame);
-    if (specs_[id].numbered && minor != messages::kVersionMinor) {
-      return refuse_version(id, peer, minor);
-    }
-    if (specs_[id].numbered && !numbers_[id].take(peer, frame)) {
-      lose(id, peer, "frames before this one were lost on the way");
+    if (specs_[id].numbered) {
+      const std::uint8_t minor = minor_of(frame);
+      if (minor != messages::kVersionMinor) return refuse_version(id, peer, minor);
+      if (!numbers_[id].take(peer, frame)) {
+        lose(id, peer, "frames before this one were lost on the way");
+      }
     }
     handle(id, peer, frame);
   }

@@ -117,9 +117,12 @@ std::string RestartRecord::to_line(const SupervisorPolicy& policy, TimePoint now
   } else {
     line.null("downtime_ms");
   }
-  // Only the front knows what became of the requests, and it does not tell root: access.log has
-  // their ends, without the death that caused them.
-  line.null("requests_requeued").null("requests_failed");
+  if (requests) {
+    line.number("requests_requeued", requests->requeued)
+        .number("requests_failed", requests->failed);
+  } else {
+    line.null("requests_requeued").null("requests_failed");
+  }
   return line.str();
 }
 

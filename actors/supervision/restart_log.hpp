@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "actors/supervision/action.hpp"
@@ -18,6 +19,14 @@ struct RestartRecord {
   std::uint64_t generation = 0;  // of the incarnation that the line is about
   std::int64_t id = 0;           // pid or actor id; 0: none
   std::string text;              // for people, may be empty
+
+  // What became of those that the incarnation before worked on.
+  struct Requests {
+    std::uint32_t requeued = 0;
+    std::uint32_t failed = 0;
+  };
+
+  std::optional<Requests> requests;
 
   std::string to_line(const SupervisorPolicy& policy, TimePoint now) const;
 };

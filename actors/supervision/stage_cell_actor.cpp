@@ -84,7 +84,7 @@ class StageCell : public caf::event_based_actor {
     try {
       incarnation_ = spec_.make(this, lives_);
     } catch (...) {
-      return report_end(std::current_exception());
+      return report_end(now_ns(), std::current_exception());
     }
     set_default_handler(
         [this](caf::scheduled_actor*, caf::message_view& view) { return take(view.content()); });
@@ -141,13 +141,14 @@ class StageCell : public caf::event_based_actor {
   void wait_for_tick() { delayed_send(this, spec_.tick, caf::tick_atom_v); }
 
   void end_life(std::exception_ptr thrown) {
+    const std::int64_t at_ns = now_ns();
     suspend();
     incarnation_ = {};
-    report_end(std::move(thrown));
+    report_end(at_ns, std::move(thrown));
   }
 
-  void report_end(std::exception_ptr thrown) {
-    send(supervisor_, caf::close_atom_v, generation_, now_ns(), text_of(std::move(thrown)));
+  void report_end(std::int64_t at_ns, std::exception_ptr thrown) {
+    send(supervisor_, caf::close_atom_v, generation_, at_ns, text_of(std::move(thrown)));
   }
 
   void count_message() { mailbox_.fetch_sub(1, std::memory_order_relaxed); }

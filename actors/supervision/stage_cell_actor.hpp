@@ -56,8 +56,8 @@ class Contained : public std::runtime_error {
 };
 
 // Keeps all messages until its supervisor says `reset_atom, generation`, which it answers with
-// `ok_atom, generation, when`, or with `close_atom, generation, when, why` when an incarnation cannot
-// be made (`when`: steady clock, nanoseconds).
+// `ok_atom, generation, when`, or with `close_atom, generation, when, why` when an incarnation
+// cannot be made (`when`: steady clock, nanoseconds).
 // The same is said of one that a handler's exception ended; then all messages are kept in their
 // order again, that one first.
 caf::actor spawn_stage(caf::actor_system& system,

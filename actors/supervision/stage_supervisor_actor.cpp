@@ -8,9 +8,7 @@ namespace {
 
 TimePoint now() { return std::chrono::steady_clock::now(); }
 
-TimePoint time_of(std::int64_t steady_ns) {
-  return TimePoint(std::chrono::nanoseconds(steady_ns));
-}
+TimePoint time_of(std::int64_t steady_ns) { return TimePoint(std::chrono::nanoseconds(steady_ns)); }
 
 std::vector<ChildSpec> specs_of(const std::vector<SupervisedStage>& stages) {
   std::vector<ChildSpec> specs;
@@ -65,15 +63,20 @@ class Shell {
     return stage == stages_.end() ? nullptr : core_.find(stage->name);
   }
 
-  // Starts first: a stage is away until then, and to tell root wakes another process. Siblings of a
-  // stage that is given up are not stopped: the process ends with all of them.
+  // Siblings of a stage that is given up are not stopped: the process ends with all of them.
   void perform(const Supervisor::Actions& actions) {
+    const auto is = [](ActionKind kind) {
+      return [kind](const Action& action) { return action.kind == kind; };
+    };
     for (const Action& action : actions) {
-      if (action.kind == ActionKind::kStart) start(action);
+      if (is(ActionKind::kReport)(action)) report(action);
+      if (is(ActionKind::kStart)(action)) start(action);
     }
+    // A stage is away until it has started, and to tell root wakes another process, for which the
+    // kernel may take this thread's core. So that waits for the stage's answer.
+    if (std::ranges::none_of(actions, is(ActionKind::kStart))) tell();
     for (const Action& action : actions) {
-      if (action.kind == ActionKind::kReport) report(action);
-      if (action.kind == ActionKind::kGiveUp) escalate(core_.find(action.child)->spec.name);
+      if (is(ActionKind::kGiveUp)(action)) escalate(core_.find(action.child)->spec.name);
     }
   }
 
@@ -103,10 +106,16 @@ class Shell {
     record.node = options_.node;
     record.supervisor = options_.name;
     record.kind = "actor";
-    options_.on_event(record, record.to_line(options_.policy, now()));
+    untold_.emplace_back(record, record.to_line(options_.policy, now()));
+  }
+
+  void tell() {
+    for (const auto& [record, line] : untold_) options_.on_event(record, line);
+    untold_.clear();
   }
 
   void escalate(const std::string& stage) {
+    tell();
     if (std::exchange(escalated_, true)) return;
     options_.escalate("stage " + stage + " died: " + why_);
   }
@@ -115,7 +124,8 @@ class Shell {
   StageSupervisorOptions options_;
   Supervisor core_;
   std::vector<SupervisedStage> stages_;
-  std::string why_;  // the latest end came
+  std::string why_;                                            // the latest end came
+  std::vector<std::pair<RestartRecord, std::string>> untold_;  // with their lines of restart.log
   bool escalated_ = false;
 };
 

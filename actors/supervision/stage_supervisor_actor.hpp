@@ -14,8 +14,8 @@
 
 namespace troupe::actors::supervision {
 
-// A restart costs a millisecond or so and nobody's answer, so many are borne; a stage that
-// does nothing else has to end.
+// A restart costs a millisecond or so (bench/stage_restarts.py) and nobody's answer, so many are
+// borne; a stage that does nothing else has to end.
 inline constexpr SupervisorPolicy kStagePolicy{
     .intensity = 100, .period = Milliseconds(10'000), .backoff_first = Milliseconds(0)};
 // For stages whose state nothing outside them has: the first exception ends the process.

@@ -93,12 +93,15 @@ BOOST_AUTO_TEST_CASE(what_has_not_ended_is_read_whole_and_of_the_rest_only_that_
   first.append(token(6, 0), keep);
   first.judge(6, {.suspect = true, .lone_crashes = 1, .death = 33}, keep);
   first.end(5, {.at_us = 80}, keep);
-  const LedgerFile::Living living = first.living();
-  BOOST_REQUIRE(living.open.size() == 1U);
-  BOOST_TEST(living.open[0].request.request_id == 6U);
-  BOOST_TEST(living.open[0].events.size() == 1U);
-  BOOST_TEST(living.open[0].suspicion.death == 33U);
-  BOOST_TEST(living.ended.contains(5));
+  const auto open = first.open();
+  BOOST_REQUIRE(open.size() == 1U);
+  BOOST_TEST(open[0].request.request_id == 6U);
+  BOOST_TEST(open[0].events.size() == 1U);
+  BOOST_TEST(open[0].suspicion.death == 33U);
+  BOOST_TEST(first.has_ended(5));
+  BOOST_TEST(!first.has_ended(6));
+  BOOST_TEST(first.holds(6));
+  BOOST_TEST(!first.holds(7));
   const auto outlines = first.outlines();
   BOOST_REQUIRE(outlines.size() == 2U);
   BOOST_TEST(outlines[0].end.has_value());
@@ -110,21 +113,20 @@ BOOST_AUTO_TEST_CASE(what_has_not_ended_is_found_in_a_cleaned_up_half_and_by_the
   accept_two(first);
   first.append(token(6, 0), keep);
   first.end(5, {.at_us = 80}, keep);
-  const auto lives = [&] {
-    const LedgerFile::Living next = file().living();
-    const LedgerFile::Living own = first.living();
-    BOOST_TEST(own.open.size() == next.open.size());
-    BOOST_TEST(own.ended == next.ended);
-    return own;
+  const auto open = [&] {
+    const LedgerFile next = file();
+    BOOST_TEST(first.open().size() == next.open().size());
+    BOOST_TEST(first.has_ended(5) == next.has_ended(5));
+    return next.open();
   };
-  BOOST_TEST(lives().ended.contains(5));
+  BOOST_TEST(open().size() == 1U);
+  BOOST_TEST(first.has_ended(5));
   first.forgotten();
   first.tidy([](std::uint64_t id) { return id == 6; });
   first.append(token(6, 1), keep);
-  const LedgerFile::Living living = lives();
-  BOOST_TEST(living.ended.empty());
-  BOOST_REQUIRE(living.open.size() == 1U);
-  BOOST_TEST(living.open[0].events.size() == 2U);
+  BOOST_TEST(!first.has_ended(5));
+  BOOST_REQUIRE(open().size() == 1U);
+  BOOST_TEST(open()[0].events.size() == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(a_front_killed_while_it_writes_loses_that_frame_and_no_other) {

@@ -87,9 +87,9 @@ BOOST_AUTO_TEST_CASE(what_a_new_front_does_not_take_over_is_open_no_more) {
     first.journal(core.on_request(keyed, now), core, now);
   }
   const auto second = file();
-  BOOST_TEST(second->living().open.size() == 2U);
-  BOOST_TEST(ids_of(take_from(*second, seconds(30), now)) == (Ids{2}));
-  BOOST_TEST(ids_of(second->living().open) == (Ids{2}));
+  BOOST_TEST(second->open().size() == 2U);
+  BOOST_TEST(ids_of(take_from(*second, seconds(30), now).requests) == (Ids{2}));
+  BOOST_TEST(ids_of(second->open()) == (Ids{2}));
 }
 
 BOOST_AUTO_TEST_CASE(a_frame_that_throws_ends_the_stage_once_and_its_request_the_second_time) {

@@ -131,7 +131,7 @@ void Simulator::start_front() {
   front_.ledger = std::make_shared<dispatch::LedgerFile>(bytes_of(memory_), 4096);
   std::vector<dispatch::KeptEnd> ended;
   for (const dispatch::RestoredRequest& old :
-       dispatch::take_from(*front_.ledger, kEndedKept, now_)) {
+       dispatch::take_from(*front_.ledger, kEndedKept, now_).requests) {
     restore(old, ended);
   }
   front_.keeper =
