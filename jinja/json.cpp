@@ -63,7 +63,7 @@ class JsonWriter {
   }
 
   void write_text(std::string_view text) {
-    out_.budget().charge_work(text.size());
+    out_.budget().charge_work(4 * text.size());
     out_ += '"';
     for (std::size_t position = 0; position < text.size();) {
       const char32_t character = unicode::next(text, position);

@@ -74,6 +74,10 @@ TextBuilder& TextBuilder::operator+=(std::string_view more) {
 }
 
 void TextBuilder::append(char32_t character) {
+  if (character < 0x80) {
+    *this += static_cast<char>(character);
+    return;
+  }
   std::string bytes;
   unicode::append(character, bytes);
   *this += bytes;

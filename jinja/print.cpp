@@ -148,7 +148,7 @@ void append_text(TextBuilder& out, const Value& value) {
 void append_repr(TextBuilder& out, const Value& value) {
   out.budget().step();
   if (const Text* text = value.as_text()) {
-    out.budget().charge_work(text->bytes.size());
+    out.budget().charge_work(4 * text->bytes.size());
     if (text->is_markup) out += "Markup(";
     append_quoted(out, text->bytes);
     if (text->is_markup) out += ')';

@@ -22,7 +22,7 @@ Items characters(Budget& budget, const Text& text) {
 // Where the character `index` of `text` begins, in bytes.
 std::size_t byte_of(Budget& budget, const Text& text, std::size_t index) {
   if (text.length == text.bytes.size()) return index;
-  budget.charge_work(4 * index);
+  budget.charge_work(8 * index);
   std::size_t position = 0;
   for (std::size_t i = 0; i < index; ++i) unicode::next(text.bytes, position);
   return position;

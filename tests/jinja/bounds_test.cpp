@@ -177,6 +177,8 @@ BOOST_AUTO_TEST_CASE(each_search_and_each_item_counts) {
             "', default={'a': 1})|list %}",
         "steps",
         limits);
+  // A message quotes a key's beginning alone.
+  names(kLong + "{% for i in range(99999) %}{% set x = {}[big] %}{% endfor %}", "steps");
   // The start of a text is looked at without a copy of the whole.
   BOOST_TEST(render(kLong +
                     "{% for i in range(9999) %}{% set x = big.startswith('x') %}{% endfor %}"
