@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(every_way_to_keep_values_is_charged) {
   const jinja::Limits limits{.bytes_max = 6 << 20};
   for (const char* way : {"namespace({big: i})",
                           "{big: i}",
-                          "{}[big]",
+                          "{}[i]",
                           "[1].index",
                           "range",
                           "'abcd'|list",
