@@ -63,7 +63,7 @@ class LocalChat : public ChatBackend {
   bool leaves_room(const std::vector<messages::ChatTurn>& turns, std::uint32_t max_tokens) const {
     std::vector<model::ChatMessage> rendered;
     for (const messages::ChatTurn& turn : turns) rendered.push_back({turn.role, turn.content});
-    const std::string text = model_.chat_template->render(rendered);
+    const std::string text = model_.chat_template->render(std::move(rendered));
     const std::size_t prompt = model_.tokenizer->encode(text, model::SpecialTokens::kParse).size();
     const std::uint32_t share = std::max(model_.context_max / kAnswerShare, 1U);
     const std::uint32_t room = max_tokens == 0 ? share : std::min(max_tokens, share);

@@ -17,10 +17,6 @@ constexpr const char* kSymbols[] = {"+", "-", "*", "/", "//", "%", "**"};
                     left.type_name() + "' and '" + right.type_name() + "'");
 }
 
-[[noreturn]] void fail_large() {
-  throw RenderError("an integer needs more than 64 bits, which this server does not compute with");
-}
-
 std::int64_t power(std::int64_t base, std::int64_t exponent) {
   std::int64_t result = 1;
   // Anything but 0, 1 and -1 is beyond 64 bits after 63 factors.
@@ -114,11 +110,16 @@ Value apply_floats(BinaryOperator binary, double left, double right) {
 
 Value add_texts(Budget& budget, const Value& left, const Value& right) {
   const bool is_markup = left.as_text()->is_markup || right.as_text()->is_markup;
-  const auto part = [&](const Value& value) {
-    return is_markup ? to_markup(budget, value).as_text()->bytes : value.as_text()->bytes;
-  };
-  budget.charge(left.as_text()->bytes.size() + right.as_text()->bytes.size());
-  return Value::text(part(left) + part(right), is_markup);
+  TextBuilder sum(budget);
+  for (const Text* part : {left.as_text(), right.as_text()}) {
+    budget.charge_work(part->bytes.size());
+    if (is_markup && !part->is_markup) {
+      append_html(sum, part->bytes);
+    } else {
+      sum += part->bytes;
+    }
+  }
+  return make_text(budget, sum.take(), is_markup);
 }
 
 bool is_ordered(const Value& value) {
@@ -127,11 +128,14 @@ bool is_ordered(const Value& value) {
 }
 
 Value add_sequences(Budget& budget, const Value& left, const Value& right) {
-  Items items = left.as_sequence()->items;
+  const Items& first = left.as_sequence()->items;
   const Items& more = right.as_sequence()->items;
-  budget.charge((items.size() + more.size()) * sizeof(Value));
+  budget.charge((first.size() + more.size()) * sizeof(Value));
+  Items items;
+  items.reserve(first.size() + more.size());
+  items.insert(items.end(), first.begin(), first.end());
   items.insert(items.end(), more.begin(), more.end());
-  return Value::sequence(left.as_sequence()->kind, std::move(items));
+  return make_sequence(budget, left.as_sequence()->kind, std::move(items));
 }
 
 // Text, list or tuple, `times` over. Charged before it is made.
@@ -145,22 +149,28 @@ Value repeat(Budget& budget, const Value& value, std::int64_t times) {
     charge_all(text->bytes.size());
     std::string repeated;
     if (!text->bytes.empty()) {
+      repeated.reserve(text->bytes.size() * count);
       for (std::uint64_t i = 0; i < count; ++i) repeated += text->bytes;
     }
-    return Value::text(std::move(repeated), text->is_markup);
+    return make_text(budget, std::move(repeated), text->is_markup);
   }
   const Sequence& sequence = *value.as_sequence();
   charge_all(sequence.items.size() * sizeof(Value));
   Items items;
   if (!sequence.items.empty()) {
+    items.reserve(sequence.items.size() * count);
     for (std::uint64_t i = 0; i < count; ++i) {
       items.insert(items.end(), sequence.items.begin(), sequence.items.end());
     }
   }
-  return Value::sequence(sequence.kind, std::move(items));
+  return make_sequence(budget, sequence.kind, std::move(items));
 }
 
 }  // namespace
+
+void fail_large() {
+  throw RenderError("an integer needs more than 64 bits, which this server does not compute with");
+}
 
 Value apply(Budget& budget, BinaryOperator binary, const Value& left, const Value& right) {
   if (left.is_undefined()) fail_undefined(left);

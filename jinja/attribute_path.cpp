@@ -7,34 +7,40 @@
 namespace troupe::jinja {
 namespace {
 
-Value key_of(const std::string& part) {
+Value key_of(Budget& budget, std::string_view part) {
   const bool is_number = !part.empty() && part.size() < 10 &&
-                         part.find_first_not_of("0123456789") == std::string::npos;
-  return is_number ? Value(static_cast<std::int64_t>(std::stoll(part))) : Value::text(part);
+                         part.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!is_number) return copy_text(budget, part);
+  return static_cast<std::int64_t>(std::stoll(std::string(part)));
 }
 
 }  // namespace
 
-Value follow(Runtime& runtime,
-             const Value& item,
-             const Value& path,
-             const std::optional<Value>& otherwise) {
-  if (path.is_none()) return item;
-  const auto step = [&](const Value& from, const Value& key) {
-    Value found = runtime.subscript(from, key);
-    return found.is_undefined() && otherwise ? *otherwise : found;
-  };
-  if (!path.is_text()) return step(item, path);
+AttributePath::AttributePath(Budget& budget, const Value& path, std::optional<Value> otherwise)
+    : otherwise_(std::move(otherwise)) {
+  if (path.is_none()) return;
+  if (!path.is_text()) {
+    push(budget, keys_, path);
+    return;
+  }
+  for (const std::string_view part : split_at(budget, path.as_text()->bytes, ".", -1, false)) {
+    push(budget, keys_, key_of(budget, part));
+  }
+}
+
+Value AttributePath::follow(Runtime& runtime, const Value& item) const {
   Value value = item;
-  for (const std::string& part : split_at(path.as_text()->bytes, ".", -1, false)) {
-    value = step(value, key_of(part));
+  for (const Value& key : keys_) {
+    runtime.budget.step();
+    value = runtime.subscript(value, key);
+    if (value.is_undefined() && otherwise_) value = *otherwise_;
   }
   return value;
 }
 
 Value without_case(Runtime& runtime, const Value& value) {
   if (!value.is_text()) return value;
-  return make_text(runtime.budget, unicode::lower(value.as_text()->bytes));
+  return map_text(runtime.budget, value, unicode::lower);
 }
 
 }  // namespace troupe::jinja

@@ -16,9 +16,9 @@ using Method = Value (*)(Runtime&, const Value&, Arguments&);
 Filter find_filter(std::string_view name);
 Test find_test(std::string_view name);
 // The method bound to its object; what the sandbox forbids is an undefined value.
-std::optional<Value> find_method(const Value& object, std::string_view name);
+std::optional<Value> find_method(Budget& budget, const Value& object, std::string_view name);
 // range, namespace, dict, raise_exception, strftime_now …
-std::optional<Value> find_global(std::string_view name);
+std::optional<Value> find_global(Budget& budget, std::string_view name);
 
 // The tables that those look in, one of each file.
 Filter find_text_filter(std::string_view name);

@@ -18,8 +18,8 @@ class Macro : public Object {
 
   std::string type_name() const override { return "Macro"; }
 
-  std::optional<Value> attribute(std::string_view name) override {
-    if (name == "name") return Value::text(syntax_->name);
+  std::optional<Value> attribute(Budget& budget, std::string_view name) override {
+    if (name == "name") return copy_text(budget, syntax_->name);
     return std::nullopt;
   }
 
@@ -34,12 +34,17 @@ class Macro : public Object {
 };
 
 // The first parameters take what was passed in order, the others what was named.
-std::vector<std::optional<Value>> bind(const MacroSyntax& macro, Arguments& arguments) {
+std::vector<std::optional<Value>> bind(Budget& budget,
+                                       const MacroSyntax& macro,
+                                       Arguments& arguments) {
   std::vector<std::optional<Value>> values;
+  budget.charge(macro.parameters.size() * sizeof(values[0]));
+  values.reserve(macro.parameters.size());
   for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
     if (i < arguments.positional.size()) {
       values.emplace_back(arguments.positional[i]);
     } else {
+      budget.charge_work(arguments.named.size() * Scope::kWorkAName);
       values.push_back(arguments.take(macro.parameters[i]));
     }
   }
@@ -68,7 +73,7 @@ void Evaluator::write(std::string_view text, std::string& out) {
 }
 
 ScopePtr Evaluator::inside(const ScopePtr& around) {
-  runtime_.budget.charge(sizeof(Scope));
+  runtime_.budget.charge(sizeof(Scope) + kBlockBytes);
   return std::make_shared<Scope>(around);
 }
 
@@ -98,7 +103,12 @@ Evaluator::Flow Evaluator::run_node(const Data& node, const ScopePtr&, std::stri
 }
 
 Evaluator::Flow Evaluator::run_node(const Print& node, const ScopePtr& scope, std::string& out) {
-  write(to_text(runtime_.budget, evaluate(*node.value, scope)), out);
+  const Value value = evaluate(*node.value, scope);
+  if (const Text* text = value.as_text()) {
+    write(text->bytes, out);
+  } else {
+    write(to_text(runtime_.budget, value), out);
+  }
   return Flow::kOn;
 }
 
@@ -125,16 +135,19 @@ void Evaluator::run_loop(const For& node,
                          const Value& items,
                          std::int64_t depth0,
                          std::string& out) {
+  runtime_.budget.charge(sizeof(Loop) + kBlockBytes);
   const auto loop =
       std::make_shared<Loop>(*this, node, around, iterate(runtime_.budget, items), depth0);
+  runtime_.empty_at_end(loop);  // it may reach itself by its items, or by the names around it
   bool is_empty = true;
   while (const auto item = loop->next()) {
     is_empty = false;
     const ScopePtr scope = inside(around);
-    scope->set("loop", Value(std::shared_ptr<Object>(loop)));
+    scope->set(runtime_.budget, "loop", Value(std::shared_ptr<Object>(loop)));
     assign(*node.target, *item, scope);
     if (run(node.body, scope, out) == Flow::kBreak) break;
   }
+  runtime_.forget_last(loop);
   if (is_empty) run(node.otherwise, inside(around), out);
 }
 
@@ -155,15 +168,14 @@ Evaluator::Flow Evaluator::run_node(const SetBlock& node, const ScopePtr& scope,
 Evaluator::Flow Evaluator::run_node(const MacroStatement& node,
                                     const ScopePtr& scope,
                                     std::string&) {
-  scope->set(node.macro->name, make_macro(node.macro, scope));
+  scope->set(runtime_.budget, node.macro->name, make_macro(node.macro, scope));
   return Flow::kOn;
 }
 
 Value Evaluator::make_macro(const std::shared_ptr<const MacroSyntax>& macro,
                             const ScopePtr& around) {
-  runtime_.budget.charge(sizeof(Macro));
   runtime_.empty_at_end(around);  // it may hold the macro, which holds it
-  return Value(std::shared_ptr<Object>(std::make_shared<Macro>(*this, macro, around)));
+  return make_object<Macro>(runtime_.budget, *this, macro, around);
 }
 
 Evaluator::Flow Evaluator::run_node(const CallBlock& node,
@@ -210,16 +222,20 @@ Evaluator::Flow Evaluator::run_node(const Continue&, const ScopePtr&, std::strin
 
 Value Evaluator::call_macro(const MacroSyntax& macro, const ScopePtr& around, Arguments arguments) {
   const ScopePtr scope = inside(around);
-  const auto values = bind(macro, arguments);
+  const auto values = bind(runtime_.budget, macro, arguments);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::size_t before_defaults = macro.parameters.size() - macro.defaults.size();
     if (values[i]) {
-      scope->set(macro.parameters[i], *values[i]);
+      scope->set(runtime_.budget, macro.parameters[i], *values[i]);
     } else if (i >= before_defaults) {
-      scope->set(macro.parameters[i], evaluate(*macro.defaults[i - before_defaults], scope));
+      scope->set(runtime_.budget,
+                 macro.parameters[i],
+                 evaluate(*macro.defaults[i - before_defaults], scope));
     } else {
-      scope->set(macro.parameters[i],
-                 Value::undefined("parameter '" + macro.parameters[i] + "' was not provided"));
+      scope->set(runtime_.budget,
+                 macro.parameters[i],
+                 make_undefined(runtime_.budget,
+                                "parameter '" + macro.parameters[i] + "' was not provided"));
     }
   }
   if (macro.uses_caller &&
@@ -227,21 +243,26 @@ Value Evaluator::call_macro(const MacroSyntax& macro, const ScopePtr& around, Ar
                                          scope->names.end(),
                                          [](const auto& one) { return one.first == "caller"; })) {
     auto caller = arguments.take("caller");
-    scope->set("caller", caller ? *caller : Value::undefined("No caller defined"));
+    scope->set(runtime_.budget,
+               "caller",
+               caller ? *caller : make_undefined(runtime_.budget, "No caller defined"));
   }
   const std::string who = "macro '" + macro.name + "'";
   if (macro.uses_kwargs) {
     Dict rest;
-    for (const auto& [name, value] : arguments.named) rest.set(Value::text(name), value);
-    scope->set("kwargs", Value::dict(std::move(rest)));
+    for (const auto& [name, value] : arguments.named) {
+      rest.set(runtime_.budget, copy_text(runtime_.budget, name), value);
+    }
+    scope->set(runtime_.budget, "kwargs", make_dict(runtime_.budget, std::move(rest)));
   } else if (!arguments.named.empty()) {
-    throw RenderError(who + " takes no keyword argument '" + arguments.named[0].first + "'");
+    throw RenderError(who + " takes no keyword argument '" + shortened(arguments.named[0].first) +
+                      "'");
   }
   const std::size_t taken = std::min(macro.parameters.size(), arguments.positional.size());
   Items rest(arguments.positional.begin() + static_cast<std::ptrdiff_t>(taken),
              arguments.positional.end());
   if (macro.uses_varargs) {
-    scope->set("varargs", Value::tuple(std::move(rest)));
+    scope->set(runtime_.budget, "varargs", make_tuple(runtime_.budget, std::move(rest)));
   } else if (!rest.empty()) {
     throw RenderError(who + " takes not more than " + std::to_string(macro.parameters.size()) +
                       " argument(s)");
@@ -252,14 +273,15 @@ Value Evaluator::call_macro(const MacroSyntax& macro, const ScopePtr& around, Ar
 }
 
 void Evaluator::assign(const Expression& target, const Value& value, const ScopePtr& scope) {
-  if (target.kind == ExpressionKind::kName) return scope->set(target.name, value);
+  if (target.kind == ExpressionKind::kName) return scope->set(runtime_.budget, target.name, value);
+  Budget& budget = runtime_.budget;
   if (target.kind == ExpressionKind::kNamespaceRef) {
     const Value object = evaluate_name(target.name, scope);
     auto* space = dynamic_cast<Namespace*>(object.as_object());
     if (space == nullptr) throw RenderError("cannot assign attribute on non-namespace object");
-    return space->set(Value::text(target.attribute), value);
+    return space->set(budget, copy_text(budget, target.attribute), value);
   }
-  const Items items = iterate(runtime_.budget, value);
+  const ItemView items(budget, value);
   if (items.size() != target.children.size()) {
     throw RenderError("expected " + std::to_string(target.children.size()) +
                       " values to unpack, got " + std::to_string(items.size()));

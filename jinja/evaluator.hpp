@@ -29,8 +29,6 @@ class Evaluator {
                 std::string& out);
   bool passes(const For& node, const ScopePtr& around, const Value& item);
 
-  Runtime& runtime() { return runtime_; }
-
  private:
   enum class Flow : std::uint8_t { kOn, kBreak, kContinue };
 

@@ -22,9 +22,9 @@ Value Evaluator::evaluate_kind(const Expression& node, const ScopePtr& scope, co
     case ExpressionKind::kName:
       return evaluate_name(node.name, scope);
     case ExpressionKind::kList:
-      return Value::list(evaluate_children(node, scope));
+      return make_list(runtime_.budget, evaluate_children(node, scope));
     case ExpressionKind::kTuple:
-      return Value::tuple(evaluate_children(node, scope));
+      return make_tuple(runtime_.budget, evaluate_children(node, scope));
     case ExpressionKind::kDict:
       return evaluate_dict(node, scope);
     case ExpressionKind::kAttribute:
@@ -80,28 +80,27 @@ Value Evaluator::evaluate_or_none(const ExpressionPtr& node, const ScopePtr& sco
 }
 
 Value Evaluator::evaluate_name(const std::string& name, const ScopePtr& scope) {
-  if (const Value* found = scope->find(name)) return *found;
-  if (const Value* found = variables_.find(name)) return *found;
-  if (auto found = find_global(name)) return *found;
-  return Value::undefined("'" + name + "' is undefined");
+  Budget& budget = runtime_.budget;
+  if (const Value* found = scope->find(budget, name)) return *found;
+  if (const Value* found = variables_.find(budget, name)) return *found;
+  if (auto found = find_global(budget, name)) return *found;
+  return make_undefined(budget, "'" + shortened(name) + "' is undefined");
 }
 
 Items Evaluator::evaluate_children(const Expression& node, const ScopePtr& scope) {
-  runtime_.budget.charge(node.children.size() * sizeof(Value));
-  Items items;
+  Items items;  // make_list() and make_tuple() charge it
   items.reserve(node.children.size());
   for (const ExpressionPtr& child : node.children) items.push_back(evaluate(*child, scope));
   return items;
 }
 
 Value Evaluator::evaluate_dict(const Expression& node, const ScopePtr& scope) {
-  runtime_.budget.charge(node.children.size() * sizeof(Value));
   Dict dict;
   for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
     const Value key = evaluate(*node.children[i], scope);
-    dict.set(key, evaluate(*node.children[i + 1], scope));
+    dict.set(runtime_.budget, key, evaluate(*node.children[i + 1], scope));
   }
-  return Value::dict(std::move(dict));
+  return make_dict(runtime_.budget, std::move(dict));
 }
 
 Value Evaluator::evaluate_slice(const Expression& node, const ScopePtr& scope) {
@@ -124,27 +123,25 @@ Value Evaluator::evaluate_filter(const Expression& node,
 }
 
 Value Evaluator::evaluate_concat(const Expression& node, const ScopePtr& scope) {
-  std::string text;
-  for (const ExpressionPtr& child : node.children) {
-    text += to_text(runtime_.budget, evaluate(*child, scope));
-  }
-  return make_text(runtime_.budget, std::move(text));
+  TextBuilder text(runtime_.budget);
+  for (const ExpressionPtr& child : node.children) append_text(text, evaluate(*child, scope));
+  return make_text(runtime_.budget, text.take());
 }
 
 bool Evaluator::compare(Comparison comparison, const Value& left, const Value& right) {
   switch (comparison) {
     case Comparison::kEq:
-      return equals(left, right);
+      return equals(runtime_.budget, left, right);
     case Comparison::kNe:
-      return !equals(left, right);
+      return !equals(runtime_.budget, left, right);
     case Comparison::kLt:
-      return is_less(left, right);
+      return is_less(runtime_.budget, left, right);
     case Comparison::kLe:
-      return is_less_or_equal(left, right);
+      return is_less_or_equal(runtime_.budget, left, right);
     case Comparison::kGt:
-      return is_less(right, left);
+      return is_less(runtime_.budget, right, left);
     case Comparison::kGe:
-      return is_less_or_equal(right, left);
+      return is_less_or_equal(runtime_.budget, right, left);
     case Comparison::kIn:
       return contains(runtime_.budget, right, left);
     case Comparison::kNotIn:
@@ -166,8 +163,9 @@ Value Evaluator::evaluate_compare(const Expression& node, const ScopePtr& scope)
 Value Evaluator::evaluate_conditional(const Expression& node, const ScopePtr& scope) {
   if (is_true(evaluate(*node.children[0], scope))) return evaluate(*node.children[1], scope);
   if (node.children[2] != nullptr) return evaluate(*node.children[2], scope);
-  return Value::undefined("the inline if-expression on line " + std::to_string(node.line) +
-                          " evaluated to false and no else section was defined.");
+  return make_undefined(runtime_.budget,
+                        "the inline if-expression on line " + std::to_string(node.line) +
+                            " evaluated to false and no else section was defined.");
 }
 
 Arguments Evaluator::evaluate_arguments(const CallSyntax& call, const ScopePtr& scope) {
@@ -179,8 +177,8 @@ Arguments Evaluator::evaluate_arguments(const CallSyntax& call, const ScopePtr& 
     arguments.named.emplace_back(name, evaluate(*value, scope));
   }
   if (call.star != nullptr) {
-    for (Value& item : iterate(runtime_.budget, evaluate(*call.star, scope))) {
-      arguments.positional.push_back(std::move(item));
+    for (const Value& item : ItemView(runtime_.budget, evaluate(*call.star, scope))) {
+      push(runtime_.budget, arguments.positional, item);
     }
   }
   if (call.double_star == nullptr) return arguments;
@@ -188,7 +186,9 @@ Arguments Evaluator::evaluate_arguments(const CallSyntax& call, const ScopePtr& 
   if (more.as_dict() == nullptr) throw RenderError("argument after ** must be a mapping");
   for (const auto& [name, value] : more.as_dict()->items) {
     if (!name.is_text()) throw RenderError("keywords must be strings");
-    arguments.named.emplace_back(name.as_text()->bytes, value);
+    const std::string& bytes = name.as_text()->bytes;
+    runtime_.budget.charge(2 * sizeof(arguments.named[0]) + bytes.size());
+    arguments.named.emplace_back(bytes, value);
   }
   return arguments;
 }

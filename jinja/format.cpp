@@ -11,19 +11,24 @@
 namespace troupe::jinja {
 namespace {
 
+// What looking at one named argument counts as, in bytes read.
+constexpr std::size_t kWorkAName = 8;
+
 // Reads `format` of the operator %.
 class PercentFormat {
  public:
   PercentFormat(Budget& budget, std::string_view format, const Value& values)
       : budget_(budget), rest_(format), values_(values) {
     const Sequence* tuple = values.as_sequence(SequenceKind::kTuple);
+    if (tuple != nullptr) budget.charge(tuple->items.size() * sizeof(Value));
     several_ = tuple == nullptr ? Items{values} : tuple->items;
   }
 
   std::string run() {
-    std::string text;
+    TextBuilder text(budget_);
     while (!rest_.empty()) {
       const std::size_t percent = std::min(rest_.find('%'), rest_.size());
+      budget_.charge_work(percent);
       text += rest_.substr(0, percent);
       rest_.remove_prefix(percent);
       if (!rest_.empty()) text += conversion();
@@ -35,7 +40,7 @@ class PercentFormat {
     if (used_ < several_.size() && !may_be_left) {
       throw RenderError("not all arguments converted during string formatting");
     }
-    return text;
+    return text.take();
   }
 
  private:
@@ -63,8 +68,8 @@ class PercentFormat {
     const std::string_view key = rest_.substr(1, end - 1);
     rest_.remove_prefix(end + 1);
     if (values_.as_dict() == nullptr) throw RenderError("format requires a mapping");
-    const Value* found = values_.as_dict()->find(key);
-    if (found == nullptr) throw RenderError("format finds no key '" + std::string(key) + "'");
+    const Value* found = values_.as_dict()->find(budget_, key);
+    if (found == nullptr) throw RenderError("format finds no key '" + shortened(key) + "'");
     return *found;
   }
 
@@ -104,14 +109,17 @@ class PercentFormat {
       spec.type = 's';
       spec.fill = ' ';
       if (spec.align == '=') spec.align = '>';
-      return format_value(budget_, Value::text(text), spec);
+      return format_value(budget_, make_text(budget_, text), spec);
     };
     if (type == 's') return as_text(to_text(budget_, value));
     if (type == 'r' || type == 'a') return as_text(repr(budget_, value));
     if (type == 'c') {
       if (value.is_text() && value.as_text()->length == 1) return as_text(value.as_text()->bytes);
       if (!value.is_integer()) throw RenderError("%c requires int or char");
-      return as_text(unicode::encode(std::u32string(1, static_cast<char32_t>(value.integer()))));
+      const std::int64_t code = value.integer();
+      if (code < 0 || code > 0x10FFFF) throw RenderError("%c arg not in range(0x110000)");
+      if (code >= 0xD800 && code < 0xE000) throw RenderError("%c: a surrogate is no character");
+      return as_text(unicode::encode(std::u32string(1, static_cast<char32_t>(code))));
     }
     if (std::string_view("diuxXoeEfFgG").find(type) == std::string_view::npos) {
       throw RenderError(std::string("unsupported format character '") + type + "'");
@@ -142,7 +150,7 @@ class FieldFormat {
       : runtime_(runtime), arguments_(arguments) {}
 
   std::string run(std::string_view format) {
-    std::string text;
+    TextBuilder text(runtime_.budget);
     while (!format.empty()) {
       const char first = format[0];
       const bool doubled = format.size() > 1 && format[1] == first;
@@ -154,6 +162,7 @@ class FieldFormat {
         throw RenderError("Single '}' encountered in format string");
       } else if (first == '{') {
         const std::size_t end = format.find('}');
+        runtime_.budget.charge_work(std::min(end, format.size()));
         if (end == std::string_view::npos) throw RenderError("expected '}' before end of string");
         text += field(format.substr(1, end - 1));
         format.remove_prefix(end + 1);
@@ -162,7 +171,7 @@ class FieldFormat {
         format.remove_prefix(1);
       }
     }
-    return text;
+    return text.take();
   }
 
  private:
@@ -178,8 +187,10 @@ class FieldFormat {
       name = name.substr(0, bang);
     }
     Value value = resolve(name);
-    if (conversion == 'r' || conversion == 'a') value = Value::text(repr(runtime_.budget, value));
-    if (conversion == 's') value = Value::text(to_text(runtime_.budget, value));
+    if (conversion == 'r' || conversion == 'a') {
+      value = make_text(runtime_.budget, repr(runtime_.budget, value));
+    }
+    if (conversion == 's') value = make_text(runtime_.budget, to_text(runtime_.budget, value));
     if (spec.find('{') != std::string_view::npos) {
       throw RenderError("a field within a field's format is not supported");
     }
@@ -206,7 +217,7 @@ class FieldFormat {
         const std::string_view key = name.substr(1, stop - 1);
         const bool number = !key.empty() && key.find_first_not_of("0123456789") == key.npos;
         value =
-            runtime_.subscript(value, number ? index_value(key) : Value::text(std::string(key)));
+            runtime_.subscript(value, number ? index_value(key) : copy_text(runtime_.budget, key));
         name.remove_prefix(stop + 1);
       }
     }
@@ -221,10 +232,11 @@ class FieldFormat {
   Value first(std::string_view name) {
     const bool number = name.find_first_not_of("0123456789") == std::string_view::npos;
     if (!number) {
+      runtime_.budget.charge_work(arguments_.named.size() * kWorkAName);
       for (const auto& [key, value] : arguments_.named) {
         if (key == name) return value;
       }
-      throw RenderError("format finds no argument '" + std::string(name) + "'");
+      throw RenderError("format finds no argument '" + shortened(name) + "'");
     }
     const auto index =
         name.empty() ? next_++ : static_cast<std::size_t>(index_value(name).integer());

@@ -129,7 +129,7 @@ std::string format_value(Budget& budget, const Value& value, const FormatSpec& s
   const auto is_one_of = [&](std::string_view types) {
     return spec.type == 0 || types.find(spec.type) != std::string_view::npos;
   };
-  budget.charge(spec.width);
+  budget.charge(spec.width * sizeof(char32_t));
   const bool as_float =
       value.is_float() || (value.is_integer() && spec.type != 0 &&
                            std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos);
@@ -154,9 +154,11 @@ std::string format_value(Budget& budget, const Value& value, const FormatSpec& s
   }
   std::string text = to_text(budget, value);
   if (spec.precision >= 0) {
-    std::u32string all = unicode::decode(text);
-    text = unicode::encode(all.substr(0, static_cast<std::size_t>(spec.precision)));
+    std::size_t end = 0;
+    for (int i = 0; i < spec.precision && end < text.size(); ++i) unicode::next(text, end);
+    text.resize(end);
   }
+  budget.charge(2 * text.size());
   return pad("", text, spec, spec.align == 0 ? '<' : spec.align);
 }
 

@@ -34,14 +34,14 @@ Value strftime_now(Runtime& runtime, Arguments& arguments) {
   const Parameters parameters("strftime_now", arguments, {"format"}, 1);
   // Longer than any date is written.
   constexpr std::size_t kFormatBytesMax = 256;
-  const std::string format = parameters.text_or(0, "");
+  const std::string_view format = parameters.text_or(0, "");
   if (format.size() > kFormatBytesMax) throw RenderError("strftime_now: the format is too long");
   std::tm time{};
   localtime_r(&runtime.now, &time);
   char text[4096];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-  const std::size_t size = std::strftime(text, sizeof text, format.c_str(), &time);
+  const std::size_t size = std::strftime(text, sizeof text, std::string(format).c_str(), &time);
 #pragma GCC diagnostic pop
   return make_text(runtime.budget, std::string(text, size));
 }
@@ -59,14 +59,13 @@ Value range(Runtime& runtime, Arguments& arguments) {
       throw RenderError("Range too big. The sandbox blocks ranges larger than MAX_RANGE (" +
                         std::to_string(kRangeItemsMax) + ").");
     }
-    items.push_back(i);
+    push(runtime.budget, items, i);
     if (__builtin_add_overflow(i, step, &i)) break;
   }
-  runtime.budget.charge(items.size() * sizeof(Value));
   const std::string bounds = std::to_string(start) + ", " + std::to_string(stop);
   const std::string label =
       "range(" + bounds + (step == 1 ? ")" : ", " + std::to_string(step) + ")");
-  return Value::sequence(SequenceKind::kRange, std::move(items), label);
+  return make_sequence(runtime.budget, SequenceKind::kRange, std::move(items), label);
 }
 
 // Calls `set(key, value)` for what dict(…) and namespace(…) take: one mapping or a sequence of
@@ -82,49 +81,49 @@ void take_entries(Runtime& runtime, Arguments& arguments, Set set) {
       for (const auto& [key, value] : dict->items) set(key, value);
       continue;
     }
-    for (const Value& entry : iterate(runtime.budget, argument)) {
-      const Items pair = iterate(runtime.budget, entry);
+    for (const Value& entry : ItemView(runtime.budget, argument)) {
+      const ItemView pair(runtime.budget, entry);
       if (pair.size() != 2) throw RenderError("a dict is made of pairs");
       set(pair[0], pair[1]);
     }
   }
-  for (const auto& [name, value] : arguments.named) set(Value::text(name), value);
+  for (const auto& [name, value] : arguments.named) set(copy_text(runtime.budget, name), value);
 }
 
 Value make_dict(Runtime& runtime, Arguments& arguments) {
   Dict dict;
   take_entries(runtime, arguments, [&](const Value& key, const Value& value) {
-    runtime.budget.charge(2 * sizeof(Value));
-    dict.set(key, value);
+    dict.set(runtime.budget, key, value);
   });
-  return Value::dict(std::move(dict));
+  return make_dict(runtime.budget, std::move(dict));
 }
 
 Value make_namespace(Runtime& runtime, Arguments& arguments) {
   const auto made = std::make_shared<Namespace>();
-  runtime.budget.charge(sizeof(Namespace));
+  runtime.budget.charge(sizeof(Namespace) + kBlockBytes);
   runtime.empty_at_end(made);
-  take_entries(
-      runtime, arguments, [&](const Value& key, const Value& value) { made->set(key, value); });
+  take_entries(runtime, arguments, [&](const Value& key, const Value& value) {
+    made->set(runtime.budget, key, value);
+  });
   return Value(std::shared_ptr<Object>(made));
 }
 
 }  // namespace
 
-std::optional<Value> Namespace::attribute(std::string_view name) {
-  const Value* found = attributes_.find(name);
+std::optional<Value> Namespace::attribute(Budget& budget, std::string_view name) {
+  const Value* found = attributes_.find(budget, name);
   return found == nullptr ? std::nullopt : std::optional(*found);
 }
 
-void Namespace::set(const Value& name, Value value) {
+void Namespace::set(Budget& budget, const Value& name, Value value) {
   if (name.is_text() && name.as_text()->bytes.starts_with('_')) {
     throw RenderError("a namespace keeps no names that begin with an underscore: " +
-                      name.as_text()->bytes);
+                      shortened(name.as_text()->bytes));
   }
-  attributes_.set(name, std::move(value));
+  attributes_.set(budget, name, std::move(value));
 }
 
-std::optional<Value> find_global(std::string_view name) {
+std::optional<Value> find_global(Budget& budget, std::string_view name) {
   static constexpr Named<GlobalFunction> kFunctions[] = {{"raise_exception", raise_exception},
                                                          {"strftime_now", strftime_now},
                                                          {"range", range},
@@ -132,7 +131,7 @@ std::optional<Value> find_global(std::string_view name) {
                                                          {"namespace", make_namespace}};
   const GlobalFunction function = find_named(kFunctions, name);
   if (function == nullptr) return std::nullopt;
-  return Value(std::shared_ptr<Object>(std::make_shared<Function>(function)));
+  return make_object<Function>(budget, function);
 }
 
 }  // namespace troupe::jinja

@@ -14,12 +14,12 @@ class Namespace : public Object, public Emptied {
 
   bool is_callable() const override { return false; }
 
-  std::optional<Value> attribute(std::string_view name) override;
+  std::optional<Value> attribute(Budget& budget, std::string_view name) override;
 
   void empty() override { attributes_ = {}; }
 
   // Throws RenderError for names that begin with an underscore, as transformers does.
-  void set(const Value& name, Value value);
+  void set(Budget& budget, const Value& name, Value value);
 
  private:
   Dict attributes_;

@@ -11,7 +11,7 @@
 namespace troupe::jinja {
 namespace {
 
-void append_unit(unsigned unit, std::string& out) {
+void append_unit(unsigned unit, TextBuilder& out) {
   char escape[8];
   std::snprintf(escape, sizeof escape, "\\u%04x", unit & 0xFFFFU);
   out += escape;
@@ -28,17 +28,16 @@ char short_escape(char32_t character) {
 
 class JsonWriter {
  public:
-  JsonWriter(Budget& budget, const JsonStyle& style) : budget_(budget), style_(style) {}
+  JsonWriter(Budget& budget, const JsonStyle& style) : style_(style), out_(budget) {}
 
   std::string run(const Value& value) {
     write(value);
-    return std::move(out_);
+    return out_.take();
   }
 
  private:
   void write(const Value& value) {
-    budget_.charge(out_.size() - charged_);
-    charged_ = out_.size();
+    out_.budget().step();
     if (const Text* text = value.as_text()) {
       write_text(text->bytes);
     } else if (const Dict* dict = value.as_dict()) {
@@ -64,6 +63,7 @@ class JsonWriter {
   }
 
   void write_text(std::string_view text) {
+    out_.budget().charge_work(4 * text.size());
     out_ += '"';
     for (std::size_t position = 0; position < text.size();) {
       const char32_t character = unicode::next(text, position);
@@ -76,7 +76,7 @@ class JsonWriter {
       } else if (style_.ascii_only && character >= 0x7F + 1) {
         write_units(character);
       } else {
-        unicode::append(character, out_);
+        out_.append(character);
       }
     }
     out_ += '"';
@@ -102,11 +102,15 @@ class JsonWriter {
   }
 
   void write_dict(const Dict& dict) {
-    auto entries = dict.items;
+    std::vector<std::pair<Value, Value>> ordered;
     if (style_.sort_keys) {
+      Budget& budget = out_.budget();
+      budget.charge(2 * dict.items.size() * sizeof(ordered[0]));
+      ordered = dict.items;
       std::ranges::stable_sort(
-          entries, [](const auto& a, const auto& b) { return is_less(a.first, b.first); });
+          ordered, [&](const auto& a, const auto& b) { return is_less(budget, a.first, b.first); });
     }
+    const auto& entries = style_.sort_keys ? ordered : dict.items;
     out_ += '{';
     ++level_;
     bool is_first = true;
@@ -138,10 +142,8 @@ class JsonWriter {
     for (std::size_t i = 0; i < level_; ++i) out_ += *style_.indent;
   }
 
-  Budget& budget_;
   const JsonStyle& style_;
-  std::string out_;
-  std::size_t charged_ = 0;
+  TextBuilder out_;
   std::size_t level_ = 0;
 };
 

@@ -5,11 +5,6 @@
 #include "jinja/error.hpp"
 
 namespace troupe::jinja {
-namespace {
-
-constexpr std::uint64_t kBytesAStep = 64;
-
-}  // namespace
 
 void Budget::charge(std::uint64_t bytes) {
   if (bytes > limits_.bytes_max - bytes_) {
@@ -17,8 +12,7 @@ void Budget::charge(std::uint64_t bytes) {
                       std::to_string(limits_.bytes_max) + " bytes");
   }
   bytes_ += bytes;
-  steps_ += bytes / kBytesAStep;
-  step();
+  charge_work(bytes);
 }
 
 void Budget::charge_output(std::uint64_t bytes) {

@@ -8,12 +8,14 @@
 namespace troupe::jinja {
 
 struct Limits {
-  // Evaluated nodes, plus one for each 64 bytes that a value is made of: a bound
-  // on time that does not depend on the machine, far beyond what a conversation takes.
+  // Evaluated nodes and calls, plus one for each 64 bytes that are made or read through: a bound on
+  // time that does not depend on the machine, far beyond what a conversation takes.
   std::uint64_t steps_max = 20'000'000;
-  // Of all values made while rendering, whether they still live or not: the peak cannot be higher.
+  // Of all values made while rendering, whether they still live or not, with their containers and
+  // what allocating them takes. The peak stays below this, the text rendered (which may double as
+  // it grows) and a few copies of what the client sent.
   std::uint64_t bytes_max = std::uint64_t{512} << 20;
-  // Of the text rendered: four times the largest request body.
+  // Of the text rendered: 16 times the largest request body (config/limits.hpp).
   std::uint64_t output_bytes_max = std::uint64_t{64} << 20;
   // Nested evaluations: each takes a kilobyte or two of a stack of 8 MiB, ten times that under
   // AddressSanitizer.
@@ -38,8 +40,15 @@ class Budget {
     if (++steps_ > limits_.steps_max) fail_steps();
   }
 
-  // A value of `bytes` is about to be made or read through.
+  // A value of `bytes` is about to be made.
   void charge(std::uint64_t bytes);
+
+  // `bytes` are about to be read through, compared or copied for a moment.
+  void charge_work(std::uint64_t bytes) {
+    steps_ += bytes / kBytesAStep;
+    step();
+  }
+
   // `bytes` of rendered text are about to be kept.
   void charge_output(std::uint64_t bytes);
 
@@ -51,6 +60,8 @@ class Budget {
   void leave() { --depth_; }
 
  private:
+  static constexpr std::uint64_t kBytesAStep = 64;
+
   [[noreturn]] void fail_steps() const;
   [[noreturn]] void fail_depth() const;
 

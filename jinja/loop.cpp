@@ -17,7 +17,9 @@ class LoopMethod : public Object {
 
   std::string type_name() const override { return "method"; }
 
-  Value call(Runtime&, Arguments arguments) override { return call_(*loop_, arguments); }
+  Value call(Runtime& runtime, Arguments arguments) override {
+    return call_(runtime.budget, *loop_, arguments);
+  }
 
  private:
   std::shared_ptr<Loop> loop_;
@@ -27,9 +29,10 @@ class LoopMethod : public Object {
 }  // namespace
 
 const std::optional<Value>& Loop::peek() {
+  const bool judged = is_judged_ || node_.condition == nullptr;
   while (!after_ && position_ < items_.size()) {
-    const Value& item = items_[position_++];
-    if (node_.condition == nullptr || evaluator_.passes(node_, around_, item)) after_ = item;
+    const Value item = items_[position_++];  // the condition may ask for the length
+    if (judged || evaluator_.passes(node_, around_, item)) after_ = item;
   }
   return after_;
 }
@@ -41,42 +44,55 @@ std::optional<Value> Loop::next() {
   return current_;
 }
 
-std::int64_t Loop::length() {
-  // What is left is judged now.
+std::int64_t Loop::length(Budget& budget) {
+  if (node_.condition == nullptr) return static_cast<std::int64_t>(items_.size());
+  if (length_) return *length_;
+  // What is left is judged now, and once: it stays what it is.
   Items rest;
-  if (peek()) rest.push_back(*after_);
-  if (node_.condition != nullptr) {
-    std::optional<Value> first = std::exchange(after_, std::nullopt);
-    while (peek()) rest.push_back(*std::exchange(after_, std::nullopt));
-    items_ = rest;
-    position_ = first ? 1 : 0;
-    after_ = first;
-    return index0_ + 1 + static_cast<std::int64_t>(rest.size());
-  }
-  return static_cast<std::int64_t>(items_.size());
+  const bool has_next = peek().has_value();
+  while (peek()) push(budget, rest, *std::exchange(after_, std::nullopt));
+  length_ = index0_ + 1 + static_cast<std::int64_t>(rest.size());
+  items_ = std::move(rest);
+  is_judged_ = true;
+  position_ = has_next ? 1 : 0;
+  if (has_next) after_ = items_.front();
+  return *length_;
 }
 
-std::optional<Value> Loop::attribute(std::string_view name) {
+void Loop::empty() {
+  items_ = {};
+  position_ = 0;
+  before_.reset();
+  current_.reset();
+  after_.reset();
+  changed_.reset();
+  around_.reset();
+}
+
+std::optional<Value> Loop::attribute(Budget& budget, std::string_view name) {
   if (name == "index") return Value(index0_ + 1);
   if (name == "index0") return Value(index0_);
   if (name == "first") return Value(index0_ == 0);
   if (name == "last") return Value(!peek().has_value());
-  if (name == "length") return Value(length());
-  if (name == "revindex") return Value(length() - index0_);
-  if (name == "revindex0") return Value(length() - index0_ - 1);
+  if (name == "length") return Value(length(budget));
+  if (name == "revindex") return Value(length(budget) - index0_);
+  if (name == "revindex0") return Value(length(budget) - index0_ - 1);
   if (name == "depth") return Value(depth0_ + 1);
   if (name == "depth0") return Value(depth0_);
   if (name == "previtem") {
-    return index0_ == 0 || !before_ ? Value::undefined("there is no previous item") : *before_;
+    return index0_ == 0 || !before_ ? make_undefined(budget, "there is no previous item")
+                                    : *before_;
   }
-  if (name == "nextitem") return peek() ? *after_ : Value::undefined("there is no next item");
-  const auto method = [this](auto call) {
-    return Value(std::shared_ptr<Object>(
-        std::make_shared<LoopMethod<decltype(call)>>(shared_from_this(), call)));
+  if (name == "nextitem") return peek() ? *after_ : make_undefined(budget, "there is no next item");
+  const auto method = [&](auto call) {
+    return make_object<LoopMethod<decltype(call)>>(budget, shared_from_this(), call);
   };
-  if (name == "cycle") return method([](Loop& loop, Arguments& all) { return loop.cycle(all); });
-  if (name == "changed")
-    return method([](Loop& loop, Arguments& all) { return loop.changed(all); });
+  if (name == "cycle") {
+    return method([](Budget&, Loop& loop, Arguments& all) { return loop.cycle(all); });
+  }
+  if (name == "changed") {
+    return method([](Budget& own, Loop& loop, Arguments& all) { return loop.changed(own, all); });
+  }
   return std::nullopt;
 }
 
@@ -86,10 +102,14 @@ Value Loop::cycle(Arguments& arguments) const {
   return arguments.positional[static_cast<std::size_t>(std::max<std::int64_t>(index0_, 0) % count)];
 }
 
-Value Loop::changed(Arguments& arguments) {
-  const bool same = changed_ && equals(Value::tuple(*changed_), Value::tuple(arguments.positional));
-  changed_ = arguments.positional;
-  return !same;
+Value Loop::changed(Budget& budget, Arguments& arguments) {
+  const Items& now = arguments.positional;
+  const auto same = [&](const Value& a, const Value& b) { return equals(budget, a, b); };
+  const bool is_same =
+      changed_ && std::equal(changed_->begin(), changed_->end(), now.begin(), now.end(), same);
+  budget.charge(now.size() * sizeof(Value));
+  changed_ = now;
+  return !is_same;
 }
 
 Value Loop::call(Runtime& runtime, Arguments arguments) {

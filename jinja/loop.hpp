@@ -9,7 +9,7 @@
 
 namespace troupe::jinja {
 
-class Loop : public Object, public std::enable_shared_from_this<Loop> {
+class Loop : public Object, public Emptied, public std::enable_shared_from_this<Loop> {
  public:
   // All but `items` must outlive the loop.
   Loop(Evaluator& evaluator, const For& node, ScopePtr around, Items items, std::int64_t depth0)
@@ -24,20 +24,20 @@ class Loop : public Object, public std::enable_shared_from_this<Loop> {
 
   std::string type_name() const override { return "LoopContext"; }
 
-  bool is_callable() const override { return true; }
-
-  std::optional<Value> attribute(std::string_view name) override;
+  std::optional<Value> attribute(Budget& budget, std::string_view name) override;
   // A recursive loop's body once more, over other items.
   Value call(Runtime& runtime, Arguments arguments) override;
 
+  void empty() override;
+
   // loop.cycle(…) and loop.changed(…).
   Value cycle(Arguments& arguments) const;
-  Value changed(Arguments& arguments);
+  Value changed(Budget& budget, Arguments& arguments);
 
  private:
   // The item behind this one, judged by the condition now: it stays what it is.
   const std::optional<Value>& peek();
-  std::int64_t length();
+  std::int64_t length(Budget& budget);
 
   Evaluator& evaluator_;
   const For& node_;
@@ -45,6 +45,8 @@ class Loop : public Object, public std::enable_shared_from_this<Loop> {
   Items items_;
   std::int64_t depth0_;
   std::size_t position_ = 0;  // of the next item to look at
+  bool is_judged_ = false;    // all items left have passed the condition
+  std::optional<std::int64_t> length_;
   std::int64_t index0_ = -1;
   std::optional<Value> before_;
   std::optional<Value> current_;

@@ -20,6 +20,8 @@ class BoundMethod : public Object {
     return method_(runtime, self_, arguments);
   }
 
+  std::size_t depth() const override { return self_.depth(); }
+
  private:
   Value self_;
   Method method_;
@@ -55,24 +57,23 @@ Method find(const Value& object, std::string_view name) {
   return find_text_layout_method(name);
 }
 
-Value get(Runtime&, const Value& self, Arguments& arguments) {
+Value get(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("get", arguments, {"key", "default"}, 1);
-  const Value* found = self.as_dict()->find(parameters.at(0));
+  const Value* found = self.as_dict()->find(runtime.budget, parameters.at(0));
   return found != nullptr ? *found : parameters.value_or(1, Value());
 }
 
 template <typename Take>
 Value view(Runtime& runtime, const Value& self, const char* label, Take take) {
-  runtime.budget.charge(self.as_dict()->items.size() * sizeof(Value));
   Items items;
-  for (const auto& entry : self.as_dict()->items) items.push_back(take(entry));
-  return Value::sequence(SequenceKind::kView, std::move(items), label);
+  for (const auto& entry : self.as_dict()->items) push(runtime.budget, items, take(entry));
+  return make_sequence(runtime.budget, SequenceKind::kView, std::move(items), label);
 }
 
 Value items(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters none("items", arguments, {});
-  return view(runtime, self, "dict_items", [](const auto& entry) {
-    return Value::tuple({entry.first, entry.second});
+  return view(runtime, self, "dict_items", [&](const auto& entry) {
+    return make_tuple(runtime.budget, {entry.first, entry.second});
   });
 }
 
@@ -86,45 +87,51 @@ Value values(Runtime& runtime, const Value& self, Arguments& arguments) {
   return view(runtime, self, "dict_values", [](const auto& entry) { return entry.second; });
 }
 
-Value copy(Runtime& runtime, const Value& self, Arguments& arguments) {
+Value copy(Runtime&, const Value& self, Arguments& arguments) {
   const Parameters none("copy", arguments, {});
-  runtime.budget.charge(length(self) * sizeof(Value));
-  return self.as_dict() != nullptr ? Value::dict(*self.as_dict())
-                                   : Value::list(self.as_sequence()->items);
+  // What never changes is its own copy.
+  return self;
 }
 
 Value count(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("count", arguments, {"value"}, 1);
-  const Items all = iterate(runtime.budget, self);
-  return Value::size(static_cast<std::size_t>(std::ranges::count_if(
-      all, [&](const Value& item) { return equals(item, parameters.at(0)); })));
+  const ItemView all(runtime.budget, self);
+  const auto is_it = [&](const Value& one) {
+    return equals(runtime.budget, one, parameters.at(0));
+  };
+  return static_cast<std::int64_t>(std::ranges::count_if(all, is_it));
 }
 
 Value index(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("index", arguments, {"value"}, 1);
-  const Items all = iterate(runtime.budget, self);
-  const auto found =
-      std::ranges::find_if(all, [&](const Value& item) { return equals(item, parameters.at(0)); });
+  const ItemView all(runtime.budget, self);
+  const auto is_it = [&](const Value& one) {
+    return equals(runtime.budget, one, parameters.at(0));
+  };
+  const auto* found = std::ranges::find_if(all, is_it);
   if (found == all.end()) {
-    throw RenderError(repr(runtime.budget, parameters.at(0)) + " is not in " + self.type_name());
+    throw RenderError(shortened(repr(runtime.budget, parameters.at(0))) + " is not in " +
+                      self.type_name());
   }
   return static_cast<std::int64_t>(found - all.begin());
 }
 
 }  // namespace
 
-std::optional<Value> find_method(const Value& object, std::string_view name) {
+std::optional<Value> find_method(Budget& budget, const Value& object, std::string_view name) {
   const bool is_internal = name.starts_with("__") && name.ends_with("__") && name.size() > 4;
-  if (is_internal && object.as_dict() != nullptr && object.as_dict()->find(name) != nullptr) {
+  if (is_internal && object.as_dict() != nullptr &&
+      object.as_dict()->find(budget, name) != nullptr) {
     return std::nullopt;
   }
   if (is_forbidden(object, name) || is_internal) {
-    return Value::undefined("access to attribute '" + std::string(name) + "' of '" +
-                            object.type_name() + "' object is unsafe.");
+    return make_undefined(budget,
+                          "access to attribute '" + shortened(name) + "' of '" +
+                              object.type_name() + "' object is unsafe.");
   }
   const Method method = find(object, name);
   if (method == nullptr) return std::nullopt;
-  return Value(std::make_shared<BoundMethod>(object, method));
+  return make_object<BoundMethod>(budget, object, method);
 }
 
 Method find_sequence_method(std::string_view name) {

@@ -49,10 +49,7 @@ std::optional<std::int64_t> read_integer(std::string_view text, int base) {
   std::int64_t number = 0;
   const char* end = signed_digits.data() + signed_digits.size();
   const auto result = std::from_chars(signed_digits.data(), end, number, base);
-  if (result.ec == std::errc::result_out_of_range) {
-    throw RenderError(
-        "an integer needs more than 64 bits, which this server does not compute with");
-  }
+  if (result.ec == std::errc::result_out_of_range) fail_large();
   return result.ec == std::errc{} && result.ptr == end ? std::optional(number) : std::nullopt;
 }
 
@@ -68,14 +65,11 @@ std::optional<double> read_float(std::string_view text) {
 
 std::optional<std::int64_t> whole(double number) {
   if (!std::isfinite(number)) return std::nullopt;
-  if (std::abs(number) >= 9.2e18) {
-    throw RenderError(
-        "an integer needs more than 64 bits, which this server does not compute with");
-  }
+  if (std::abs(number) >= 9.2e18) fail_large();
   return static_cast<std::int64_t>(number);
 }
 
-Value int_filter(Runtime&, const Value& value, Arguments& arguments) {
+Value int_filter(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("int", arguments, {"default", "base"});
   const Value otherwise = parameters.value_or(0, std::int64_t{0});
   if (value.is_undefined()) fail_undefined(value);
@@ -89,16 +83,18 @@ Value int_filter(Runtime&, const Value& value, Arguments& arguments) {
   const auto base = parameters.integer_or(1, 10);
   if (base < 2 || base > 36) return otherwise;
   const std::string& text = value.as_text()->bytes;
+  runtime.budget.charge(4 * text.size());  // digits without underscores, and strtod()
   if (const auto number = read_integer(text, static_cast<int>(base))) return *number;
   const auto number = read_float(text);
   const auto cut = number ? whole(*number) : std::nullopt;
   return cut ? Value(*cut) : otherwise;
 }
 
-Value float_filter(Runtime&, const Value& value, Arguments& arguments) {
+Value float_filter(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("float", arguments, {"default"});
   if (value.is_undefined()) fail_undefined(value);
   if (value.is_number()) return value.number();
+  if (value.is_text()) runtime.budget.charge(4 * value.as_text()->bytes.size());
   const auto number = value.is_text() ? read_float(value.as_text()->bytes) : std::nullopt;
   return number ? Value(*number) : parameters.value_or(0, 0.0);
 }
@@ -125,30 +121,47 @@ double round_digits(double number, std::int64_t digits) {
   return std::strtod(std::string(text, end.ptr).c_str(), nullptr);
 }
 
+// To a multiple of 10**-digits, halves to the even one, as Python rounds an int.
+std::int64_t round_integer(std::int64_t number, std::int64_t digits) {
+  if (digits >= 0) return number;
+  constexpr std::int64_t kHalfOfLargest = 5'000'000'000'000'000'000;  // of 10**19
+  if (digits < -19) return 0;
+  if (digits == -19) {
+    if (number > kHalfOfLargest || number < -kHalfOfLargest) fail_large();
+    return 0;
+  }
+  std::int64_t scale = 1;
+  for (std::int64_t i = 0; i < -digits; ++i) scale *= 10;
+  const std::int64_t rest = (number % scale + scale) % scale;
+  const bool is_odd = ((number - number % scale) / scale + (number % scale < 0 ? -1 : 0)) % 2 != 0;
+  const bool up = rest > scale - rest || (rest == scale - rest && is_odd);
+  std::int64_t rounded = 0;
+  if (__builtin_add_overflow(number, up ? scale - rest : -rest, &rounded)) fail_large();
+  return rounded;
+}
+
 Value round(Runtime&, const Value& value, Arguments& arguments) {
   const Parameters parameters("round", arguments, {"precision", "method"});
   const std::int64_t digits = parameters.integer_or(0, 0);
-  const std::string method = parameters.text_or(1, "common");
+  const std::string_view method = parameters.text_or(1, "common");
   if (method != "common" && method != "ceil" && method != "floor") {
     throw RenderError("method must be common, ceil or floor");
   }
   if (value.is_undefined()) fail_undefined(value);
   if (!value.is_number()) throw RenderError("round needs a number, not " + value.type_name());
   if (method == "common") {
-    if (value.is_integer() && digits >= 0) return value.integer();
-    const double rounded = round_digits(value.number(), digits);
-    if (value.is_float()) return rounded;
-    return static_cast<std::int64_t>(rounded);
+    if (value.is_integer()) return round_integer(value.integer(), digits);
+    return round_digits(value.number(), digits);
   }
   const double scale = std::pow(10.0, static_cast<double>(digits));
   const double scaled = value.number() * scale;
   return (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale;
 }
 
-Value default_filter(Runtime&, const Value& value, Arguments& arguments) {
+Value default_filter(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("default", arguments, {"default_value", "boolean"});
   const bool replaces = value.is_undefined() || (parameters.truth_or(1, false) && !is_true(value));
-  return replaces ? parameters.value_or(0, Value::text("")) : value;
+  return replaces ? parameters.value_or(0, copy_text(runtime.budget, "")) : value;
 }
 
 Value length_filter(Runtime&, const Value& value, Arguments& arguments) {
@@ -160,11 +173,9 @@ Value sum(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("sum", arguments, {"attribute", "start"});
   Value all = parameters.value_or(1, std::int64_t{0});
   if (all.is_text()) throw RenderError("sum() can't sum strings");
-  for (const Value& item : iterate(runtime.budget, value)) {
-    all = apply(runtime.budget,
-                BinaryOperator::kAdd,
-                all,
-                follow(runtime, item, parameters.value_or(0, Value())));
+  const AttributePath path(runtime.budget, parameters.value_or(0, Value()));
+  for (const Value& item : ItemView(runtime.budget, value)) {
+    all = apply(runtime.budget, BinaryOperator::kAdd, all, path.follow(runtime, item));
   }
   return all;
 }

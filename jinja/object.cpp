@@ -15,7 +15,7 @@ std::optional<Value> Arguments::take(std::string_view name) {
   return value;
 }
 
-std::optional<Value> Object::attribute(std::string_view) { return std::nullopt; }
+std::optional<Value> Object::attribute(Budget&, std::string_view) { return std::nullopt; }
 
 Value Object::call(Runtime&, Arguments) {
   throw RenderError("'" + type_name() + "' object is not callable");

@@ -34,8 +34,12 @@ class Object {
 
   virtual bool is_callable() const { return true; }
 
+  // Containers within what it holds, as Value::depth() counts them. 0 also for what the rendering
+  // empties at its end (Emptied in runtime.hpp): destroying such a one recurses no further.
+  virtual std::size_t depth() const { return 0; }
+
   // None when it has no such attribute.
-  virtual std::optional<Value> attribute(std::string_view name);
+  virtual std::optional<Value> attribute(Budget& budget, std::string_view name);
   // Throws RenderError when it cannot be called.
   virtual Value call(Runtime& runtime, Arguments arguments);
 };

@@ -23,10 +23,11 @@ Parameters::Parameters(std::string_view function,
   for (const auto& [name, value] : arguments.named) {
     const auto place = std::ranges::find(names_, name);
     if (place == names_.end()) {
-      throw RenderError(who + "() got an unexpected keyword argument '" + name + "'");
+      throw RenderError(who + "() got an unexpected keyword argument '" + shortened(name) + "'");
     }
     auto& slot = values_[static_cast<std::size_t>(place - names_.begin())];
-    if (slot) throw RenderError(who + "() got multiple values for argument '" + name + "'");
+    if (slot)
+      throw RenderError(who + "() got multiple values for argument '" + std::string(name) + "'");
     slot = value;
   }
   for (std::size_t i = 0; i < required; ++i) {
@@ -50,7 +51,7 @@ std::int64_t Parameters::integer_or(std::size_t index, std::int64_t otherwise) c
   return at(index).integer();
 }
 
-std::string Parameters::text_or(std::size_t index, const std::string& otherwise) const {
+std::string_view Parameters::text_or(std::size_t index, std::string_view otherwise) const {
   if (!has(index)) return otherwise;
   if (!at(index).is_text()) fail_type(index, "a string");
   return at(index).as_text()->bytes;

@@ -32,7 +32,8 @@ class Parameters {
   bool truth_or(std::size_t index, bool otherwise) const;
   // These throw RenderError when what was passed has another type.
   std::int64_t integer_or(std::size_t index, std::int64_t otherwise) const;
-  std::string text_or(std::size_t index, const std::string& otherwise) const;
+  // Lives as long as the object does.
+  std::string_view text_or(std::size_t index, std::string_view otherwise) const;
 
  private:
   [[noreturn]] void fail_type(std::size_t index, const char* type) const;

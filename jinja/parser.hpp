@@ -43,7 +43,6 @@ class Parser {
   Block parse_block_until(Names ends);
   void parse_statements_into(Block& block, Names ends);
   Block parse_body(Names ends);
-  void finish_body(std::string_view end);
   Statement parse_statement();
   If parse_if();
   For parse_for();

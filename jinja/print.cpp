@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -14,73 +15,94 @@ namespace {
 constexpr int kExponentMax = 16;
 constexpr int kExponentMin = -4;
 
-void append_escape(char32_t character, std::string& text) {
+void append_escape(char32_t character, TextBuilder& out) {
   char escape[16];
   const auto code = static_cast<unsigned>(character);
   const char* form = code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x";
   std::snprintf(escape, sizeof escape, form, code);
-  text += escape;
+  out += escape;
 }
 
-std::string quoted(const std::string& bytes) {
+void append_quoted(TextBuilder& out, std::string_view bytes) {
   const bool doubles =
-      bytes.find('\'') != std::string::npos && bytes.find('"') == std::string::npos;
+      bytes.find('\'') != std::string_view::npos && bytes.find('"') == std::string_view::npos;
   const char32_t quote = doubles ? '"' : '\'';
-  std::string text;
-  unicode::append(quote, text);
+  out.append(quote);
   for (std::size_t position = 0; position < bytes.size();) {
     const char32_t character = unicode::next(bytes, position);
     if (character == quote || character == '\\') {
-      text += '\\';
-      unicode::append(character, text);
+      out += '\\';
+      out.append(character);
     } else if (character == '\n') {
-      text += "\\n";
+      out += "\\n";
     } else if (character == '\r') {
-      text += "\\r";
+      out += "\\r";
     } else if (character == '\t') {
-      text += "\\t";
+      out += "\\t";
     } else if (!unicode::is_printable(character)) {
-      append_escape(character, text);
+      append_escape(character, out);
     } else {
-      unicode::append(character, text);
+      out.append(character);
     }
   }
-  unicode::append(quote, text);
-  return text;
+  out.append(quote);
 }
 
-std::string joined(Budget& budget, const Items& items) {
-  std::string text;
+void append_items(TextBuilder& out, const Items& items) {
+  bool is_first = true;
   for (const Value& item : items) {
-    if (!text.empty()) text += ", ";
-    text += repr(budget, item);
+    if (!is_first) out += ", ";
+    is_first = false;
+    append_repr(out, item);
   }
-  return text;
 }
 
-std::string sequence_text(Budget& budget, const Sequence& sequence) {
+void append_sequence(TextBuilder& out, const Sequence& sequence) {
   switch (sequence.kind) {
     case SequenceKind::kList:
-      return "[" + joined(budget, sequence.items) + "]";
+      out += '[';
+      append_items(out, sequence.items);
+      out += ']';
+      return;
     case SequenceKind::kTuple:
-      return "(" + joined(budget, sequence.items) + (sequence.items.size() == 1 ? ",)" : ")");
+      out += '(';
+      append_items(out, sequence.items);
+      out += sequence.items.size() == 1 ? ",)" : ")";
+      return;
     case SequenceKind::kRange:
-      return sequence.label;
+      out += sequence.label;
+      return;
     case SequenceKind::kView:
-      return sequence.label + "([" + joined(budget, sequence.items) + "])";
+      out += sequence.label;
+      out += "([";
+      append_items(out, sequence.items);
+      out += "])";
+      return;
     case SequenceKind::kGenerator:
-      break;
+      out += "<generator object>";
   }
-  return "<generator object>";
 }
 
-std::string dict_text(Budget& budget, const Dict& dict) {
-  std::string text = "{";
+void append_dict(TextBuilder& out, const Dict& dict) {
+  out += '{';
+  bool is_first = true;
   for (const auto& [key, value] : dict.items) {
-    if (text.size() > 1) text += ", ";
-    text += repr(budget, key) + ": " + repr(budget, value);
+    if (!is_first) out += ", ";
+    is_first = false;
+    append_repr(out, key);
+    out += ": ";
+    append_repr(out, value);
   }
-  return text + "}";
+  out += '}';
+}
+
+std::string scalar_text(const Value& value) {
+  if (value.is_none()) return "None";
+  if (value.is_bool()) return value.integer() != 0 ? "True" : "False";
+  if (value.is_integer()) return std::to_string(value.integer());
+  if (value.is_float()) return float_text(value.number());
+  const Object* object = value.as_object();
+  return object == nullptr ? "Undefined" : "<" + object->type_name() + ">";
 }
 
 }  // namespace
@@ -102,67 +124,69 @@ std::string float_text(double value) {
 }
 
 std::string to_text(Budget& budget, const Value& value) {
-  if (const Text* text = value.as_text()) {
-    budget.charge(text->bytes.size());
-    return text->bytes;
-  }
-  return value.is_undefined() ? std::string() : repr(budget, value);
+  TextBuilder out(budget);
+  append_text(out, value);
+  return out.take();
 }
 
 std::string repr(Budget& budget, const Value& value) {
-  budget.step();
-  if (value.is_none()) return "None";
-  if (value.is_bool()) return value.integer() != 0 ? "True" : "False";
-  if (value.is_integer()) return std::to_string(value.integer());
-  if (value.is_float()) return float_text(value.number());
-  std::string text = "Undefined";
-  if (const Text* own = value.as_text()) {
-    text = own->is_markup ? "Markup(" + quoted(own->bytes) + ")" : quoted(own->bytes);
+  TextBuilder out(budget);
+  append_repr(out, value);
+  return out.take();
+}
+
+void append_text(TextBuilder& out, const Value& value) {
+  if (value.is_undefined()) return;
+  if (const Text* text = value.as_text()) {
+    out.budget().charge_work(text->bytes.size());
+    out += text->bytes;
+  } else {
+    append_repr(out, value);
+  }
+}
+
+void append_repr(TextBuilder& out, const Value& value) {
+  out.budget().step();
+  if (const Text* text = value.as_text()) {
+    out.budget().charge_work(4 * text->bytes.size());
+    if (text->is_markup) out += "Markup(";
+    append_quoted(out, text->bytes);
+    if (text->is_markup) out += ')';
   } else if (const Sequence* sequence = value.as_sequence()) {
-    text = sequence_text(budget, *sequence);
+    append_sequence(out, *sequence);
   } else if (const Dict* dict = value.as_dict()) {
-    text = dict_text(budget, *dict);
-  } else if (const Object* object = value.as_object()) {
-    text = "<" + object->type_name() + ">";
+    append_dict(out, *dict);
+  } else {
+    out += scalar_text(value);
   }
-  budget.charge(text.size());
-  return text;
 }
 
-Value make_text(Budget& budget, std::string bytes, bool is_markup) {
-  budget.charge(bytes.size() + sizeof(Text));
-  return Value::text(std::move(bytes), is_markup);
-}
-
-std::string escape_html(std::string_view text) {
-  std::string escaped;
-  for (const char character : text) {
-    switch (character) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '\'':
-        escaped += "&#39;";
-        break;
-      case '"':
-        escaped += "&#34;";
-        break;
-      default:
-        escaped += character;
-    }
+void append_html(TextBuilder& out, std::string_view text) {
+  out.budget().charge_work(text.size());
+  while (!text.empty()) {
+    const std::size_t plain = std::min(text.find_first_of("&<>'\""), text.size());
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) return;
+    const char special = text[0];
+    out += special == '&'    ? "&amp;"
+           : special == '<'  ? "&lt;"
+           : special == '>'  ? "&gt;"
+           : special == '\'' ? "&#39;"
+                             : "&#34;";
+    text.remove_prefix(1);
   }
-  return escaped;
 }
 
 Value to_markup(Budget& budget, const Value& value) {
   if (value.is_text() && value.as_text()->is_markup) return value;
-  return make_text(budget, escape_html(to_text(budget, value)), true);
+  TextBuilder out(budget);
+  if (const Text* text = value.as_text()) {
+    append_html(out, text->bytes);
+  } else {
+    append_html(out, to_text(budget, value));
+  }
+  return make_text(budget, out.take(), true);
 }
 
 }  // namespace troupe::jinja

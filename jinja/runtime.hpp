@@ -28,6 +28,7 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
+  // Each is held until all are empty, so that no destructor runs along a chain of them.
   ~Runtime() {
     for (const auto& one : emptied_) one->empty();
   }
@@ -41,7 +42,15 @@ class Runtime {
   Value filter(const std::string& name, const Value& value, Arguments arguments);
   bool test(const std::string& name, const Value& value, Arguments arguments);
 
-  void empty_at_end(std::shared_ptr<Emptied> one) { emptied_.push_back(std::move(one)); }
+  void empty_at_end(std::shared_ptr<Emptied> one) {
+    budget.charge(2 * sizeof one);
+    emptied_.push_back(std::move(one));
+  }
+
+  // Lets go of the one that came last when nothing else holds it but the caller.
+  void forget_last(const std::shared_ptr<Emptied>& one) {
+    if (emptied_.back() == one && one.use_count() == 2) emptied_.pop_back();
+  }
 
   Budget budget;
   std::time_t now;  // what strftime_now formats

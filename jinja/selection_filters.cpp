@@ -22,41 +22,44 @@ Value map(Runtime& runtime, const Value& value, Arguments& arguments) {
     auto otherwise = arguments.take("default");
     if (otherwise && otherwise->is_none()) otherwise.reset();
     if (!arguments.named.empty()) {
-      throw RenderError("Unexpected keyword argument '" + arguments.named[0].first + "'");
+      throw RenderError("Unexpected keyword argument '" + shortened(arguments.named[0].first) +
+                        "'");
     }
-    for (const Value& item : iterate(runtime.budget, value)) {
-      mapped.push_back(follow(runtime, item, *attribute, otherwise));
+    const AttributePath path(runtime.budget, *attribute, otherwise);
+    for (const Value& item : ItemView(runtime.budget, value)) {
+      push(runtime.budget, mapped, path.follow(runtime, item));
     }
-    return Value::generator(std::move(mapped));
+    return make_generator(runtime.budget, std::move(mapped));
   }
-  if (!is_true(value)) return Value::generator({});
+  if (!is_true(value)) return make_generator(runtime.budget, {});
   const std::string name = take_name(arguments, "map requires a filter argument");
-  for (const Value& item : iterate(runtime.budget, value)) {
-    mapped.push_back(runtime.filter(name, item, arguments));
+  for (const Value& item : ItemView(runtime.budget, value)) {
+    push(runtime.budget, mapped, runtime.filter(name, item, arguments));
   }
-  return Value::generator(std::move(mapped));
+  return make_generator(runtime.budget, std::move(mapped));
 }
 
 template <bool kKeeps, bool kByAttribute>
 Value select(Runtime& runtime, const Value& value, Arguments& arguments) {
   Items kept;
-  if (!is_true(value)) return Value::generator({});
-  Value path;
+  if (!is_true(value)) return make_generator(runtime.budget, {});
+  Value attribute;
   if (kByAttribute) {
     if (arguments.positional.empty()) {
       throw RenderError("Missing parameter for attribute name");
     }
-    path = arguments.positional.front();
+    attribute = arguments.positional.front();
     arguments.positional.erase(arguments.positional.begin());
   }
   const bool has_test = !arguments.positional.empty();
+  const AttributePath path(runtime.budget, attribute);
   const std::string name = has_test ? take_name(arguments, "") : "";
-  for (const Value& item : iterate(runtime.budget, value)) {
-    const Value judged = follow(runtime, item, path);
+  for (const Value& item : ItemView(runtime.budget, value)) {
+    const Value judged = path.follow(runtime, item);
     const bool passes = has_test ? runtime.test(name, judged, arguments) : is_true(judged);
-    if (passes == kKeeps) kept.push_back(item);
+    if (passes == kKeeps) push(runtime.budget, kept, item);
   }
-  return Value::generator(std::move(kept));
+  return make_generator(runtime.budget, std::move(kept));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "jinja/error.hpp"
-#include "jinja/object.hpp"
 #include "jinja/operations.hpp"
 #include "jinja/unicode.hpp"
 
@@ -9,7 +8,7 @@ namespace troupe::jinja {
 namespace {
 
 Items characters(Budget& budget, const Text& text) {
-  budget.charge(text.length * (sizeof(Value) + sizeof(Text)));
+  budget.charge(text.length * (sizeof(Value) + sizeof(Text) + kBlockBytes));
   Items items;
   items.reserve(text.length);
   for (std::size_t position = 0; position < text.bytes.size();) {
@@ -23,7 +22,7 @@ Items characters(Budget& budget, const Text& text) {
 // Where the character `index` of `text` begins, in bytes.
 std::size_t byte_of(Budget& budget, const Text& text, std::size_t index) {
   if (text.length == text.bytes.size()) return index;
-  budget.charge(index);
+  budget.charge_work(8 * index);
   std::size_t position = 0;
   for (std::size_t i = 0; i < index; ++i) unicode::next(text.bytes, position);
   return position;
@@ -75,18 +74,22 @@ void walk(const Bounds& bounds, Take take) {
   }
 }
 
+std::string_view cut(Budget& budget, const Text& text, const Bounds& bounds) {
+  if (bounds.begin >= bounds.end) return {};
+  const std::size_t first = byte_of(budget, text, static_cast<std::size_t>(bounds.begin));
+  const std::size_t last = byte_of(budget, text, static_cast<std::size_t>(bounds.end));
+  return std::string_view(text.bytes).substr(first, last - first);
+}
+
 Value slice_text(Budget& budget, const Text& text, const Bounds& bounds) {
   if (bounds.step == 1) {
-    if (bounds.begin >= bounds.end) return Value::text("", text.is_markup);
-    const std::size_t first = byte_of(budget, text, static_cast<std::size_t>(bounds.begin));
-    const std::size_t last = byte_of(budget, text, static_cast<std::size_t>(bounds.end));
-    return make_text(budget, text.bytes.substr(first, last - first), text.is_markup);
+    return copy_text(budget, cut(budget, text, bounds), text.is_markup);
   }
   budget.charge(text.bytes.size() * sizeof(char32_t));
   const std::u32string all = unicode::decode(text.bytes);
-  std::string taken;
-  walk(bounds, [&](std::size_t i) { unicode::append(all[i], taken); });
-  return make_text(budget, std::move(taken), text.is_markup);
+  TextBuilder taken(budget);
+  walk(bounds, [&](std::size_t i) { taken.append(all[i]); });
+  return make_text(budget, taken.take(), text.is_markup);
 }
 
 }  // namespace
@@ -103,11 +106,32 @@ Items iterate(Budget& budget, const Value& value) {
   if (const Dict* dict = value.as_dict()) {
     budget.charge(dict->items.size() * sizeof(Value));
     Items keys;
+    keys.reserve(dict->items.size());
     for (const auto& entry : dict->items) keys.push_back(entry.first);
     return keys;
   }
   if (value.is_undefined()) return {};
   throw RenderError("'" + value.type_name() + "' object is not iterable");
+}
+
+ItemView::ItemView(Budget& budget, const Value& value) : kept_(value) {
+  if (Sequence* sequence = value.as_sequence()) {
+    budget.charge_work(sequence->items.size() * sizeof(Value));
+    begin_ = sequence->items.data();
+    end_ = begin_ + sequence->items.size();
+    if (sequence->kind != SequenceKind::kGenerator) return;
+    begin_ += sequence->taken;
+    sequence->taken = sequence->items.size();
+    return;
+  }
+  made_ = iterate(budget, value);
+  begin_ = made_.data();
+  end_ = begin_ + made_.size();
+}
+
+std::string_view window(Budget& budget, const Text& text, const Value& begin, const Value& end) {
+  if (begin.is_none() && end.is_none()) return text.bytes;
+  return cut(budget, text, resolve(begin, end, Value(), text.length));
 }
 
 std::size_t length(const Value& value) {
@@ -127,7 +151,7 @@ std::optional<Value> item(Budget& budget, const Value& container, const Value& k
     if (key.as_dict() != nullptr || key.as_sequence(SequenceKind::kList) != nullptr) {
       return std::nullopt;  // cannot be hashed
     }
-    const Value* found = dict->find(key);
+    const Value* found = dict->find(budget, key);
     return found == nullptr ? std::nullopt : std::optional(*found);
   }
   if (!key.is_integer()) return std::nullopt;
@@ -137,7 +161,8 @@ std::optional<Value> item(Budget& budget, const Value& container, const Value& k
     std::size_t position = byte_of(budget, *text, *index);
     const std::size_t begin = position;
     unicode::next(text->bytes, position);
-    return Value::text(text->bytes.substr(begin, position - begin), text->is_markup);
+    return copy_text(
+        budget, std::string_view(text->bytes).substr(begin, position - begin), text->is_markup);
   }
   const Sequence* sequence = container.as_sequence();
   if (sequence == nullptr || sequence->kind == SequenceKind::kView ||
@@ -161,15 +186,14 @@ Value slice(Budget& budget,
                               sequence->kind != SequenceKind::kGenerator);
   // A TypeError in Python, which a lookup of jinja2 turns into an undefined value.
   if (!can || !is_index(begin) || !is_index(end) || !is_index(step)) {
-    return Value::undefined(container.type_name() + " object has no such slice");
+    return make_undefined(budget, container.type_name() + " object has no such slice");
   }
   const Bounds bounds = resolve(begin, end, step, length(container));
   if (const Text* text = container.as_text()) return slice_text(budget, *text, bounds);
   Items taken;
-  walk(bounds, [&](std::size_t i) { taken.push_back(sequence->items[i]); });
-  budget.charge(taken.size() * sizeof(Value));
+  walk(bounds, [&](std::size_t i) { push(budget, taken, sequence->items[i]); });
   const bool is_range = sequence->kind == SequenceKind::kRange;
-  return Value::sequence(sequence->kind, std::move(taken), is_range ? "range(…)" : "");
+  return make_sequence(budget, sequence->kind, std::move(taken), is_range ? "range(…)" : "");
 }
 
 }  // namespace troupe::jinja

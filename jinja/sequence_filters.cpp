@@ -7,20 +7,20 @@
 #include "jinja/operations.hpp"
 #include "jinja/parameters.hpp"
 #include "jinja/text_operations.hpp"
-#include "jinja/unicode.hpp"
 
 namespace troupe::jinja {
 namespace {
 
 Value list(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("list", arguments, {});
-  return Value::list(iterate(runtime.budget, value));
+  return make_list(runtime.budget, iterate(runtime.budget, value));
 }
 
 Value first(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("first", arguments, {});
-  const Items items = iterate(runtime.budget, value);
-  return items.empty() ? Value::undefined("No first item, sequence was empty.") : items.front();
+  const ItemView items(runtime.budget, value);
+  if (items.size() > 0) return items[0];
+  return make_undefined(runtime.budget, "No first item, sequence was empty.");
 }
 
 // What Python's reversed() refuses.
@@ -32,29 +32,41 @@ void check_reversible(const Value& value) {
 Value last(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("last", arguments, {});
   check_reversible(value);
-  const Items items = iterate(runtime.budget, value);
-  return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
+  const ItemView items(runtime.budget, value);
+  if (items.size() > 0) return items[items.size() - 1];
+  return make_undefined(runtime.budget, "No last item, sequence was empty.");
 }
 
 Value reverse(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("reverse", arguments, {});
   Items items = iterate(runtime.budget, value);
   std::ranges::reverse(items);
-  if (!value.is_text()) return Value::generator(std::move(items));
-  std::string text;
+  if (!value.is_text()) return make_generator(runtime.budget, std::move(items));
+  TextBuilder text(runtime.budget);
   for (const Value& item : items) text += item.as_text()->bytes;
-  return make_text(runtime.budget, std::move(text), value.as_text()->is_markup);
+  return make_text(runtime.budget, text.take(), value.as_text()->is_markup);
+}
+
+using Keyed = std::vector<std::pair<Value, Value>>;
+
+void push_keyed(Runtime& runtime, Keyed& keyed, Value key, const Value& item) {
+  runtime.budget.charge(2 * sizeof(keyed[0]));
+  keyed.emplace_back(std::move(key), item);
 }
 
 // Sorts by keys that were made before; equal ones keep their order also when it is reversed.
-Items sorted(Runtime& runtime, std::vector<std::pair<Value, Value>> keyed, bool reversed) {
-  const auto less = [&](const auto& a, const auto& b) {
-    runtime.budget.step();
-    return reversed ? is_less(b.first, a.first) : is_less(a.first, b.first);
-  };
-  std::ranges::stable_sort(keyed, less);
+void sort_keyed(Runtime& runtime, Keyed& keyed, bool reversed) {
+  runtime.budget.charge(keyed.size() * sizeof(keyed[0]));  // std::stable_sort() takes a copy
+  std::ranges::stable_sort(keyed, [&](const auto& a, const auto& b) {
+    return reversed ? is_less(runtime.budget, b.first, a.first)
+                    : is_less(runtime.budget, a.first, b.first);
+  });
+}
+
+Items sorted(Runtime& runtime, Keyed keyed, bool reversed) {
+  sort_keyed(runtime, keyed, reversed);
   Items items;
-  for (auto& entry : keyed) items.push_back(std::move(entry.second));
+  for (auto& entry : keyed) push(runtime.budget, items, std::move(entry.second));
   return items;
 }
 
@@ -62,83 +74,95 @@ Value sort(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("sort", arguments, {"reverse", "case_sensitive", "attribute"});
   const bool folds = !parameters.truth_or(1, false);
   const Value path = parameters.value_or(2, Value());
-  Items paths{path};
+  std::vector<AttributePath> paths;
+  const auto add = [&](const Value& one) {
+    runtime.budget.charge(2 * sizeof(AttributePath));
+    paths.emplace_back(runtime.budget, one);
+  };
+  if (!path.is_text()) add(path);
   if (path.is_text()) {
-    paths.clear();
-    for (auto& one : split_at(path.as_text()->bytes, ",", -1, false)) {
-      paths.push_back(Value::text(std::move(one)));
+    for (const auto one : split_at(runtime.budget, path.as_text()->bytes, ",", -1, false)) {
+      add(copy_text(runtime.budget, one));
     }
   }
-  std::vector<std::pair<Value, Value>> keyed;
-  for (const Value& item : iterate(runtime.budget, value)) {
+  Keyed keyed;
+  for (const Value& item : ItemView(runtime.budget, value)) {
     Items keys;
-    for (const Value& one : paths) {
-      const Value key = follow(runtime, item, one);
-      keys.push_back(folds ? without_case(runtime, key) : key);
+    for (const AttributePath& one : paths) {
+      const Value key = one.follow(runtime, item);
+      push(runtime.budget, keys, folds ? without_case(runtime, key) : key);
     }
-    keyed.emplace_back(Value::list(std::move(keys)), item);
+    push_keyed(runtime, keyed, make_list(runtime.budget, std::move(keys)), item);
   }
-  return Value::list(sorted(runtime, std::move(keyed), parameters.truth_or(0, false)));
+  const bool reversed = parameters.truth_or(0, false);
+  return make_list(runtime.budget, sorted(runtime, std::move(keyed), reversed));
 }
 
 Value dictsort(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("dictsort", arguments, {"case_sensitive", "by", "reverse"});
-  const std::string by = parameters.text_or(1, "key");
+  const std::string_view by = parameters.text_or(1, "key");
   if (by != "key" && by != "value") {
     throw RenderError("You can only sort by either \"key\" or \"value\"");
   }
   if (value.is_undefined()) fail_undefined(value);
   if (value.as_dict() == nullptr)
     throw RenderError("dictsort needs a dict, not " + value.type_name());
-  std::vector<std::pair<Value, Value>> keyed;
+  Keyed keyed;
   for (const auto& [name, item] : value.as_dict()->items) {
     const Value& key = by == "key" ? name : item;
-    keyed.emplace_back(parameters.truth_or(0, false) ? key : without_case(runtime, key),
-                       Value::tuple({name, item}));
+    push_keyed(runtime,
+               keyed,
+               parameters.truth_or(0, false) ? key : without_case(runtime, key),
+               make_tuple(runtime.budget, {name, item}));
   }
-  return Value::list(sorted(runtime, std::move(keyed), parameters.truth_or(2, false)));
+  const bool reversed = parameters.truth_or(2, false);
+  return make_list(runtime.budget, sorted(runtime, std::move(keyed), reversed));
 }
 
 Value items(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("items", arguments, {});
-  if (value.is_undefined()) return Value::generator({});
+  if (value.is_undefined()) return make_generator(runtime.budget, {});
   if (value.as_dict() == nullptr) throw RenderError("Can only get item pairs from a mapping.");
-  runtime.budget.charge(value.as_dict()->items.size() * sizeof(Value));
   Items pairs;
   for (const auto& entry : value.as_dict()->items) {
-    pairs.push_back(Value::tuple({entry.first, entry.second}));
+    push(runtime.budget, pairs, make_tuple(runtime.budget, {entry.first, entry.second}));
   }
-  return Value::generator(std::move(pairs));
+  return make_generator(runtime.budget, std::move(pairs));
 }
 
 Value unique(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("unique", arguments, {"case_sensitive", "attribute"});
+  const AttributePath path(runtime.budget, parameters.value_or(1, Value()));
   Dict seen;
   Items kept;
-  for (const Value& item : iterate(runtime.budget, value)) {
-    Value key = follow(runtime, item, parameters.value_or(1, Value()));
+  for (const Value& item : ItemView(runtime.budget, value)) {
+    Value key = path.follow(runtime, item);
     if (!parameters.truth_or(0, false)) key = without_case(runtime, key);
-    if (seen.find(key) != nullptr) continue;
-    seen.set(key, Value());
-    kept.push_back(item);
+    if (seen.find(runtime.budget, key) != nullptr) continue;
+    seen.set(runtime.budget, key, Value());
+    push(runtime.budget, kept, item);
   }
-  return Value::generator(std::move(kept));
+  return make_generator(runtime.budget, std::move(kept));
 }
 
 template <bool kMax>
 Value extreme(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("min", arguments, {"case_sensitive", "attribute"});
-  const auto key_of = [&](const Value& item) {
-    const Value key = follow(runtime, item, parameters.value_or(1, Value()));
-    return parameters.truth_or(0, false) ? key : without_case(runtime, key);
-  };
+  const AttributePath path(runtime.budget, parameters.value_or(1, Value()));
+  const bool folds = !parameters.truth_or(0, false);
   std::optional<Value> best;
-  for (const Value& item : iterate(runtime.budget, value)) {
-    const bool better = !best || (kMax ? is_less(key_of(*best), key_of(item))
-                                       : is_less(key_of(item), key_of(*best)));
-    if (better) best = item;
+  Value best_key;
+  for (const Value& item : ItemView(runtime.budget, value)) {
+    Value key = path.follow(runtime, item);
+    if (folds) key = without_case(runtime, key);
+    const bool better = !best || (kMax ? is_less(runtime.budget, best_key, key)
+                                       : is_less(runtime.budget, key, best_key));
+    if (!better) continue;
+    best = item;
+    best_key = std::move(key);
   }
-  return best ? *best : Value::undefined("No aggregated item, sequence was empty.");
+  if (best) return *best;
+  return make_undefined(runtime.budget, "No aggregated item, sequence was empty.");
 }
 
 Value batch(Runtime& runtime, const Value& value, Arguments& arguments) {
@@ -146,54 +170,56 @@ Value batch(Runtime& runtime, const Value& value, Arguments& arguments) {
   const auto size = parameters.integer_or(0, 1);
   Items batches;
   Items current;
-  for (const Value& item : iterate(runtime.budget, value)) {
+  for (const Value& item : ItemView(runtime.budget, value)) {
     if (static_cast<std::int64_t>(current.size()) == size) {
-      batches.push_back(Value::list(std::move(current)));
+      push(runtime.budget, batches, make_list(runtime.budget, std::move(current)));
       current = {};
     }
-    current.push_back(item);
+    push(runtime.budget, current, item);
   }
-  if (current.empty()) return Value::generator(std::move(batches));
+  if (current.empty()) return make_generator(runtime.budget, std::move(batches));
   while (parameters.is_given(1) && static_cast<std::int64_t>(current.size()) < size) {
-    runtime.budget.charge(sizeof(Value));
-    current.push_back(parameters.at(1));
+    runtime.budget.step();
+    push(runtime.budget, current, parameters.at(1));
   }
-  batches.push_back(Value::list(std::move(current)));
-  return Value::generator(std::move(batches));
+  push(runtime.budget, batches, make_list(runtime.budget, std::move(current)));
+  return make_generator(runtime.budget, std::move(batches));
 }
 
 Value groupby(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("groupby", arguments, {"attribute", "default", "case_sensitive"}, 1);
   std::optional<Value> otherwise;
   if (parameters.is_given(1)) otherwise = parameters.at(1);
-  const auto own_key = [&](const Value& item) {
-    return follow(runtime, item, parameters.at(0), otherwise);
-  };
-  const auto key_of = [&](const Value& item) {
-    const Value key = own_key(item);
-    return parameters.truth_or(2, false) ? key : without_case(runtime, key);
-  };
-  std::vector<std::pair<Value, Value>> keyed;
-  for (const Value& item : iterate(runtime.budget, value)) keyed.emplace_back(key_of(item), item);
-  const Items ordered = sorted(runtime, std::move(keyed), false);
-  Items groups;
-  for (std::size_t begin = 0; begin < ordered.size();) {
-    std::size_t end = begin + 1;
-    while (end < ordered.size() && equals(key_of(ordered[end]), key_of(ordered[begin]))) ++end;
-    const auto at = [&](std::size_t i) { return ordered.begin() + static_cast<std::ptrdiff_t>(i); };
-    groups.push_back(
-        Value::tuple({own_key(ordered[begin]), Value::list(Items(at(begin), at(end)))}));
-    begin = end;
+  const AttributePath path(runtime.budget, parameters.at(0), otherwise);
+  const bool folds = !parameters.truth_or(2, false);
+  Budget& budget = runtime.budget;
+  Keyed keyed;  // the key that groups, and the pair of the item's own key and the item
+  for (const Value& item : ItemView(budget, value)) {
+    const Value own = path.follow(runtime, item);
+    push_keyed(
+        runtime, keyed, folds ? without_case(runtime, own) : own, make_tuple(budget, {own, item}));
   }
-  return Value::list(std::move(groups));
+  sort_keyed(runtime, keyed, false);
+  Items groups;
+  for (std::size_t begin = 0, end = 0; begin < keyed.size(); begin = end) {
+    Items group;
+    for (end = begin; end < keyed.size(); ++end) {
+      if (end > begin && !equals(budget, keyed[end].first, keyed[begin].first)) break;
+      push(budget, group, keyed[end].second.as_sequence()->items[1]);
+    }
+    const Value& own = keyed[begin].second.as_sequence()->items[0];
+    push(budget, groups, make_tuple(budget, {own, make_list(budget, std::move(group))}));
+  }
+  return make_list(budget, std::move(groups));
 }
 
 Value attr(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("attr", arguments, {"name"}, 1);
   // Attributes alone, never keys.
   if (value.as_dict() != nullptr) {
-    const auto method = find_method(value, parameters.text_or(0, ""));
-    return method ? *method : Value::undefined("'dict object' has no such attribute");
+    const auto method = find_method(runtime.budget, value, parameters.text_or(0, ""));
+    if (method) return *method;
+    return make_undefined(runtime.budget, "'dict object' has no such attribute");
   }
   return runtime.attribute(value, parameters.text_or(0, ""));
 }

@@ -60,13 +60,13 @@ template <bool kOdd>
 bool parity(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("odd", arguments, {});
   const Value rest = apply(runtime.budget, BinaryOperator::kModulo, value, std::int64_t{2});
-  return equals(rest, std::int64_t{kOdd ? 1 : 0});
+  return equals(runtime.budget, rest, std::int64_t{kOdd ? 1 : 0});
 }
 
 bool divisibleby(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("divisibleby", arguments, {"num"}, 1);
-  return equals(apply(runtime.budget, BinaryOperator::kModulo, value, parameters.at(0)),
-                std::int64_t{0});
+  const Value rest = apply(runtime.budget, BinaryOperator::kModulo, value, parameters.at(0));
+  return equals(runtime.budget, rest, std::int64_t{0});
 }
 
 template <bool kUpper>
@@ -77,21 +77,25 @@ bool has_case(Runtime& runtime, const Value& value, Arguments& arguments) {
 }
 
 // A test that compares with one argument.
-template <bool (*kHolds)(const Value&, const Value&)>
-bool compared(Runtime&, const Value& value, Arguments& arguments) {
+template <bool (*kHolds)(Budget&, const Value&, const Value&)>
+bool compared(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("this test", arguments, {"other"}, 1);
-  return kHolds(value, parameters.at(0));
+  return kHolds(runtime.budget, value, parameters.at(0));
 }
 
-bool differs(const Value& left, const Value& right) { return !equals(left, right); }
-
-bool is_greater(const Value& left, const Value& right) { return is_less(right, left); }
-
-bool is_greater_or_equal(const Value& left, const Value& right) {
-  return is_less_or_equal(right, left);
+bool differs(Budget& budget, const Value& left, const Value& right) {
+  return !equals(budget, left, right);
 }
 
-bool is_same(const Value& left, const Value& right) { return left.is_same_as(right); }
+bool is_greater(Budget& budget, const Value& left, const Value& right) {
+  return is_less(budget, right, left);
+}
+
+bool is_greater_or_equal(Budget& budget, const Value& left, const Value& right) {
+  return is_less_or_equal(budget, right, left);
+}
+
+bool is_same(Budget&, const Value& left, const Value& right) { return left.is_same_as(right); }
 
 bool in(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("in", arguments, {"seq"}, 1);

@@ -27,9 +27,7 @@ Value string(Runtime& runtime, const Value& value, Arguments& arguments) {
 template <std::string (*kMap)(std::string_view)>
 Value mapped(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("this filter", arguments, {});
-  const Value text = soft_text(runtime, value);
-  runtime.budget.charge(text.as_text()->bytes.size() * sizeof(char32_t));
-  return make_text(runtime.budget, kMap(text.as_text()->bytes), text.as_text()->is_markup);
+  return map_text(runtime.budget, soft_text(runtime, value), kMap);
 }
 
 bool begins_word(char32_t c) {
@@ -39,14 +37,16 @@ bool begins_word(char32_t c) {
 
 // Words begin behind white space and the brackets above, as jinja2 has it.
 std::string title_words(std::string_view text) {
-  const std::u32string all = unicode::decode(text);
   std::string made;
-  for (std::size_t begin = 0; begin < all.size();) {
-    std::size_t end = begin + 1;
-    while (end < all.size() && begins_word(all[end]) == begins_word(all[begin])) ++end;
-    const std::u32string word = all.substr(begin, end - begin);
-    made += unicode::upper(unicode::encode(word.substr(0, 1)));
-    made += unicode::lower(unicode::encode(word.substr(1)));
+  for (std::size_t begin = 0; begin < text.size();) {
+    std::size_t second = begin;
+    const bool is_break = begins_word(unicode::next(text, second));
+    std::size_t end = second;
+    for (std::size_t after = end; after < text.size(); end = after) {
+      if (begins_word(unicode::next(text, after)) != is_break) break;
+    }
+    made += unicode::upper(text.substr(begin, second - begin));
+    made += unicode::lower(text.substr(second, end - second));
     begin = end;
   }
   return made;
@@ -62,24 +62,26 @@ Value replace(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("replace", arguments, {"old", "new", "count"}, 2);
   const auto text = [&](const Value& part) { return to_text(runtime.budget, part); };
   const std::int64_t count = parameters.is_given(2) ? parameters.integer_or(2, -1) : -1;
-  const std::string replaced =
-      replace_text(runtime, text(value), text(parameters.at(0)), text(parameters.at(1)), count);
-  return make_text(runtime.budget, replaced);
+  return make_text(
+      runtime.budget,
+      replace_text(
+          runtime.budget, text(value), text(parameters.at(0)), text(parameters.at(1)), count));
 }
 
 Value join(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("join", arguments, {"d", "attribute"});
   const std::string between =
       parameters.has(0) ? to_text(runtime.budget, parameters.at(0)) : std::string();
-  std::string joined;
+  const AttributePath path(runtime.budget, parameters.value_or(1, Value()));
+  TextBuilder joined(runtime.budget);
   bool is_first = true;
-  for (const Value& item : iterate(runtime.budget, value)) {
+  for (const Value& item : ItemView(runtime.budget, value)) {
+    runtime.budget.charge_work(between.size());
     if (!is_first) joined += between;
     is_first = false;
-    runtime.budget.charge(between.size());
-    joined += to_text(runtime.budget, follow(runtime, item, parameters.value_or(1, Value())));
+    append_text(joined, path.follow(runtime, item));
   }
-  return make_text(runtime.budget, std::move(joined));
+  return make_text(runtime.budget, joined.take());
 }
 
 Value indent(Runtime& runtime, const Value& value, Arguments& arguments) {
@@ -87,6 +89,7 @@ Value indent(Runtime& runtime, const Value& value, Arguments& arguments) {
   if (!value.is_text()) throw RenderError("indent needs a string, not " + value.type_name());
   std::string indention;
   if (parameters.has(0) && parameters.at(0).is_text()) {
+    runtime.budget.charge(parameters.text_or(0, "").size());
     indention = parameters.text_or(0, "");
   } else {
     const std::int64_t width = std::max<std::int64_t>(0, parameters.integer_or(0, 4));
@@ -94,14 +97,19 @@ Value indent(Runtime& runtime, const Value& value, Arguments& arguments) {
     indention.assign(static_cast<std::size_t>(width), ' ');
   }
   const bool blank = parameters.truth_or(2, false);
-  const auto lines = unicode::split_lines(value.as_text()->bytes + "\n", false);
-  std::string text = parameters.truth_or(1, false) ? indention : "";
+  runtime.budget.charge(value.as_text()->bytes.size());
+  const std::string whole = value.as_text()->bytes + "\n";
+  const auto lines = split_lines(runtime.budget, whole, false);
+  TextBuilder text(runtime.budget);
+  if (parameters.truth_or(1, false)) text += indention;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const bool indents = i > 0 && (blank || !lines[i].empty());
-    runtime.budget.charge(lines[i].size() + indention.size());
-    text += (i > 0 ? "\n" : "") + (indents ? indention : "") + lines[i];
+    runtime.budget.charge_work(lines[i].size() + indention.size());
+    if (i > 0) text += '\n';
+    if (indents) text += indention;
+    text += lines[i];
   }
-  return make_text(runtime.budget, std::move(text), value.as_text()->is_markup);
+  return make_text(runtime.budget, text.take(), value.as_text()->is_markup);
 }
 
 Value tojson(Runtime& runtime, const Value& value, Arguments& arguments) {
@@ -114,11 +122,11 @@ Value tojson(Runtime& runtime, const Value& value, Arguments& arguments) {
     const std::int64_t width =
         parameters.at(1).is_text() ? 0 : std::max<std::int64_t>(0, parameters.integer_or(1, 0));
     runtime.budget.charge(static_cast<std::uint64_t>(width));
-    style.indent = parameters.at(1).is_text() ? parameters.text_or(1, "")
+    style.indent = parameters.at(1).is_text() ? std::string(parameters.text_or(1, ""))
                                               : std::string(static_cast<std::size_t>(width), ' ');
   }
   if (parameters.is_given(2)) {
-    const Items separators = iterate(runtime.budget, parameters.at(2));
+    const ItemView separators(runtime.budget, parameters.at(2));
     if (separators.size() != 2 || !separators[0].is_text() || !separators[1].is_text()) {
       throw RenderError("tojson: separators must be two strings");
     }
@@ -140,34 +148,41 @@ Value safe(Runtime& runtime, const Value& value, Arguments& arguments) {
 
 Value forceescape(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("forceescape", arguments, {});
-  return make_text(runtime.budget, escape_html(to_text(runtime.budget, value)), true);
+  TextBuilder text(runtime.budget);
+  append_html(text, to_text(runtime.budget, value));
+  return make_text(runtime.budget, text.take(), true);
 }
 
 Value format(Runtime& runtime, const Value& value, Arguments& arguments) {
   if (!arguments.named.empty() && !arguments.positional.empty()) {
     throw RenderError("can't handle positional and keyword arguments at the same time");
   }
-  Value values = Value::tuple(arguments.positional);
+  Value values = make_tuple(runtime.budget, arguments.positional);
   if (!arguments.named.empty()) {
     Dict dict;
-    for (const auto& [name, argument] : arguments.named) dict.set(Value::text(name), argument);
-    values = Value::dict(std::move(dict));
+    for (const auto& [name, argument] : arguments.named) {
+      dict.set(runtime.budget, copy_text(runtime.budget, name), argument);
+    }
+    values = make_dict(runtime.budget, std::move(dict));
   }
   return format_percent(runtime.budget, soft_text(runtime, value), values);
 }
 
 Value truncate(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters parameters("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const std::string end = parameters.text_or(2, "...");
+  const std::string_view end = parameters.text_or(2, "...");
   const std::int64_t size = parameters.integer_or(0, 255);
   const std::int64_t leeway = parameters.is_given(3) ? parameters.integer_or(3, 5) : 5;
   const auto end_size = static_cast<std::int64_t>(unicode::count(end));
   if (size < end_size || leeway < 0) throw RenderError("truncate: the length is too short");
-  if (static_cast<std::int64_t>(length(value)) <= size + leeway) return value;
+  if (static_cast<std::int64_t>(length(value)) - size <= leeway) return value;
   if (!value.is_text()) throw RenderError("truncate needs a string");
   const Value cut = slice(runtime.budget, value, Value(), size - end_size, Value());
-  if (parameters.truth_or(1, false)) return make_text(runtime.budget, cut.as_text()->bytes + end);
-  return make_text(runtime.budget, split_at(cut.as_text()->bytes, " ", 1, true)[0] + end);
+  const std::string_view kept = cut.as_text()->bytes;
+  TextBuilder text(runtime.budget);
+  text += parameters.truth_or(1, false) ? kept : split_at(runtime.budget, kept, " ", 1, true)[0];
+  text += end;
+  return make_text(runtime.budget, text.take());
 }
 
 Value center(Runtime& runtime, const Value& value, Arguments& arguments) {
@@ -178,10 +193,12 @@ Value center(Runtime& runtime, const Value& value, Arguments& arguments) {
 
 Value wordcount(Runtime& runtime, const Value& value, Arguments& arguments) {
   const Parameters none("wordcount", arguments, {});
-  const std::u32string text = unicode::decode(to_text(runtime.budget, value));
+  const std::string text = to_text(runtime.budget, value);
+  runtime.budget.charge_work(16 * text.size());
   std::int64_t words = 0;
   bool inside = false;
-  for (const char32_t c : text) {
+  for (std::size_t position = 0; position < text.size();) {
+    const char32_t c = unicode::next(text, position);
     const bool is_part = unicode::is_alpha(c) || unicode::is_numeric(c) || c == '_';
     words += is_part && !inside ? 1 : 0;
     inside = is_part;

@@ -3,6 +3,7 @@
 
 #include "jinja/builtins.hpp"
 #include "jinja/error.hpp"
+#include "jinja/find_text.hpp"
 #include "jinja/format.hpp"
 #include "jinja/operations.hpp"
 #include "jinja/parameters.hpp"
@@ -14,8 +15,8 @@ namespace {
 
 const Text& text_of(const Value& value) { return *value.as_text(); }
 
-Value made(Runtime& runtime, const Value& self, std::string bytes) {
-  return make_text(runtime.budget, std::move(bytes), text_of(self).is_markup);
+Value made(Runtime& runtime, const Value& self, std::string_view bytes) {
+  return copy_text(runtime.budget, bytes, text_of(self).is_markup);
 }
 
 template <bool kLeft, bool kRight>
@@ -24,10 +25,10 @@ Value strip(Runtime& runtime, const Value& self, Arguments& arguments) {
   return strip_text(runtime, self, parameters.value_or(0, Value()), kLeft, kRight);
 }
 
-Items as_values(Runtime& runtime, const Value& self, const std::vector<std::string>& parts) {
+Value list_of(Runtime& runtime, const Value& self, const std::vector<std::string_view>& parts) {
   Items items;
-  for (const std::string& part : parts) items.push_back(made(runtime, self, part));
-  return items;
+  for (const std::string_view part : parts) push(runtime.budget, items, made(runtime, self, part));
+  return make_list(runtime.budget, std::move(items));
 }
 
 template <bool kFromRight>
@@ -35,60 +36,60 @@ Value split(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("split", arguments, {"sep", "maxsplit"});
   const std::string& text = text_of(self).bytes;
   const std::int64_t count = parameters.integer_or(1, -1);
-  runtime.budget.charge(text.size());
+  Budget& budget = runtime.budget;
   if (!parameters.is_given(0)) {
-    return Value::list(as_values(runtime, self, split_at_space(text, count, kFromRight)));
+    return list_of(runtime, self, split_at_space(budget, text, count, kFromRight));
   }
-  const std::string separator = parameters.text_or(0, "");
+  const std::string_view separator = parameters.text_or(0, "");
   if (separator.empty()) throw RenderError("empty separator");
-  return Value::list(as_values(runtime, self, split_at(text, separator, count, kFromRight)));
+  return list_of(runtime, self, split_at(budget, text, separator, count, kFromRight));
 }
 
 Value splitlines(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("splitlines", arguments, {"keepends"});
-  return Value::list(as_values(
-      runtime, self, unicode::split_lines(text_of(self).bytes, parameters.truth_or(0, false))));
+  const bool keep_ends = parameters.truth_or(0, false);
+  return list_of(runtime, self, split_lines(runtime.budget, text_of(self).bytes, keep_ends));
 }
 
 template <bool kFromRight>
 Value partition(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("partition", arguments, {"sep"}, 1);
-  const std::string separator = parameters.text_or(0, "");
+  const std::string_view separator = parameters.text_or(0, "");
   if (separator.empty()) throw RenderError("empty separator");
-  const std::string& text = text_of(self).bytes;
-  const std::size_t place = kFromRight ? text.rfind(separator) : text.find(separator);
-  const auto part = [&](std::string bytes) { return made(runtime, self, std::move(bytes)); };
-  if (place == std::string::npos) {
-    return kFromRight ? Value::tuple({part(""), part(""), self})
-                      : Value::tuple({self, part(""), part("")});
+  const std::string_view text = text_of(self).bytes;
+  Budget& budget = runtime.budget;
+  const std::size_t place =
+      kFromRight ? find_last_text(budget, text, separator) : find_text(budget, text, separator);
+  const auto part = [&](std::string_view bytes) { return made(runtime, self, bytes); };
+  if (place == std::string_view::npos) {
+    return kFromRight ? make_tuple(budget, {part(""), part(""), self})
+                      : make_tuple(budget, {self, part(""), part("")});
   }
-  return Value::tuple(
+  return make_tuple(
+      budget,
       {part(text.substr(0, place)), part(separator), part(text.substr(place + separator.size()))});
 }
 
 // The characters begin … end that the parameters 1 and 2 leave.
-std::string window(Runtime& runtime, const Value& self, const Parameters& parameters) {
-  if (!parameters.is_given(1) && !parameters.is_given(2)) return text_of(self).bytes;
-  return slice(runtime.budget,
-               self,
-               parameters.value_or(1, Value()),
-               parameters.value_or(2, Value()),
-               Value())
-      .as_text()
-      ->bytes;
+std::string_view window(Runtime& runtime, const Value& self, const Parameters& parameters) {
+  const Value none;
+  return window(
+      runtime.budget, text_of(self), parameters.value_or(1, none), parameters.value_or(2, none));
 }
 
 template <bool kEnd>
 Value starts_or_ends(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters(
       kEnd ? "endswith" : "startswith", arguments, {"prefix", "start", "end"}, 1);
-  const std::string text = window(runtime, self, parameters);
+  const std::string_view text = window(runtime, self, parameters);
   const auto fits = [&](const Value& one) {
     if (!one.is_text()) {
       throw RenderError("startswith/endswith first arg must be str or a tuple of str, not " +
                         one.type_name());
     }
-    return kEnd ? text.ends_with(one.as_text()->bytes) : text.starts_with(one.as_text()->bytes);
+    const std::string& affix = one.as_text()->bytes;
+    runtime.budget.charge_work(std::min(affix.size(), text.size()));
+    return kEnd ? text.ends_with(affix) : text.starts_with(affix);
   };
   const Sequence* several = parameters.at(0).as_sequence(SequenceKind::kTuple);
   return several == nullptr ? fits(parameters.at(0)) : std::ranges::any_of(several->items, fits);
@@ -97,14 +98,15 @@ Value starts_or_ends(Runtime& runtime, const Value& self, Arguments& arguments) 
 template <bool kFromRight, bool kMustFind>
 Value find(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("find", arguments, {"sub", "start", "end"}, 1);
-  const std::string wanted = parameters.text_or(0, "");
-  runtime.budget.charge(text_of(self).bytes.size());
-  const std::string text = window(runtime, self, parameters);
-  const std::size_t place = kFromRight ? text.rfind(wanted) : text.find(wanted);
-  if (place == std::string::npos) {
+  const std::string_view wanted = parameters.text_or(0, "");
+  const std::string_view text = window(runtime, self, parameters);
+  const std::size_t place = kFromRight ? find_last_text(runtime.budget, text, wanted)
+                                       : find_text(runtime.budget, text, wanted);
+  if (place == std::string_view::npos) {
     if (kMustFind) throw RenderError("substring not found");
     return std::int64_t{-1};
   }
+  runtime.budget.charge_work(4 * place);
   std::int64_t start = parameters.is_given(1) ? parameters.integer_or(1, 0) : 0;
   const auto size = static_cast<std::int64_t>(text_of(self).length);
   if (start < 0) start = std::max<std::int64_t>(0, start + size);
@@ -113,35 +115,36 @@ Value find(Runtime& runtime, const Value& self, Arguments& arguments) {
 
 Value count(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("count", arguments, {"sub", "start", "end"}, 1);
-  const std::string wanted = parameters.text_or(0, "");
-  const std::string text = window(runtime, self, parameters);
-  runtime.budget.charge(text.size());
+  const std::string_view wanted = parameters.text_or(0, "");
+  const std::string_view text = window(runtime, self, parameters);
+  if (wanted.empty()) runtime.budget.charge_work(4 * text.size());
   if (wanted.empty()) return Value::size(unicode::count(text) + 1);
   std::int64_t found = 0;
-  for (std::size_t at = text.find(wanted); at != std::string::npos;
-       at = text.find(wanted, at + wanted.size())) {
-    ++found;
+  for (std::size_t at = 0;; ++found) {
+    at = find_text(runtime.budget, text, wanted, at);
+    if (at == std::string_view::npos) break;
+    at += wanted.size();
   }
   return found;
 }
 
 Value replace(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("replace", arguments, {"old", "new", "count"}, 2);
-  const auto part = [&](std::size_t i) {
-    const std::string text = parameters.text_or(i, "");
-    const bool escapes =
-        text_of(self).is_markup && i == 1 && !parameters.at(i).as_text()->is_markup;
-    return escapes ? escape_html(text) : text;
-  };
-  const std::string replaced =
-      replace_text(runtime, text_of(self).bytes, part(0), part(1), parameters.integer_or(2, -1));
-  return made(runtime, self, replaced);
+  const std::string_view old = parameters.text_or(0, "");
+  std::string_view fresh = parameters.text_or(1, "");
+  const bool escapes = text_of(self).is_markup;
+  const Value escaped = escapes ? to_markup(runtime.budget, parameters.at(1)) : Value();
+  if (escapes) fresh = text_of(escaped).bytes;
+  const std::int64_t count = parameters.integer_or(2, -1);
+  return make_text(runtime.budget,
+                   replace_text(runtime.budget, text_of(self).bytes, old, fresh, count),
+                   text_of(self).is_markup);
 }
 
 Value join(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("join", arguments, {"iterable"}, 1);
-  const Items items = iterate(runtime.budget, parameters.at(0));
-  std::string text;
+  const ItemView items(runtime.budget, parameters.at(0));
+  TextBuilder text(runtime.budget);
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (!items[i].is_text()) {
       throw RenderError("sequence item " + std::to_string(i) + ": expected str instance, " +
@@ -149,17 +152,22 @@ Value join(Runtime& runtime, const Value& self, Arguments& arguments) {
     }
     if (i > 0) text += text_of(self).bytes;
     const std::string& bytes = text_of(items[i]).bytes;
-    runtime.budget.charge(bytes.size() + text_of(self).bytes.size());
-    text += text_of(self).is_markup && !text_of(items[i]).is_markup ? escape_html(bytes) : bytes;
+    runtime.budget.charge_work(bytes.size() + text_of(self).bytes.size());
+    if (text_of(self).is_markup && !text_of(items[i]).is_markup) {
+      append_html(text, bytes);
+    } else {
+      text += bytes;
+    }
   }
-  return made(runtime, self, std::move(text));
+  return make_text(runtime.budget, text.take(), text_of(self).is_markup);
 }
 
 template <bool kEnd>
 Value remove_affix(Runtime& runtime, const Value& self, Arguments& arguments) {
   const Parameters parameters("removeprefix", arguments, {"prefix"}, 1);
-  const std::string affix = parameters.text_or(0, "");
-  const std::string& text = text_of(self).bytes;
+  const std::string_view affix = parameters.text_or(0, "");
+  const std::string_view text = text_of(self).bytes;
+  runtime.budget.charge_work(std::min(affix.size(), text.size()));
   if (!kEnd && text.starts_with(affix)) return made(runtime, self, text.substr(affix.size()));
   if (kEnd && text.ends_with(affix)) {
     return made(runtime, self, text.substr(0, text.size() - affix.size()));

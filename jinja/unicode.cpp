@@ -78,11 +78,6 @@ void append_lower(std::u32string_view text, std::size_t position, std::string& l
   }
 }
 
-bool is_line_end(char32_t character) {
-  return (character >= 0x0A && character <= 0x0D) || (character >= 0x1C && character <= 0x1E) ||
-         character == 0x85 || character == 0x2028 || character == 0x2029;
-}
-
 std::size_t last_character(std::string_view text) {
   std::size_t position = text.size() - 1;
   while (position > 0 && text.size() - position < 4 &&
@@ -185,6 +180,11 @@ bool is_space(char32_t c) {
          c == 0x205F || c == 0x3000;
 }
 
+bool is_line_end(char32_t character) {
+  return (character >= 0x0A && character <= 0x0D) || (character >= 0x1C && character <= 0x1E) ||
+         character == 0x85 || character == 0x2028 || character == 0x2029;
+}
+
 bool is_printable(char32_t c) { return find(kUnprintable, kUnprintableSize, c) == nullptr; }
 
 bool is_alpha(char32_t c) { return find(kAlphabetic, kAlphabeticSize, c) != nullptr; }
@@ -267,21 +267,6 @@ std::string_view strip_left(std::string_view text, std::u32string_view character
 
 std::string_view strip_right(std::string_view text, std::u32string_view characters) {
   return strip_right_if(text, [&](char32_t c) { return characters.find(c) != characters.npos; });
-}
-
-std::vector<std::string> split_lines(std::string_view text, bool keep_ends) {
-  std::vector<std::string> lines;
-  std::size_t begin = 0;
-  for (std::size_t position = 0; position < text.size();) {
-    const std::size_t end = position;
-    const char32_t character = next(text, position);
-    if (!is_line_end(character)) continue;
-    if (character == '\r' && position < text.size() && text[position] == '\n') ++position;
-    lines.emplace_back(text.substr(begin, (keep_ends ? position : end) - begin));
-    begin = position;
-  }
-  if (begin < text.size()) lines.emplace_back(text.substr(begin));
-  return lines;
 }
 
 }  // namespace troupe::jinja::unicode

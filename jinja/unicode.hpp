@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace troupe::jinja::unicode {
 
@@ -17,6 +16,8 @@ std::u32string decode(std::string_view text);
 std::string encode(std::u32string_view text);
 
 bool is_space(char32_t character);
+// What str.splitlines() splits at.
+bool is_line_end(char32_t character);
 bool is_printable(char32_t character);
 bool is_alpha(char32_t character);
 bool is_decimal(char32_t character);
@@ -42,8 +43,5 @@ std::string_view strip_right_word(std::string_view text);
 // Without the characters of `characters` at the ends.
 std::string_view strip_left(std::string_view text, std::u32string_view characters);
 std::string_view strip_right(std::string_view text, std::u32string_view characters);
-
-// As str.splitlines() splits; `keep_ends` leaves each line its end.
-std::vector<std::string> split_lines(std::string_view text, bool keep_ends);
 
 }  // namespace troupe::jinja::unicode

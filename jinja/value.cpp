@@ -11,6 +11,9 @@
 namespace troupe::jinja {
 namespace {
 
+// What an allocation takes beside its bytes.
+constexpr std::size_t kAllocationBytes = 32;
+
 std::size_t nested(std::size_t depth) {
   if (depth >= kValueDepthMax) {
     throw RenderError("values are nested more than " + std::to_string(kValueDepthMax) + " deep");
@@ -107,7 +110,8 @@ std::string Value::type_name() const {
 
 std::size_t Value::depth() const {
   if (as_sequence() != nullptr) return as_sequence()->depth;
-  return as_dict() == nullptr ? 0 : as_dict()->depth;
+  if (as_dict() != nullptr) return as_dict()->depth;
+  return as_object() == nullptr ? 0 : as_object()->depth();
 }
 
 bool Value::is_same_as(const Value& other) const {
@@ -118,27 +122,42 @@ bool Value::is_same_as(const Value& other) const {
   return std::visit(same, data_);
 }
 
-void Dict::set(const Value& key, Value value) {
-  const auto [place, is_new] = places.emplace(dict_key(key), items.size());
+void Dict::set(Budget& budget, const Value& key, Value value) {
+  // An entry with the room of a list that doubles, and its place: a node with its bucket.
+  constexpr std::size_t kEntryBytes =
+      2 * sizeof(items[0]) + sizeof(std::pair<std::string, std::size_t>) + 2 * kAllocationBytes;
+  std::string place_key = dict_key(budget, key);
+  budget.charge(kEntryBytes + place_key.capacity());
+  const auto [place, is_new] = places.emplace(std::move(place_key), items.size());
   if (is_new) items.emplace_back(key, std::move(value));
   if (!is_new) items[place->second].second = std::move(value);
 }
 
-const Value* Dict::find(const Value& key) const {
-  const auto place = places.find(dict_key(key));
+void Dict::set(const Value& key, Value value) {
+  Budget unbounded(Limits{.steps_max = ~std::uint64_t{0}, .bytes_max = ~std::uint64_t{0}});
+  set(unbounded, key, std::move(value));
+}
+
+const Value* Dict::find(Budget& budget, const Value& key) const {
+  const auto place = places.find(dict_key(budget, key));
   return place == places.end() ? nullptr : &items[place->second].second;
 }
 
-const Value* Dict::find(std::string_view key) const {
+const Value* Dict::find(Budget& budget, std::string_view key) const {
+  budget.charge_work(key.size());
   const auto place = places.find("s" + std::string(key));
   return place == places.end() ? nullptr : &items[place->second].second;
 }
 
-std::string dict_key(const Value& value) {
+std::string dict_key(Budget& budget, const Value& value) {
+  budget.step();
   if (value.is_none()) return "z";
   if (value.is_undefined()) return "u";
   if (value.is_number()) return number_key(value);
-  if (const Text* text = value.as_text()) return "s" + text->bytes;
+  if (const Text* text = value.as_text()) {
+    budget.charge_work(text->bytes.size());
+    return "s" + text->bytes;
+  }
   if (const Object* object = value.as_object()) {
     return "o" + std::to_string(reinterpret_cast<std::uintptr_t>(object));
   }
@@ -146,7 +165,8 @@ std::string dict_key(const Value& value) {
   if (tuple == nullptr) throw RenderError("unhashable type: '" + value.type_name() + "'");
   std::string key = "t";
   for (const Value& item : tuple->items) {
-    const std::string part = dict_key(item);
+    const std::string part = dict_key(budget, item);
+    budget.charge(2 * part.size());  // twice: the key doubles as it grows
     key += std::to_string(part.size()) + ":" + part;
   }
   return key;

@@ -14,6 +14,7 @@
 
 namespace troupe::jinja {
 
+class Budget;
 class Value;
 class Object;
 struct Dict;
@@ -115,7 +116,7 @@ class Value {
 
   // Python's name of the type.
   std::string type_name() const;
-  // Of containers; 0 for others.
+  // Of containers and of objects that hold some; 0 for others.
   std::size_t depth() const;
   // Python's `is`: the same object, or the same small constant.
   bool is_same_as(const Value& other) const;
@@ -134,10 +135,12 @@ class Value {
 struct Dict {
   // Replaces the value of an equal key, which keeps its place. Throws RenderError for a key that
   // cannot be hashed.
+  void set(Budget& budget, const Value& key, Value value);
+  // For what a rendering is given.
   void set(const Value& key, Value value);
   // Null when there is none.
-  const Value* find(const Value& key) const;
-  const Value* find(std::string_view key) const;
+  const Value* find(Budget& budget, const Value& key) const;
+  const Value* find(Budget& budget, std::string_view key) const;
 
   std::vector<std::pair<Value, Value>> items;
   std::unordered_map<std::string, std::size_t> places;  // dict_key() of the key → index of items
@@ -146,6 +149,6 @@ struct Dict {
 
 // Equal for values that Python holds equal and hashes alike. Throws RenderError for values that
 // cannot be hashed.
-std::string dict_key(const Value& value);
+std::string dict_key(Budget& budget, const Value& value);
 
 }  // namespace troupe::jinja

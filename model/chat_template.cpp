@@ -38,15 +38,26 @@ jinja::Template compile(std::string_view source, const std::string& name) {
   }
 }
 
-jinja::Value value_of(std::span<const ChatMessage> messages) {
+jinja::Value value_of(std::vector<ChatMessage> messages) {
+  const auto role = jinja::Value::text("role");
+  const auto content = jinja::Value::text("content");
   jinja::Items items;
-  for (const ChatMessage& message : messages) {
+  for (ChatMessage& message : messages) {
     jinja::Dict dict;
-    dict.set(jinja::Value::text("role"), jinja::Value::text(message.role));
-    dict.set(jinja::Value::text("content"), jinja::Value::text(message.content));
+    dict.set(role, jinja::Value::text(std::move(message.role)));
+    dict.set(content, jinja::Value::text(std::move(message.content)));
     items.push_back(jinja::Value::dict(std::move(dict)));
   }
   return jinja::Value::list(std::move(items));
+}
+
+// A template's message may quote the conversation: as much of it as an answer should carry.
+std::string cut(std::string_view message) {
+  constexpr std::size_t kMessageBytesMax = 4096;
+  if (message.size() <= kMessageBytesMax) return std::string(message);
+  std::size_t end = kMessageBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0U) == 0x80) --end;
+  return std::string(message.substr(0, end)) + "…";
 }
 
 }  // namespace
@@ -59,13 +70,13 @@ ChatTemplate::ChatTemplate(const GgufFile& file, std::string_view source, const 
       eos_(token_text(file, "tokenizer.ggml.eos_token_id")),
       template_(compile(source, name)) {}
 
-std::string ChatTemplate::render(std::span<const ChatMessage> messages, std::time_t now) const {
+std::string ChatTemplate::render(std::vector<ChatMessage> messages, std::time_t now) const {
   if (messages.empty()) throw std::invalid_argument("a conversation has at least one message");
   jinja::Dict variables;
   const auto set = [&](const char* name, jinja::Value value) {
     variables.set(jinja::Value::text(name), std::move(value));
   };
-  set("messages", value_of(messages));
+  set("messages", value_of(std::move(messages)));
   set("tools", {});
   set("documents", {});
   set("add_generation_prompt", true);
@@ -75,13 +86,12 @@ std::string ChatTemplate::render(std::span<const ChatMessage> messages, std::tim
   try {
     return template_.render(variables, now);
   } catch (const jinja::RenderError& error) {
-    throw std::invalid_argument(std::string("the chat template refuses the conversation: ") +
-                                error.what());
+    throw std::invalid_argument("the chat template refuses the conversation: " + cut(error.what()));
   }
 }
 
-std::string ChatTemplate::render(std::span<const ChatMessage> messages) const {
-  return render(messages, std::time(nullptr));
+std::string ChatTemplate::render(std::vector<ChatMessage> messages) const {
+  return render(std::move(messages), std::time(nullptr));
 }
 
 }  // namespace troupe::model

@@ -3,9 +3,9 @@
 
 #include <ctime>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "jinja/template.hpp"
 
@@ -32,8 +32,8 @@ class ChatTemplate {
   // The text up to and including the header of the assistant's turn. Special tokens in it are meant
   // as such. `now` is what the template may print as today. Throws std::invalid_argument for an
   // empty conversation, and with the template's own message for one that it refuses.
-  std::string render(std::span<const ChatMessage> messages, std::time_t now) const;
-  std::string render(std::span<const ChatMessage> messages) const;
+  std::string render(std::vector<ChatMessage> messages, std::time_t now) const;
+  std::string render(std::vector<ChatMessage> messages) const;
 
  private:
   std::string bos_;  // texts of the tokens; empty: none

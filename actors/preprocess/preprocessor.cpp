@@ -44,7 +44,8 @@ std::vector<std::int32_t> Preprocessor::prompt_tokens(const GenerateRequest& req
       }
       std::vector<model::ChatMessage> turns;
       for (const auto& turn : request.messages) turns.push_back({turn.role, turn.content});
-      return tokenizer_->encode(chat_template_->render(turns), model::SpecialTokens::kParse);
+      return tokenizer_->encode(chat_template_->render(std::move(turns)),
+                                model::SpecialTokens::kParse);
     }
     case PromptKind::kText:
       tokens = tokenizer_->encode(request.prompt, model::SpecialTokens::kParse);

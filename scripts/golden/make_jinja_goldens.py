@@ -94,7 +94,7 @@ def main():
         try:
             compiled = chat_template_utils._compile_jinja_template(source)
         except Exception:
-            cases.append({"template": name, "conversation": "user", "variables": {}, "error": None})
+            cases.append({"template": name, "conversation": "user", "error": None})
             continue
         compiled.globals["strftime_now"] = lambda form: __import__("datetime").datetime(
             2024, 7, 26, 12, 30).strftime(form)

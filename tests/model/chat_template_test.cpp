@@ -59,3 +59,26 @@ BOOST_AUTO_TEST_CASE(another_template_may_replace_the_files_own) {
       model::GgufFile::parse(bytes, "m.gguf"), "{{ messages|length }}", "other.jinja");
   BOOST_TEST(other.render(Messages{{"user", "U"}}) == "1");
 }
+
+BOOST_AUTO_TEST_CASE(a_long_refusal_is_cut_between_characters) {
+  const auto loud = make("{{ raise_exception(messages[0].content) }}");
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "é";
+  for (const std::string& content : {text, "x" + text}) {
+    const auto is_cut = [](const std::invalid_argument& error) {
+      const std::string message = error.what();
+      return message.size() < 4200 && message.ends_with("é…");
+    };
+    BOOST_CHECK_EXCEPTION(loud.render(Messages{{"user", content}}), std::invalid_argument, is_cut);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_request_is_within_the_bounds_of_a_rendering) {
+  const std::string content(std::size_t{4} << 20, 'x');
+  const auto busy = make(
+      "{% for m in messages %}{% set c = m.content|trim %}{% if '</think>' in c %}"
+      "{% set c = c.split('</think>')[-1].lstrip('\\n') %}{% endif %}"
+      "{{ '<|im_start|>' + m.role + '\\n' + c + '<|im_end|>\\n' }}{{ m|tojson|length }}{% endfor "
+      "%}");
+  BOOST_TEST(busy.render(Messages{{"user", content}}).size() > content.size());
+}
