@@ -219,8 +219,8 @@ void serve_worker(int argc, char** argv) {
       {.name = flags.name,
        .generation = flags.generation,
        .progress =
-           [control, page = flags.beats](const std::string& text) {
-             page->beats().compute.fetch_add(1, std::memory_order_relaxed);
+           [control, beat = beat_of(flags.beats)](const std::string& text) {
+             beat();
              control->send(messages::ChildProgress{text});
            },
        .on_joined = [] {},

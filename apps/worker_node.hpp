@@ -6,7 +6,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "actors/infer/engine.hpp"
 #include "actors/link/port_actor.hpp"

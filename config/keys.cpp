@@ -33,6 +33,8 @@ constexpr std::uint32_t kThreadsMax = 1024;
 constexpr std::uint32_t kDrainTimeoutMsMax = 3'600'000;
 // Beyond so many failures nobody believes in the next start.
 constexpr std::uint32_t kIntensityMax = 1000;
+// An hour: failures that far apart have nothing to do with each other.
+constexpr std::uint32_t kPeriodMsMax = 3'600'000;
 // Ten minutes: a child that is wanted at all is wanted sooner.
 constexpr std::uint32_t kBackoffMsMax = 600'000;
 // Queued requests and their cancels must fit a link (kLinkHighWaterMark).
@@ -67,7 +69,7 @@ const std::array kKeys{
         NumberKey{AT(std::uint32_t, supervision.intensity), 0, kIntensityMax}},
     Key{"supervision",
         "period_ms",
-        MillisecondsKey{AT(std::chrono::milliseconds, supervision.period), 1, kDrainTimeoutMsMax}},
+        MillisecondsKey{AT(std::chrono::milliseconds, supervision.period), 1, kPeriodMsMax}},
     Key{"supervision",
         "backoff_first_ms",
         MillisecondsKey{

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <ctime>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>

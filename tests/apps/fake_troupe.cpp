@@ -96,6 +96,8 @@ class FakeChild {
       }
       if (header.kind == messages::Kind::kAdmit && reports_admission_) report("admitted");
       if (header.kind == messages::Kind::kSiblingDown && messages::decode(*frame, down).empty()) {
+        control_.send(messages::WorksMoved{
+            .child = down.child, .generation = down.generation, .requeued = 3, .failed = 1});
         report("sibling " + down.child + " " + std::to_string(down.generation) + " " + down.reason +
                (down.by_work ? " by its work" : "") + (down.gone ? " for good" : ""));
       }

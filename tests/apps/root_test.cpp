@@ -147,6 +147,23 @@ BOOST_AUTO_TEST_CASE(a_crashed_worker_waits_for_its_backoff) {
   BOOST_TEST(death["restarts_in_window"] == 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_restart_tells_what_became_of_the_requests_as_the_front_says) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.bring_up();
+  kill(worker.pid, SIGKILL);
+  front.reports.next();  // it has told root by then
+  FakeChild again = node.next_child();
+  // An answer of root's loop comes after what was sent before the question.
+  for (int i = 0; i < 2; ++i) (void)node.status();
+  again.tell("ready");
+  serve->err.next_with("worker-0 is back after");
+  const json progress = last_event(node, "progress");
+  BOOST_TEST(progress["requests_requeued"] == 3);
+  BOOST_TEST(progress["requests_failed"] == 1);
+  BOOST_TEST(last_event(node, "child_terminated")["requests_requeued"].is_null());
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_gets_traffic_when_it_answered_the_known_prompt_as_the_first_one_did) {
   const NodeHarness node;
   const auto serve = node.serve();

@@ -86,6 +86,8 @@ def test_a_killed_worker_comes_back_and_every_request_goes_on(own_node):
     deaths = [line for line in own_node.restart_log() if line["event"] == "child_terminated"]
     assert [line["child"] for line in deaths] == ["worker-0"]
     assert "9" in str(deaths[0]["signal"]) or "KILL" in str(deaths[0]["signal"])
+    back = [line for line in own_node.restart_log() if line["downtime_ms"] is not None]
+    assert [(line["requests_requeued"], line["requests_failed"]) for line in back] == [(3, 0)]
 
 
 def test_a_worker_that_is_killed_three_times_comes_back_three_times(own_node):

@@ -107,6 +107,30 @@ BOOST_AUTO_TEST_CASE(a_call_whose_end_throws_too_just_ends) {
   BOOST_TEST(core.open_calls() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_zmq_request_whose_end_throws_too_just_ends_and_its_neighbours_go_on) {
+  fail_at("tick", kFirstId);
+  fail_at("abandon", kFirstId);
+  client("p", client::Generate{.id = "a", .prompt = "x"});
+  client("q", client::Generate{.id = "b", .prompt = "x"});
+  std::string broken;
+  const Effects effects = core.on_tick(now, &broken);
+  BOOST_TEST(broken == "on purpose");
+  BOOST_TEST(only<CancelRequest>(effects).request_id == kFirstId);
+  BOOST_TEST(only<ZmqSend>(effects).peer == "q");
+  BOOST_TEST(core.open_calls() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(at_the_end_every_call_is_told_even_when_one_throws) {
+  fail_at("abandon", kFirstId);
+  chat(1);
+  chat(2);
+  client("p", client::Generate{.id = "a", .prompt = "x"});
+  const Effects effects = core.fail_all(now);
+  BOOST_TEST(all<HttpRespond>(effects).size() == 2U);
+  BOOST_TEST(all<ZmqSend>(effects).size() == 1U);
+  BOOST_TEST(core.open_calls() == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(a_restored_call_that_throws_is_cancelled_and_the_others_are_there) {
   fail_at("restore", 5);
   const auto request = [](std::uint64_t id) {
