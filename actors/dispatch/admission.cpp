@@ -49,12 +49,22 @@ Handover Dispatcher::hand_over() const {
   return handover;
 }
 
-InHand Dispatcher::before(std::uint64_t request_id, bool concerns_a_call) const {
-  InHand in_hand{.request_id = request_id,
+InHand Dispatcher::before(const messages::Failure& failure) const {
+  const std::uint64_t id = failure.request_id;
+  return {.request_id = id,
+          .calls = calls_,
+          .has_tombstone = std::ranges::find(tombstones_, id) != tombstones_.end(),
+          .refused = totals_.refused};
+}
+
+// A call of one answer leaves the admissions as they are: they need no copy.
+InHand Dispatcher::before(const messages::TokenizedRequest& request) const {
+  const std::uint64_t id = request.request_id;
+  InHand in_hand{.request_id = id,
                  .calls = {},
-                 .has_tombstone = std::ranges::find(tombstones_, request_id) != tombstones_.end(),
+                 .has_tombstone = std::ranges::find(tombstones_, id) != tombstones_.end(),
                  .refused = totals_.refused};
-  if (concerns_a_call) in_hand.calls = calls_;
+  if (request.call_size > 1) in_hand.calls = calls_;
   return in_hand;
 }
 

@@ -89,13 +89,13 @@ class Shell {
   void request(const messages::TokenizedRequest& request) {
     const std::uint64_t id = request.request_id;
     if (core_.ledger_entry(id) != nullptr || keeper_.has_ended(id)) return;
-    in_hand_ = core_.before(id, request.call_size > 1);
+    in_hand_ = core_.before(request);
     perform(core_.on_request(request, now()));
     in_hand_.reset();
   }
 
   void failure(const messages::Failure& failure) {
-    in_hand_ = core_.before(failure.request_id, true);
+    in_hand_ = core_.before(failure);
     perform(core_.on_failure(failure));
     in_hand_.reset();
   }

@@ -45,7 +45,8 @@ class Dispatcher {
   // For the one that takes this one's place.
   Handover hand_over() const;
   // What a message about this request is about to change that no ledger holds.
-  InHand before(std::uint64_t request_id, bool concerns_a_call) const;
+  InHand before(const messages::TokenizedRequest& request) const;
+  InHand before(const messages::Failure& failure) const;
 
   Effects on_request(messages::TokenizedRequest request, Time now);
   Effects on_failure(messages::Failure failure);  // of a stage before acceptance

@@ -127,7 +127,7 @@ class Simulator {
   void restart_aggregate();
   void restart_dispatch(actors::dispatch::StageHandover handover);
   void handle(const std::function<actors::dispatch::Effects()>& input,
-              std::optional<std::uint64_t> request_id = {});
+              std::optional<actors::dispatch::InHand> in_hand = {});
   void handle_request(const messages::TokenizedRequest& request);
   void throw_midway(const actors::dispatch::Effects& effects,
                     std::optional<actors::dispatch::InHand> in_hand);

@@ -44,9 +44,7 @@ void Simulator::restart_dispatch(dispatch::StageHandover handover) {
 
 // An input of dispatch, as its cell handles it: once more if it throws.
 void Simulator::handle(const std::function<dispatch::Effects()>& input,
-                       std::optional<std::uint64_t> request_id) {
-  std::optional<dispatch::InHand> in_hand;
-  if (request_id) in_hand = front_.dispatcher->before(*request_id);
+                       std::optional<dispatch::InHand> in_hand) {
   const bool throws = std::exchange(throws_soon_, false) && !dies_soon_;
   const dispatch::Effects effects = input();
   if (!throws) return perform(effects);
@@ -62,7 +60,7 @@ void Simulator::handle_request(const messages::TokenizedRequest& request) {
             front_.dispatcher->ledger_entry(id) != nullptr || front_.keeper->has_ended(id);
         return known ? dispatch::Effects{} : front_.dispatcher->on_request(request, now_);
       },
-      request.request_id);
+      front_.dispatcher->before(request));
 }
 
 // The core has changed; perhaps the ledger is written; perhaps a part is sent.
