@@ -222,6 +222,14 @@ std::vector<caf::actor> spawn_preprocess(StageTree& tree,
 
 std::string host_of(const std::string& http) { return http.substr(0, http.rfind(':')); }
 
+void tell_takeover(const RestoredFront& restored, const FrontNodeOptions& options) {
+  if (!options.on_moved) return;
+  options.on_moved({.child = "front",
+                    .generation = options.generation,
+                    .requeued = restored.memory.restored.size(),
+                    .failed = restored.lost});
+}
+
 }  // namespace
 
 FrontNode::FrontNode(caf::actor_system& system,
@@ -247,13 +255,7 @@ FrontNode::FrontNode(caf::actor_system& system,
   RestoredFront restored = restore_front(
       open_ledger(options.ledger_fd), model.tokenizer, probe, config.gateway.resume_grace, now);
 
-  if (options.on_moved) {
-    options.on_moved({.child = "front",
-                      .generation = options.generation,
-                      .requeued = static_cast<std::uint32_t>(restored.memory.restored.size()),
-                      .failed = restored.lost});
-  }
-
+  tell_takeover(restored, options);
   actors::gateway::GatewayStage gateway = actors::gateway::gateway_stage(
       {.config = config.gateway,
        .queued_max = config.dispatch.queued_max,

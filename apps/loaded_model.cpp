@@ -9,7 +9,6 @@
 #include "apps/model_facts.hpp"
 #include "apps/text_file.hpp"
 #include "config/user_error.hpp"
-#include "jinja/limits.hpp"
 #include "model/grouped_packer.hpp"
 #include "model/kv_cache.hpp"
 #include "model/packed_layout.hpp"
@@ -92,7 +91,7 @@ std::shared_ptr<const model::ChatTemplate> load_chat_template(const model::GgufF
     if (!file.find_string("tokenizer.chat_template")) return nullptr;
     return std::make_shared<const model::ChatTemplate>(file);
   }
-  const std::string source = read_text_file(path, jinja::kSourceBytesMax);
+  const std::string source = read_text_file(path, model::ChatTemplate::kSourceBytesMax);
   if (source.empty()) {
     throw UserError(path.string() +
                     ": the chat template is empty: see --chat-template (model.chat_template)");

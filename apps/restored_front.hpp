@@ -19,7 +19,7 @@ struct RestoredFront {
   std::vector<actors::gateway::RestoredAnswer> answers;
   // Ends that aggregate finds in the journalled tokens, and dispatch has not heard of.
   std::vector<messages::ReplyFinished> finished;
-  std::uint32_t lost = 0;  // requests that were open, and whose clients cannot come back
+  std::uint64_t lost = 0;  // requests that were open, and whose clients cannot come back
 };
 
 // Folds `file` (nullptr: nothing is restored). Aggregate reads every journalled token again, so

@@ -112,8 +112,8 @@ struct SiblingDown {
 struct WorksMoved {
   std::string child;             // worker-0; front: the one before this one
   std::uint64_t generation = 0;  // the incarnation that died; of the front: the one that tells
-  std::uint32_t requeued = 0;    // go on elsewhere, or in the next incarnation
-  std::uint32_t failed = 0;      // ended with an error because of this death
+  std::uint64_t requeued = 0;    // go on elsewhere, or in the next incarnation
+  std::uint64_t failed = 0;      // ended with an error because of this death
 
   TROUPE_MESSAGE(WorksMoved, child, generation, requeued, failed)
 };

@@ -1,11 +1,13 @@
 // Turns a conversation into the prompt text that a model was trained on.
 #pragma once
 
+#include <cstddef>
 #include <ctime>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "jinja/limits.hpp"
 #include "jinja/template.hpp"
 
 namespace troupe::model {
@@ -22,6 +24,8 @@ struct ChatMessage {
 // The model's own Jinja template, as transformers renders it (docs/decisions/0018).
 class ChatTemplate {
  public:
+  static constexpr std::size_t kSourceBytesMax = jinja::kSourceBytesMax;
+
   // Of the file's metadata: `tokenizer.chat_template`. Throws config::UserError when there is none
   // or it cannot be compiled.
   explicit ChatTemplate(const GgufFile& file);

@@ -66,14 +66,13 @@ class Shell {
         metrics_(stage.metrics),
         core_(std::move(restart.core)),
         keeper_(std::move(restart.keeper)) {
-    const std::size_t resumed = restart.open.size();
     for (const messages::Failure& failure : restart.failures) links_.to_aggregate.send(failure);
-    tell_again(std::move(restart.open));
+    tell_again(restart.open);
     introduce(restart.peers);
     publish();
     tell_readiness();
     // Nothing throws from here on: it is counted once.
-    for (std::size_t i = 0; i < resumed; ++i) metrics_->request_resumed();
+    for (std::size_t i = 0; i < restart.open.size(); ++i) metrics_->request_resumed();
   }
 
   StageHandover hand_over() const {
@@ -102,10 +101,9 @@ class Shell {
 
   void worker_down(const messages::SiblingDown& down) {
     Effects effects = core_.on_worker_down(down, now());
-    const messages::WorksMoved moved{.child = down.child,
-                                     .generation = down.generation,
-                                     .requeued = static_cast<std::uint32_t>(effects.resumed.size()),
-                                     .failed = static_cast<std::uint32_t>(effects.failures.size())};
+    messages::WorksMoved moved{.child = down.child, .generation = down.generation};
+    moved.requeued = effects.resumed.size();
+    moved.failed = effects.failures.size();
     perform(std::move(effects));
     if (links_.on_moved) links_.on_moved(moved);
   }
@@ -230,12 +228,12 @@ class Shell {
 
   // What was journalled may not have been sent. A request that cannot be told ends: it would keep
   // each dispatcher after this one from starting.
-  void tell_again(std::vector<RestoredRequest> all) {
+  void tell_again(const std::vector<RestoredRequest>& all) {
     std::vector<std::uint64_t> broken;
-    for (RestoredRequest& one : all) {
+    for (const RestoredRequest& one : all) {
       try {
         links_.to_aggregate.send(plan_of(one.request));
-        send_events(std::move(one.events));
+        send_events(one.events);
       } catch (const std::exception&) {
         broken.push_back(one.request.request_id);
       }
@@ -250,11 +248,11 @@ class Shell {
     for (const std::string& peer : peers) links_.to_workers.send_to(peer, welcome);
   }
 
-  void send_events(std::vector<messages::TokenEvent> events) const {
+  void send_events(const std::vector<messages::TokenEvent>& events) const {
     for (std::size_t begin = 0; begin < events.size(); begin += kReplayedAtOnce) {
       const std::size_t end = std::min(events.size(), begin + kReplayedAtOnce);
       messages::JournaledTokens part;
-      for (std::size_t i = begin; i < end; ++i) part.events.push_back(std::move(events[i]));
+      for (std::size_t i = begin; i < end; ++i) part.events.push_back(events[i]);
       links_.to_aggregate.send(part);
     }
   }

@@ -38,7 +38,7 @@ std::vector<RestoredRequest> worth_restoring(std::vector<RestoredRequest> left,
 // client is gone with the front, and a later reader of the file should not find it open.
 struct TakenOver {
   std::vector<RestoredRequest> requests;
-  std::uint32_t lost = 0;  // that were open and are not taken over
+  std::uint64_t lost = 0;  // that were open and are not taken over
 };
 
 TakenOver take_from(LedgerFile& file, Time ended_kept, Time now);

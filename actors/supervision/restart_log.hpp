@@ -22,8 +22,8 @@ struct RestartRecord {
 
   // What became of those that the incarnation before worked on.
   struct Requests {
-    std::uint32_t requeued = 0;
-    std::uint32_t failed = 0;
+    std::uint64_t requeued = 0;
+    std::uint64_t failed = 0;
   };
 
   std::optional<Requests> requests;

@@ -21,6 +21,16 @@ messages::SiblingDown death(std::uint64_t worker_generation, std::uint64_t id) {
           .in_step = {id}};
 }
 
+struct Fixture : StageFixture {
+  // Aggregate was told of one failure, of this request.
+  void check_failed(std::uint64_t id, messages::FailureCode code) {
+    const auto failures = all<messages::Failure>(kToAggregate);
+    BOOST_REQUIRE_EQUAL(failures.size(), 1U);
+    BOOST_TEST(failures[0].request_id == id);
+    BOOST_TEST((failures[0].code == code));
+  }
+};
+
 struct RestoredFixture : StageFixture {
   // The first incarnation cannot be made at the first try.
   RestoredFixture()
@@ -29,7 +39,7 @@ struct RestoredFixture : StageFixture {
             "core") {}
 };
 
-BOOST_FIXTURE_TEST_SUITE(dispatch_stage, StageFixture)
+BOOST_FIXTURE_TEST_SUITE(dispatch_stage, Fixture)
 
 BOOST_AUTO_TEST_CASE(a_new_incarnation_tells_aggregate_all_that_is_open_again) {
   send(request(1));

@@ -174,14 +174,6 @@ struct StageFixture {
     return std::stod(page.substr(at + name.size() + 2));
   }
 
-  // Aggregate was told of one failure, of this request.
-  void check_failed(std::uint64_t id, messages::FailureCode code) {
-    const auto failures = all<messages::Failure>(kToAggregate);
-    BOOST_REQUIRE_EQUAL(failures.size(), 1U);
-    BOOST_TEST(failures[0].request_id == id);
-    BOOST_TEST((failures[0].code == code));
-  }
-
   void check_balance(double accepted, double cancelled) {
     send(caf::tick_atom_v);
     BOOST_TEST(metric("troupe_requests_conservation_error") == 0.0);
