@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -22,6 +23,7 @@ namespace link = actors::link;
 // model.
 constexpr std::uint32_t kOperationOfFault = 5;
 constexpr int kExitOnOrder = 3;
+constexpr std::string_view kThrowBatch = "throw batch";
 
 [[noreturn]] void hang() {
   std::atomic<std::uint64_t> turns = 0;
@@ -38,6 +40,7 @@ void carry_out(const std::string& order) {
   if (order == "exit") std::_Exit(kExitOnOrder);
   if (order == "segv") write_where_nothing_is();
   if (order == "hang") hang();
+  if (order == "throw infer") throw std::runtime_error("on purpose");
 }
 
 std::shared_ptr<link::LinkFaults> link_faults(const config::FaultConfig& config) {
@@ -93,7 +96,10 @@ bool WorkerFaults::configured() const {
 void WorkerFaults::at_beat() {
   if (!links_) return;
   const std::scoped_lock lock(orders_mutex_);
-  if (links_->order(orders_.look(), std::chrono::steady_clock::now())) (void)orders_.take();
+  const std::string order = orders_.look();
+  const bool throws = order == kThrowBatch;
+  if (throws || links_->order(order, std::chrono::steady_clock::now())) (void)orders_.take();
+  if (throws) throw std::runtime_error("on purpose");
 }
 
 // Nothing to look at in a node that serves.
@@ -107,7 +113,7 @@ void WorkerFaults::in_step(const messages::Batch& batch) {
 
 std::string WorkerFaults::take_order() {
   const std::scoped_lock lock(orders_mutex_);
-  return orders_.take();
+  return orders_.look() == kThrowBatch ? std::string{} : orders_.take();
 }
 
 void WorkerFaults::learn(const messages::Batch& batch) {

@@ -49,7 +49,8 @@ class FrontFaults {
 };
 
 // Orders of a worker, which looks before every step:
-// - exit, segv, hang: in the middle of that step;
+// - exit, segv, hang, throw infer: in the middle of that step;
+// - throw batch: at the next beat of the batch stage;
 // - kill prefill, kill last: in the next step that computes a prompt, or a request's last token;
 // - grow MEBIBYTES: it holds so much more from now on;
 // - drop …, delay …: see actors/link/link_faults.hpp; for these it also looks at every beat.

@@ -46,7 +46,7 @@ nan_token = {NAN_TOKEN}
 orders = 1
 """
 # Of the mixture: every stage of the front throws at every so-manieth message of each kind. What a
-# worker's stages throw ends it, which tests/pipeline/stages_test.py tries.
+# worker's stages throw ends it, as Nemesis orders; stages_test.py throws in each of their handlers.
 THROWS = """
 throw_in = "gateway,preprocess,dispatch,aggregate"
 throw_every = 400
@@ -165,6 +165,8 @@ class Nemesis:
         if role != "front":
             deeds += [
                 (1, lambda: self.blamed(lambda: self.has(role, "hang"))),
+                (1, lambda: self.blamed(lambda: self.has(role, "throw infer"))),
+                (1, lambda: self.blamed(lambda: self.has(role, "throw batch"))),
                 (1, lambda: self.has(role, f"grow {WORKER_MIB}")),
                 (3, lambda: self.disturb("drop", 4)),
                 (3, lambda: self.disturb("delay", 800)),

@@ -57,7 +57,9 @@ class Answering:
 
 
 def deaths(node: Node) -> list[dict]:
-    return [line for line in node.restart_log() if line["event"] == "child_terminated"]
+    """Of processes: the stages of a worker that throw are told, too."""
+    ends = [line for line in node.restart_log() if line["event"] == "child_terminated"]
+    return [line for line in ends if line["kind"] == "process"]
 
 
 def until_another_worker(node: Node, pid: int) -> None:
@@ -66,7 +68,14 @@ def until_another_worker(node: Node, pid: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "reason"), [("exit", "exit_3"), ("segv", "SIGSEGV"), ("hang", "hung")]
+    ("order", "reason"),
+    [
+        ("exit", "exit_3"),
+        ("segv", "SIGSEGV"),
+        ("hang", "hung"),
+        ("throw infer", "exit_70"),
+        ("throw batch", "exit_70"),
+    ],
 )
 def test_streams_go_on_when_their_worker_ends_itself_in_the_middle_of_a_step(faulty, order, reason):
     with Client(faulty.zmq) as client:
