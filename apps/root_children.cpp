@@ -195,7 +195,16 @@ void RootNode::handle_stage_event(ChildId id, messages::StageEvent event) {
 
 void RootNode::handle_moved(messages::WorksMoved moved) {
   const ChildState* child = supervisor_.find(moved.child);
-  if (child != nullptr) children_.at(child->id).moved = std::move(moved);
+  // What is told once it is back belongs to no restart that is still to be logged.
+  if (child == nullptr || child->phase == supervision::Phase::kReady) return;
+  auto& known = children_.at(child->id).moved;
+  // Of a front that died while it took over, the next one takes over the same requests again; a
+  // worker that died while it started had none.
+  if (known) {
+    moved.failed += known->failed;
+    if (!is_front(child->id)) moved.requeued += known->requeued;
+  }
+  known = std::move(moved);
 }
 
 void RootNode::handle_end(ChildId id) {

@@ -26,6 +26,7 @@ std::size_t find_text(Budget& budget,
                       std::string_view text,
                       std::string_view wanted,
                       std::size_t begin) {
+  if (wanted.empty()) return begin <= text.size() ? begin : kNowhere;
   while (begin <= text.size() && wanted.size() <= text.size() - begin) {
     // Pieces overlap by what is sought, so they are several times as long.
     const std::size_t places = std::max(kPieceBytes, 4 * wanted.size());

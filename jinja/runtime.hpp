@@ -48,7 +48,8 @@ class Runtime {
   }
 
   // Lets go of the one that came last when nothing else holds it but the caller.
-  void forget_last(const std::shared_ptr<Emptied>& one) {
+  template <class One>
+  void forget_last(const std::shared_ptr<One>& one) {
     if (emptied_.back() == one && one.use_count() == 2) emptied_.pop_back();
   }
 

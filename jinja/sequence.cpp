@@ -75,9 +75,9 @@ void walk(const Bounds& bounds, Take take) {
 }
 
 std::string_view cut(Budget& budget, const Text& text, const Bounds& bounds) {
-  if (bounds.begin >= bounds.end) return {};
+  const std::int64_t end = std::max(bounds.begin, bounds.end);
   const std::size_t first = byte_of(budget, text, static_cast<std::size_t>(bounds.begin));
-  const std::size_t last = byte_of(budget, text, static_cast<std::size_t>(bounds.end));
+  const std::size_t last = byte_of(budget, text, static_cast<std::size_t>(end));
   return std::string_view(text.bytes).substr(first, last - first);
 }
 

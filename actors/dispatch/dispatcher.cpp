@@ -383,6 +383,7 @@ void Dispatcher::forget(std::uint64_t request_id, Ending ending, Effects& effect
                   : static_cast<void>(std::erase(queue_, request_id));
   ++totals_.finished[ending];
   effects.ended.push_back({request_id, ending, entry.request.call_first, entry.request.call_size});
+  std::erase(effects.resumed, request_id);
   suspects_.forget(request_id);
   ledger_.erase(request_id);
 }

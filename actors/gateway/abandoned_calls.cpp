@@ -168,7 +168,7 @@ bool ZmqDoor::abandon_peer(const std::string& peer,
   return true;
 }
 
-// Where not even the error can be said, the request just ends.
+// One that cannot be ended in order ends without a record of it.
 bool ZmqDoor::abandon(std::uint64_t request_id,
                       const messages::Failure& failure,
                       Now now,
@@ -183,6 +183,7 @@ bool ZmqDoor::abandon(std::uint64_t request_id,
     end_with(owner, failure, 0, now, effects);
   } catch (const std::exception&) {
     effects.resize(before, HttpStreamEnd{});
+    send_error(owner.peer, owner.id, failure, effects);
     owners_.erase(request_id);
     clients_.at(owner.peer).open.erase(owner.id);
   }

@@ -16,6 +16,9 @@ std::vector<ChildSpec> specs_of(const std::vector<SupervisedStage>& stages) {
   return specs;
 }
 
+// A stage that has not started by then may hang in it, or have died of it: its end should be known.
+constexpr std::chrono::milliseconds kAnswerMax{10};
+
 // The core and the stages that it decides about.
 class Shell {
  public:
@@ -56,6 +59,11 @@ class Shell {
     escalate(name);
   }
 
+  void tell() {
+    for (const auto& [record, line] : untold_) options_.on_event(record, line);
+    untold_.clear();
+  }
+
  private:
   const ChildState* child_of(const caf::strong_actor_ptr& actor) const {
     const auto stage = std::ranges::find_if(
@@ -73,8 +81,12 @@ class Shell {
       if (is(ActionKind::kStart)(action)) start(action);
     }
     // A stage is away until it has started, and to tell root wakes another process, for which the
-    // kernel may take this thread's core. So that waits for the stage's answer.
-    if (std::ranges::none_of(actions, is(ActionKind::kStart))) tell();
+    // kernel may take this thread's core. So that waits for the stage's answer, a little.
+    if (std::ranges::none_of(actions, is(ActionKind::kStart))) {
+      tell();
+    } else {
+      self_->delayed_send(self_, kAnswerMax, caf::flush_atom_v);
+    }
     for (const Action& action : actions) {
       if (is(ActionKind::kGiveUp)(action)) escalate(core_.find(action.child)->spec.name);
     }
@@ -109,11 +121,6 @@ class Shell {
     untold_.emplace_back(record, record.to_line(options_.policy, now()));
   }
 
-  void tell() {
-    for (const auto& [record, line] : untold_) options_.on_event(record, line);
-    untold_.clear();
-  }
-
   void escalate(const std::string& stage) {
     tell();
     if (std::exchange(escalated_, true)) return;
@@ -138,6 +145,7 @@ caf::behavior stage_supervisor(caf::event_based_actor* self,
       [self, shell](caf::ok_atom, std::uint64_t generation, std::int64_t at_ns) {
         shell->started(self->current_sender(), generation, time_of(at_ns));
       },
+      [shell](caf::flush_atom) { shell->tell(); },
       [self, shell](
           caf::close_atom, std::uint64_t generation, std::int64_t at_ns, const std::string& why) {
         shell->threw(self->current_sender(), generation, time_of(at_ns), why);

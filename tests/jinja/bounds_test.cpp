@@ -162,6 +162,7 @@ BOOST_AUTO_TEST_CASE(a_search_takes_time_linear_in_both_texts) {
   }
   BOOST_TEST(render("{{ 'abcabcab'.rfind('cab') }} {{ 'aabaab'.rfind('aab') }} {{ 'ab'.rfind('') }}"
                     " {{ 'xaaay'.rsplit('aa', 1) }}") == "5 3 2 ['xa', 'y']");
+  BOOST_TEST(render("{{ 'abc'.find('', 3, 3) }} {{ 'abc'.find('', 1, 1) }}") == "3 1");
 }
 
 BOOST_AUTO_TEST_CASE(each_search_and_each_item_counts) {
