@@ -106,8 +106,9 @@ class Device {
   virtual void release(std::byte* data, std::size_t bytes) = 0;
 };
 
-// `amx` is `avx512` with int8 and BF16 layers and attention on the tile unit.
-enum class CpuBackend { kAuto, kAmx, kAvx512, kAvx2, kScalar };
+// `amx` is `avx512` with int8 and BF16 layers and attention on the tile unit; `avx512_bf16` is it
+// with attention on BF16 vectors.
+enum class CpuBackend { kAuto, kAmx, kAvx512Bf16, kAvx512, kAvx2, kScalar };
 
 // Throws config::UserError naming the choices.
 CpuBackend parse_cpu_backend(std::string_view text);

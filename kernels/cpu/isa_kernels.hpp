@@ -146,6 +146,22 @@ void grouped_linear(const GroupedLinear& op,
 
 }  // namespace troupe::kernels::vnni
 
+// Also needs AVX512-BF16. Attention takes pools of BF16 and int8 only.
+namespace troupe::kernels::avx512_bf16 {
+
+void attention(const Attention& op, const AttentionTile& tile, float* scratch);
+void attention_part(const Attention& op,
+                    const AttentionTile& tile,
+                    std::int32_t split,
+                    float* part,
+                    float* scratch);
+void attention_join(const Attention& op,
+                    const AttentionTile& tile,
+                    float* parts,
+                    std::int32_t floats_per_part);
+
+}  // namespace troupe::kernels::avx512_bf16
+
 // Also needs VNNI and AVX512-BF16, and the process's permission to use tiles. Attention takes pools
 // of BF16 and int8 only.
 namespace troupe::kernels::amx {
