@@ -107,7 +107,7 @@ class Device {
 };
 
 // `amx` is `avx512` with int8 and BF16 layers and attention on the tile unit; `avx512_bf16` is it
-// with attention on BF16 vectors.
+// with BF16 layers and attention on BF16 vectors.
 enum class CpuBackend { kAuto, kAmx, kAvx512Bf16, kAvx512, kAvx2, kScalar };
 
 // Throws config::UserError naming the choices.

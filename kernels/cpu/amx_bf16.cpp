@@ -14,6 +14,8 @@ namespace troupe::kernels::amx {
 #include "kernels/cpu/body/tile_unit.hpp"
 
 // After those, which they use.
+#include "kernels/cpu/body/bf16_channels.hpp"
+// After that.
 #include "kernels/cpu/body/bf16_outputs.hpp"
 #include "kernels/cpu/body/bf16_panel.hpp"
 

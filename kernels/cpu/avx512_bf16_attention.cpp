@@ -1,7 +1,5 @@
-// Attention of one tile by VDPBF16PS, over keys and values in BF16 or int8, for CPUs that have it at
-// full speed and no tile unit. Keys and values lie in the tile unit's pair order, whose rows are
-// this instruction's operands: sixteen keys (or dimensions) times a pair of dimensions (or keys).
-// Source: Intel 64 and IA-32 manual, volume 2, VDPBF16PS.
+// Attention of one tile by VDPBF16PS, over keys and values in BF16 or int8, for CPUs that have it
+// at full speed and no tile unit. Keys and values lie in the tile unit's pair order already.
 //
 // Cost: as attention.hpp says, at 64 operations an instruction; decode is bound by memory.
 #include <immintrin.h>
@@ -12,8 +10,9 @@
 namespace troupe::kernels::avx512_bf16 {
 
 #include "kernels/cpu/body/attention_part.hpp"
+#include "kernels/cpu/body/each_rows.hpp"
 
-// After that, which it uses.
+// After those, which it uses.
 #include "kernels/cpu/body/rounded_attention.hpp"
 
 namespace {
@@ -31,21 +30,20 @@ inline __m512bh load_pairs(const std::uint16_t* pairs) {
   return __m512bh(_mm512_loadu_si512(pairs));
 }
 
-// sum[r] += 16 pairs of row r times the rows of two tiles that lie `between` values apart. A row's
-// pairs lie `stride` values after those of the row before.
+// sum[r] += 16 pairs of row r times the 16 rows of two tiles. Rows lie `stride` values apart.
 template <int Rows>
 inline void add_products(Vec (&sum)[Rows][2],
-                         const std::uint16_t* left,
-                         std::int32_t stride,
-                         const std::uint16_t* tile,
-                         std::int32_t between) {
+                         const std::uint16_t* rows,
+                         std::ptrdiff_t stride,
+                         const std::uint16_t* first_tile,
+                         const std::uint16_t* second_tile) {
 #pragma GCC unroll 4
-  for (std::int32_t pair = 0; pair < 32; pair += 2, tile += 32) {
-    const __m512bh first = load_pairs(tile);
-    const __m512bh second = load_pairs(tile + between);
+  for (int pair = 0; pair < 16; ++pair) {
+    const __m512bh first = load_pairs(first_tile + pair * 32);
+    const __m512bh second = load_pairs(second_tile + pair * 32);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      const __m512bh x = broadcast_pair(left + r * stride + pair);
+      const __m512bh x = broadcast_pair(rows + r * stride + pair * 2);
       sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, first);
       sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, second);
     }
@@ -67,7 +65,8 @@ inline void put(const Vec (&sum)[Rows][2], float* to, std::int32_t stride) {
   }
 }
 
-// Scores of Rows rows with all blocks of keys. Rows of one tile of q lie 32 values apart.
+// Scores of Rows rows with all blocks of keys. Rows of one tile of q lie 32 values apart; a tile
+// ends at 16, a multiple of kRowsMax.
 struct Score {
   const Work& w;
 
@@ -79,8 +78,10 @@ struct Score {
         fetch(w.keys(block + 1), 64 * w.padded);
       Vec sum[Rows][2];
       clear(sum);
-      for (std::int32_t d = 0; d < w.padded; d += 32)
-        add_products(sum, q + d * 16, 32, w.keys(block) + 2 * d * 16, kTileValues);
+      for (std::int32_t d = 0; d < w.padded; d += 32) {
+        const std::uint16_t* keys = w.keys(block) + d * 32;
+        add_products(sum, q + d * 16, 32, keys, keys + kTileValues);
+      }
       put(sum, w.scores + row * kScoreStride + block * kKvBlockTokens, kScoreStride);
     }
   }
@@ -97,48 +98,22 @@ struct Weigh {
       Vec sum[Rows][2];
       clear(sum);
       for (std::int32_t block = 0; block < w.blocks; ++block) {
-        const std::uint16_t* numerators = w.numerators(row, block);
-        add_products(sum, numerators, 2 * kScoreStride, w.values(block) + d * 32, kTileValues);
+        const std::uint16_t* values = w.values(block) + d * 32;
+        add_products(sum, w.numerators(row, block), 2 * kScoreStride, values, values + kTileValues);
       }
       put(sum, out + row * w.padded + d, w.padded);
     }
   }
 };
 
-// Calls visit.rows<Rows>(row) for all rows, kRowsMax at a time; 16, where a tile of q ends, is a
-// multiple of that.
-template <typename Visit>
-inline void each_rows(std::int32_t count, const Visit& visit) {
-  std::int32_t row = 0;
-  for (; count - row >= kRowsMax; row += kRowsMax) visit.template rows<kRowsMax>(row);
-  switch (count - row) {
-    case 7:
-      return visit.template rows<7>(row);
-    case 6:
-      return visit.template rows<6>(row);
-    case 5:
-      return visit.template rows<5>(row);
-    case 4:
-      return visit.template rows<4>(row);
-    case 3:
-      return visit.template rows<3>(row);
-    case 2:
-      return visit.template rows<2>(row);
-    case 1:
-      return visit.template rows<1>(row);
-    default:
-      return;
-  }
-}
-
 inline void attend_split(const TileRows& t, std::int32_t begin, const Part& part, float* scratch) {
   for (std::int32_t first = 0; first < t.rows; first += kAttentionRows) {
     const Work w(t, first, begin, scratch);
     const Part rows{part.out + first * w.padded, part.maximum + first, part.sum + first};
     if (w.is_int8()) expand_int8(w);
-    each_rows(w.count, Score{w});
+    each_rows<kRowsMax>(w.count, Score{w});
     softmax(w, rows);
-    each_rows(w.count, Weigh{w, rows.out});
+    each_rows<kRowsMax>(w.count, Weigh{w, rows.out});
   }
 }
 

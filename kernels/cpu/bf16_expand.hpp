@@ -1,7 +1,8 @@
 // Expands stored weights to BF16 in registers, 32 at a time, for AVX-512 with BF16 and VBMI: every
 // value is the FP32 one of avx512_expand.hpp rounded to nearest. Where a block's values come from a
 // table it is the table that is rounded, and vpermb looks its bytes up.
-// Included after avx512_expand.hpp, by amx_*.cpp files only; see isa_kernels.hpp.
+// Included after avx512_expand.hpp, by amx_*.cpp and avx512_bf16_*.cpp files only; see
+// isa_kernels.hpp.
 #pragma once
 
 #include <immintrin.h>

@@ -47,7 +47,8 @@ constexpr GroupedOps kVnniGroupedOps{vnni::group_rows, vnni::grouped_linear};
 constexpr GroupedOps kAvx2GroupedOps{avx2::group_rows, avx2::grouped_linear};
 constexpr GroupedOps kScalarGroupedOps{reference::group_rows, reference::grouped_linear};
 
-constexpr Bf16Ops kAmxBf16Ops{true, amx::pack_bf16, amx::bf16_linear};
+constexpr Bf16Ops kAmxBf16Ops{true, avx512_bf16::pack_bf16, amx::bf16_linear};
+constexpr Bf16Ops kAvx512Bf16Ops{true, avx512_bf16::pack_bf16, avx512_bf16::bf16_linear};
 constexpr Bf16Ops kPlainBf16Ops{false, reference::pack_bf16, reference::bf16_linear};
 
 bool cpu_has_avx2() {
@@ -112,7 +113,7 @@ CpuKernels kernels_of(CpuBackend backend) {
               kAvx512Ops,
               kVnniInt8Ops,
               kVnniGroupedOps,
-              kPlainBf16Ops,
+              kAvx512Bf16Ops,
               kAvx512Bf16Attention};
     case CpuBackend::kAvx512:
       // Norms before int8 layers add in another order with 256 bits: another name, other answers.
@@ -157,10 +158,8 @@ bool available(CpuBackend backend) {
 
 CpuKernels choose_cpu_kernels(CpuBackend wanted) {
   if (wanted == CpuBackend::kAuto) {
-    for (const CpuBackend backend : {CpuBackend::kAmx,
-                                     CpuBackend::kAvx512Bf16,
-                                     CpuBackend::kAvx512,
-                                     CpuBackend::kAvx2}) {
+    for (const CpuBackend backend :
+         {CpuBackend::kAmx, CpuBackend::kAvx512Bf16, CpuBackend::kAvx512, CpuBackend::kAvx2}) {
       if (backend == CpuBackend::kAvx512Bf16 && !has_fast_bf16_vectors()) continue;
       if (available(backend)) return kernels_of(backend);
     }

@@ -37,7 +37,7 @@ struct GroupedOps {
   void (*linear)(const GroupedLinear&, const GroupedInput&, std::int32_t, std::int32_t);
 };
 
-// Without a tile unit BF16 has no speed to offer: the plain form serves tests.
+// Without BF16 on tiles or vectors it has no speed to offer: the plain form serves tests.
 struct Bf16Ops {
   bool fast;
   void (*pack)(const PackBf16&, std::int32_t, std::int32_t, float*);

@@ -65,9 +65,11 @@ constexpr std::int32_t bf16_panel_columns(const Bf16Linear& op) {
 // so that they cover the padding of a gated layer.
 inline constexpr std::int32_t kBf16Panels = 2;
 
+// Panels, and a tile of x.
 constexpr std::int32_t bf16_scratch_floats(std::int32_t k) {
   const std::int32_t least = 256;  // two panels by turns for one stretch of k, where x is small
-  return kBf16Panels * 16 * (k < least ? least : bf16_padded_k(k));
+  const std::int32_t depth = k < least ? least : bf16_padded_k(k);
+  return (kBf16Panels * 32 + kBf16Tokens) * depth / 2;
 }
 
 }  // namespace troupe::kernels
@@ -146,7 +148,7 @@ void grouped_linear(const GroupedLinear& op,
 
 }  // namespace troupe::kernels::vnni
 
-// Also needs AVX512-BF16. Attention takes pools of BF16 and int8 only.
+// Also needs AVX512-BF16, and layers VBMI. Attention takes pools of BF16 and int8 only.
 namespace troupe::kernels::avx512_bf16 {
 
 void attention(const Attention& op, const AttentionTile& tile, float* scratch);
@@ -159,6 +161,12 @@ void attention_join(const Attention& op,
                     const AttentionTile& tile,
                     float* parts,
                     std::int32_t floats_per_part);
+
+// Rows [begin, end), begin a multiple of kBf16Tokens; and columns, begin a multiple of
+// bf16_panel_columns, up to kBf16Panels panels of them. `scratch` holds bf16_scratch_floats(k),
+// 64-byte aligned.
+void pack_bf16(const PackBf16& op, std::int32_t begin, std::int32_t end, float* scratch);
+void bf16_linear(const Bf16Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
 }  // namespace troupe::kernels::avx512_bf16
 
@@ -178,10 +186,7 @@ void attention_join(const Attention& op,
                     float* parts,
                     std::int32_t floats_per_part);
 
-// Also need BF16 on tiles and vectors. Rows [begin, end), begin a multiple of kBf16Tokens; and
-// columns, begin a multiple of bf16_panel_columns, up to kBf16Panels panels of them. `scratch`
-// holds bf16_scratch_floats(k), 64-byte aligned.
-void pack_bf16(const PackBf16& op, std::int32_t begin, std::int32_t end, float* scratch);
+// As above.
 void bf16_linear(const Bf16Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
 
 }  // namespace troupe::kernels::amx

@@ -115,10 +115,10 @@ BOOST_AUTO_TEST_CASE(agrees_with_the_reference_across_splits_and_group_sizes) {
           const auto found = attend(*device, cache, blocks.data(), position, count, q);
           const auto expected = attend(*scalar, cache, blocks.data(), position, count, q);
           // Outputs are averages of values below 1. In FP32 scores of up to 128 terms err by some
-          // 2^-18; tiles and BF16 vectors round queries and numerators to 2^-9 of their value, at random.
-          const bool rounds =
-              (device->backend() == "amx" || device->backend() == "avx512_bf16") &&
-              type != KvType::kF32;
+          // 2^-18; tiles and BF16 vectors round queries and numerators to 2^-9 of their value, at
+          // random.
+          const bool rounds = (device->backend() == "amx" || device->backend() == "avx512_bf16") &&
+                              type != KvType::kF32;
           const double most = rounds ? 0.006 : 1e-5;
           for (std::size_t i = 0; i < found.size(); ++i) {
             const double error =

@@ -11,12 +11,11 @@ namespace troupe::kernels {
 
 inline std::vector<std::unique_ptr<Device>> all_cpu_devices(int threads) {
   std::vector<std::unique_ptr<Device>> devices;
-  for (const CpuBackend backend :
-       {CpuBackend::kAmx,
-        CpuBackend::kAvx512Bf16,
-        CpuBackend::kAvx512,
-        CpuBackend::kAvx2,
-        CpuBackend::kScalar}) {
+  for (const CpuBackend backend : {CpuBackend::kAmx,
+                                   CpuBackend::kAvx512Bf16,
+                                   CpuBackend::kAvx512,
+                                   CpuBackend::kAvx2,
+                                   CpuBackend::kScalar}) {
     try {
       devices.push_back(make_cpu_device(threads, backend));
     } catch (const config::UserError&) {

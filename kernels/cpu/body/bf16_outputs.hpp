@@ -1,15 +1,8 @@
 // From the sums of 32 channels × 32 tokens, in tiles 0 to 3, to outputs. Included by amx_bf16.cpp
-// only.
+// only, after bf16_channels.hpp.
 #pragma once
 
 namespace {
-
-constexpr std::int32_t kHalf = 16;   // rows of a tile, channels of half a panel
-constexpr std::int32_t kPanel = 32;  // channels whose sums the tile unit holds at a time
-
-inline std::int32_t at_most_half(std::int32_t left) {
-  return left < 0 ? 0 : left < kHalf ? left : kHalf;
-}
 
 // Two tiles of tokens, the second of which may be empty.
 struct Tokens {
@@ -17,14 +10,6 @@ struct Tokens {
   std::int32_t first;
   std::int32_t second;
 };
-
-// y[column … column + 16) of one row, from its sums.
-inline void put_row(const Bf16Linear& op, float* y, std::int32_t column, Vec value) {
-  const __mmask16 mask = first_lanes(at_most_half(op.n - column));
-  if (op.bias != nullptr) value = add(value, _mm512_maskz_loadu_ps(mask, op.bias + column));
-  if (op.accumulate) value = add(_mm512_maskz_loadu_ps(mask, y), value);
-  _mm512_mask_storeu_ps(y, mask, value);
-}
 
 // y[row … row + tokens, column … column + 16) from sums[16 channels][32].
 inline void finish(const Bf16Linear& op,

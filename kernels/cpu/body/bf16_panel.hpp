@@ -1,6 +1,6 @@
 // Weights of 32 channels expanded to BF16 in the order in which the tile unit reads them, a panel:
-// [steps of k][32 channels][32 values]. Included by amx_bf16.cpp only, after
-// bf16_outputs.hpp.
+// [steps of k][32 channels][32 values]. Included by amx_bf16.cpp and avx512_bf16_linear.cpp only,
+// after bf16_channels.hpp.
 #pragma once
 
 namespace {

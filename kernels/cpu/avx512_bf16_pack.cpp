@@ -3,7 +3,7 @@
 #include "kernels/cpu/avx512_vector.hpp"
 #include "kernels/cpu/isa_kernels.hpp"
 
-namespace troupe::kernels::amx {
+namespace troupe::kernels::avx512_bf16 {
 
 #include "kernels/cpu/body/elementwise.hpp"
 
@@ -55,4 +55,4 @@ void pack_bf16(const PackBf16& op, std::int32_t begin, std::int32_t end, float* 
   }
 }
 
-}  // namespace troupe::kernels::amx
+}  // namespace troupe::kernels::avx512_bf16
