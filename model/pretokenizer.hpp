@@ -23,11 +23,17 @@ class Pretokenizer {
   // the text's length.
   void split(std::string_view text, std::vector<std::string_view>& pieces) const;
 
- private:
-  struct Pattern;
-  explicit Pretokenizer(std::unique_ptr<const Pattern> pattern);
+  // As `split` with the regular expressions alone: what its shortcut for words is held against.
+  void split_by_patterns(std::string_view text, std::vector<std::string_view>& pieces) const;
 
-  std::unique_ptr<const Pattern> pattern_;
+  // Whether a piece that is a token is not merged at all.
+  bool prefers_whole_pieces() const;
+
+ private:
+  struct Rules;
+  explicit Pretokenizer(std::unique_ptr<const Rules> rules);
+
+  std::unique_ptr<const Rules> rules_;
 };
 
 }  // namespace troupe::model

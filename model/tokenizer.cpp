@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <utility>
 
 #include "config/check.hpp"
 #include "config/user_error.hpp"
+#include "model/byte_level_encoder.hpp"
 #include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
 #include "model/pretokenizer.hpp"
+#include "model/sentencepiece_encoder.hpp"
 #include "model/vocabulary.hpp"
 
 namespace troupe::model {
@@ -16,15 +17,6 @@ namespace {
 
 constexpr std::size_t kTextBytesMax = std::size_t{1}
                                       << 30;  // positions in a piece are 32 bits wide
-
-void require_byte_level(const GgufFile& file) {
-  const std::string_view kind = file.require_string("tokenizer.ggml.model");
-  if (kind != "gpt2") {
-    throw config::UserError(
-        file.name() + ": metadata 'tokenizer.ggml.model' is " + in_quotes(kind) +
-        ", which is not supported: give a model with a byte-level BPE tokenizer (gpt2)");
-  }
-}
 
 std::unique_ptr<const Pretokenizer> make_pretokenizer(const GgufFile& file) {
   const std::string_view name = file.require_string("tokenizer.ggml.pre");
@@ -40,40 +32,26 @@ std::unique_ptr<const Pretokenizer> make_pretokenizer(const GgufFile& file) {
 }  // namespace
 
 struct Tokenizer::Vocabulary {
-  VocabularyTables tables;
-  std::unique_ptr<const Pretokenizer> pretokenizer;
-
-  // Appends the ids of text without special tokens.
-  void encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const;
+  explicit Vocabulary(const GgufFile& file) : tables(read_vocabulary(file)) {
+    if (tables.kind == VocabularyKind::kByteLevel) {
+      encoder = std::make_unique<const ByteLevelEncoder>(tables, make_pretokenizer(file));
+    } else {
+      encoder = std::make_unique<const SentencepieceEncoder>(tables);
+    }
+  }
 
   const std::string& piece(std::int32_t id) const {
     CHECK(id >= 0 && static_cast<std::size_t>(id) < tables.pieces.size(),
           "ids are checked at the door");
     return tables.pieces[static_cast<std::size_t>(id)];
   }
+
+  const VocabularyTables tables;
+  std::unique_ptr<const TextEncoder> encoder;
 };
 
-void Tokenizer::Vocabulary::encode_plain(std::string_view text,
-                                         std::vector<std::int32_t>& ids) const {
-  std::vector<std::string_view> pieces;
-  pretokenizer->split(text, pieces);
-  std::vector<std::int32_t> bytes;
-  for (const std::string_view piece : pieces) {
-    bytes.clear();
-    for (const char character : piece) {
-      const std::int32_t id = tables.byte_ids[static_cast<unsigned char>(character)];
-      if (id >= 0) bytes.push_back(id);
-    }
-    tables.merges.apply(bytes, ids);
-  }
-}
-
-Tokenizer::Tokenizer(const GgufFile& file) {
-  require_byte_level(file);
-  auto pretokenizer = make_pretokenizer(file);
-  vocabulary_ = std::make_unique<const Vocabulary>(
-      Vocabulary{read_vocabulary(file), std::move(pretokenizer)});
-}
+Tokenizer::Tokenizer(const GgufFile& file)
+    : vocabulary_(std::make_unique<const Vocabulary>(file)) {}
 
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
@@ -89,19 +67,26 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, SpecialTokens
   while (special == SpecialTokens::kParse) {
     const auto hit = vocabulary_->tables.special_tokens.find(text, done);
     if (!hit) break;
-    vocabulary_->encode_plain(text.substr(done, hit->at - done), ids);
+    vocabulary_->encoder->encode(text.substr(done, hit->at - done), ids);
     ids.push_back(hit->id);
     done = hit->at + hit->bytes;
   }
-  vocabulary_->encode_plain(text.substr(done), ids);
+  vocabulary_->encoder->encode(text.substr(done), ids);
   return ids;
 }
 
 std::string_view Tokenizer::piece(std::int32_t id) const { return vocabulary_->piece(id); }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
+  const VocabularyTables& tables = vocabulary_->tables;
   std::string text;
-  for (const std::int32_t id : ids) text += vocabulary_->piece(id);
+  bool at_start = true;
+  for (const std::int32_t id : ids) {
+    std::string_view piece = vocabulary_->piece(id);
+    if (at_start && tables.adds_space_prefix && piece.starts_with(' ')) piece.remove_prefix(1);
+    text += piece;
+    at_start = is_special(id);
+  }
   return text;
 }
 

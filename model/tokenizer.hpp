@@ -1,5 +1,4 @@
-// Byte-level BPE: text to token ids and back, with the vocabulary and pre-tokenizer of a model
-// file.
+// Text to token ids and back, with the vocabulary of a model file: byte-level BPE or SentencePiece.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +32,9 @@ class Tokenizer {
   // GiB.
   std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special) const;
 
-  // The bytes of one token; special tokens give their text. `id` must be in [0, vocab_size()).
+  // The bytes of one token; special tokens give their text. `id` must be in [0, vocab_size()). A
+  // stream of them has a space at its start where `decode` leaves out the one that a SentencePiece
+  // vocabulary put before the text.
   std::string_view piece(std::int32_t id) const;
   std::string decode(std::span<const std::int32_t> ids) const;
 

@@ -1,6 +1,7 @@
 #include "model/vocabulary.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "model/byte_level.hpp"
 #include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/sentencepiece_text.hpp"
 #include "model/text_index.hpp"
 
 namespace troupe::model {
@@ -18,8 +20,11 @@ namespace {
 constexpr std::size_t kVocabMax = 1U << 21;
 
 // Token types of GGUF that matter here.
+constexpr std::int64_t kOrdinary = 1;
+constexpr std::int64_t kUnknown = 2;
 constexpr std::int64_t kControl = 3;
 constexpr std::int64_t kUserDefined = 4;
+constexpr std::int64_t kByte = 6;
 
 // Control tokens of these names end an answer in every model that has them, whatever eos_token_id
 // says. Source: github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp, special_eog_ids
@@ -42,6 +47,18 @@ constexpr std::string_view kEndKeys[] = {
 
 [[noreturn]] void fail(const GgufFile& file, const std::string& key, const std::string& problem) {
   throw config::UserError(file.name() + ": metadata '" + key + "' " + problem);
+}
+
+VocabularyKind read_kind(const GgufFile& file) {
+  const std::string_view kind = file.require_string("tokenizer.ggml.model");
+  if (kind == "gpt2") return VocabularyKind::kByteLevel;
+  if (kind == "llama") return VocabularyKind::kSentencepiece;
+  fail(
+      file,
+      "tokenizer.ggml.model",
+      "is " + in_quotes(kind) +
+          ", which is not supported: give a model with a byte-level BPE tokenizer (gpt2) or one of "
+          "SentencePiece (llama)");
 }
 
 const std::vector<std::string>& require_strings(const GgufFile& file, const std::string& key) {
@@ -129,6 +146,25 @@ std::int32_t read_id(const GgufFile& file, std::string_view key, std::size_t voc
   return static_cast<std::int32_t>(*id);
 }
 
+std::vector<double> read_scores(const GgufFile& file, std::size_t vocab) {
+  const std::string key = "tokenizer.ggml.scores";
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end()) fail(file, key, "is missing: convert the model again");
+  const auto* scores = std::get_if<std::vector<double>>(&found->second);
+  if (scores == nullptr) fail(file, key, "is not an array of numbers: convert the model again");
+  if (scores->size() != vocab) {
+    fail(file,
+         key,
+         "has " + std::to_string(scores->size()) + " entries for " + std::to_string(vocab) +
+             " tokens: convert the model again");
+  }
+  // What is not a number has no order.
+  if (std::any_of(scores->begin(), scores->end(), [](double score) { return std::isnan(score); })) {
+    fail(file, key, "has an entry that is not a number: convert the model again");
+  }
+  return *scores;
+}
+
 std::vector<std::int32_t> read_end_tokens(const GgufFile& file,
                                           const TextIndex& ids,
                                           const std::vector<std::int64_t>& types) {
@@ -146,6 +182,16 @@ std::vector<std::int32_t> read_end_tokens(const GgufFile& file,
   return ends;
 }
 
+// The bytes that a token which is not special stands for.
+std::string plain_piece(VocabularyKind kind, const std::string& token, std::int64_t type) {
+  if (kind == VocabularyKind::kByteLevel) {
+    // Text that names no bytes, as padding entries may have, stands for itself.
+    return byte_level::bytes_of(token).value_or(token);
+  }
+  const auto byte = type == kByte ? sentencepiece::byte_of(token) : std::nullopt;
+  return byte ? std::string(1, static_cast<char>(*byte)) : sentencepiece::unescape(token);
+}
+
 void read_pieces(const std::vector<std::string>& tokens,
                  const std::vector<std::int64_t>& types,
                  VocabularyTables& tables) {
@@ -155,10 +201,7 @@ void read_pieces(const std::vector<std::string>& tokens,
   for (std::size_t id = 0; id < tokens.size(); ++id) {
     const bool special = types[id] == kControl || types[id] == kUserDefined;
     tables.special[id] = special;
-    // Text that names no bytes, as padding entries may have, stands for itself.
-    std::optional<std::string> bytes;
-    if (!special) bytes = byte_level::bytes_of(tokens[id]);
-    tables.pieces.push_back(bytes ? std::move(*bytes) : tokens[id]);
+    tables.pieces.push_back(special ? tokens[id] : plain_piece(tables.kind, tokens[id], types[id]));
     if (special && !tokens[id].empty()) {
       special_tokens.push_back({tokens[id], static_cast<std::int32_t>(id)});
     }
@@ -166,24 +209,59 @@ void read_pieces(const std::vector<std::string>& tokens,
   tables.special_tokens = SpecialTokenFinder(std::move(special_tokens));
 }
 
-}  // namespace
-
-VocabularyTables read_vocabulary(const GgufFile& file) {
-  const std::vector<std::string>& tokens = read_tokens(file);
-  const std::vector<std::int64_t> types = read_types(file, tokens.size());
-  const TextIndex ids(tokens);
-  VocabularyTables tables;
-  read_pieces(tokens, types, tables);
+void read_byte_level(const GgufFile& file, const TextIndex& ids, VocabularyTables& tables) {
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const std::string name = byte_level::name_of(static_cast<std::uint8_t>(byte));
     tables.byte_ids[byte] = ids.find(name).value_or(-1);
   }
-  tables.merges = read_merges(file, ids, tokens.size());
+  tables.merges = read_merges(file, ids, tables.pieces.size());
+}
+
+void read_sentencepiece(const GgufFile& file,
+                        const std::vector<std::string>& tokens,
+                        const std::vector<std::int64_t>& types,
+                        VocabularyTables& tables) {
+  tables.scores = read_scores(file, tokens.size());
+  tables.ordinary.resize(tokens.size());
+  tables.byte_ids.fill(-1);
+  tables.unknown = read_id(file, "tokenizer.ggml.unknown_token_id", tokens.size());
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    tables.ordinary[id] = types[id] == kOrdinary;
+    if (types[id] == kUnknown && tables.unknown < 0) tables.unknown = static_cast<std::int32_t>(id);
+    const auto byte = types[id] == kByte ? sentencepiece::byte_of(tokens[id]) : std::nullopt;
+    if (byte) tables.byte_ids[*byte] = static_cast<std::int32_t>(id);
+  }
+  tables.adds_space_prefix = file.find_bool("tokenizer.ggml.add_space_prefix").value_or(true);
+}
+
+// Llama 3 and every SentencePiece model begin with a token of their own, which older files do not
+// say. Source: github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp
+bool adds_bos_by_default(const GgufFile& file, VocabularyKind kind) {
+  if (kind == VocabularyKind::kSentencepiece) return true;
+  const std::string_view pre = file.find_string("tokenizer.ggml.pre").value_or("");
+  return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
+}
+
+}  // namespace
+
+VocabularyTables read_vocabulary(const GgufFile& file) {
+  VocabularyTables tables;
+  tables.kind = read_kind(file);
+  const std::vector<std::string>& tokens = read_tokens(file);
+  const std::vector<std::int64_t> types = read_types(file, tokens.size());
+  const TextIndex ids(tokens);
+  read_pieces(tokens, types, tables);
+  if (tables.kind == VocabularyKind::kByteLevel) {
+    read_byte_level(file, ids, tables);
+  } else {
+    read_sentencepiece(file, tokens, types, tables);
+  }
   tables.end_of_generation = read_end_tokens(file, ids, types);
   tables.bos = read_id(file, "tokenizer.ggml.bos_token_id", tokens.size());
   tables.eos = read_id(file, "tokenizer.ggml.eos_token_id", tokens.size());
-  tables.adds_bos =
-      tables.bos >= 0 && file.find_bool("tokenizer.ggml.add_bos_token").value_or(false);
+  const bool adds_bos = file.find_bool("tokenizer.ggml.add_bos_token")
+                            .value_or(adds_bos_by_default(file, tables.kind));
+  tables.adds_bos = tables.bos >= 0 && adds_bos;
   return tables;
 }
 

@@ -1,5 +1,5 @@
-// The tokens of a byte-level BPE vocabulary as a model file lists them: texts, kinds, merges and
-// end tokens.
+// The tokens of a vocabulary as a model file lists them: texts, kinds, merges or scores, and end
+// tokens.
 #pragma once
 
 #include <array>
@@ -14,16 +14,26 @@ namespace troupe::model {
 
 class GgufFile;
 
+enum class VocabularyKind : std::uint8_t {
+  kByteLevel,      // "gpt2" in GGUF: byte-level BPE with a list of merges
+  kSentencepiece,  // "llama": BPE by scores, with tokens for single bytes
+};
+
 struct VocabularyTables {
+  VocabularyKind kind = VocabularyKind::kByteLevel;
   std::vector<std::string> pieces;  // [vocab] the bytes of each token; a special token's own text
   std::vector<bool> special;        // [vocab] control and user-defined tokens
   std::array<std::int32_t, 256> byte_ids{};  // the token of each byte; -1: the vocabulary has none
-  MergeTable merges;
+  MergeTable merges;                         // byte level only
+  std::vector<bool> ordinary;                // [vocab] SentencePiece only: text joins to these
+  std::vector<double> scores;                // [vocab] SentencePiece only: the highest first
   SpecialTokenFinder special_tokens;
   std::vector<std::int32_t> end_of_generation;  // ascending
   std::int32_t bos = -1;                        // -1: none
   std::int32_t eos = -1;                        // -1: none
+  std::int32_t unknown = -1;                    // -1: none
   bool adds_bos = false;
+  bool adds_space_prefix = false;  // SentencePiece only: text is encoded as if after a space
 };
 
 // Throws config::UserError naming the file and the key.

@@ -21,6 +21,9 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
+constexpr const char* kPretokenizers[] = {
+    "gpt-2", "smollm", "qwen2", "llama-bpe", "deepseek-r1-qwen", "deepseek-llm"};
+
 // Merging by definition: again and again the best pair of the whole list.
 Ids merge_slowly(const std::vector<model::Merge>& merges, Ids tokens) {
   while (true) {
@@ -126,7 +129,7 @@ BOOST_AUTO_TEST_CASE(a_megabyte_of_one_character_is_merged_in_n_log_n) {
 }
 
 BOOST_AUTO_TEST_CASE(pretokenizing_a_megabyte_of_white_space_or_letters_is_linear) {
-  for (const char* name : {"smollm", "qwen2", "gpt-2"}) {
+  for (const char* name : kPretokenizers) {
     for (const char* unit : {" ", "\n", " \n", "\t", "x", "!", "\xC2\xA0", "'", "é"}) {
       std::string text;
       while (text.size() < (1 << 20)) text += unit;
@@ -145,6 +148,31 @@ BOOST_AUTO_TEST_CASE(smollm_cuts_every_digit_and_ends_white_space_before_it) {
   BOOST_TEST(split("smollm", "it's  IT'S") == (Pieces{"it", "'s", " ", " IT", "'", "S"}));
   BOOST_TEST(split("qwen2", "it's  IT'S\r\n\n .") ==
              (Pieces{"it", "'s", " ", " IT", "'S", "\r\n\n", " ."}));
+}
+
+BOOST_AUTO_TEST_CASE(llama_bpe_and_deepseek_cut_as_their_patterns_say) {
+  using Pieces = std::vector<std::string>;
+  BOOST_TEST(split("llama-bpe", " 12345  3x") == (Pieces{" ", "123", "45", " ", " ", "3", "x"}));
+  BOOST_TEST(split("llama3", "it'S\r\n\n .") == (Pieces{"it", "'S", "\r\n\n", " ."}));
+  BOOST_TEST(split("deepseek-r1-qwen", "12 x") == (Pieces{"1", "2", " x"}));
+  BOOST_TEST(split("deepseek-llm", "a1 b\n\n漢字！ x  ") ==
+             (Pieces{"a", "1", " b", "\n", "\n", "漢字", "！", " x", "  "}));
+}
+
+BOOST_AUTO_TEST_CASE(the_shortcut_for_words_cuts_as_the_patterns_do_on_random_texts) {
+  const std::vector<std::string> units = {
+      "a",  "Z", "the", " ", "  ", "'",      "'s",     "'LL",    "1", "\n", "\r",
+      "\t", ".", "é",   "ſ", "漢", "\u0301", "\u00a0", "\u3000", "½", "😀",  "\xFF"};
+  std::mt19937 random(11);
+  for (int round = 0; round < 5000; ++round) {
+    std::string text;
+    for (std::size_t left = random() % 24; left > 0; --left) text += units[random() % units.size()];
+    for (const char* name : kPretokenizers) {
+      std::vector<std::string_view> slow;
+      model::Pretokenizer::make(name)->split_by_patterns(text, slow);
+      BOOST_TEST(split(name, text) == std::vector<std::string>(slow.begin(), slow.end()));
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(bytes_that_are_not_utf8_are_encoded_and_come_back_unchanged) {
@@ -207,13 +235,15 @@ BOOST_AUTO_TEST_CASE(several_threads_may_encode_at_once) {
 BOOST_AUTO_TEST_CASE(vocabularies_that_are_not_supported_or_contradict_themselves_are_refused) {
   BOOST_TEST(refusal(Small().builder()).empty());
   Small small;
-  small.kind = "llama";
+  small.kind = "t5";
   check_refused(small,
-                "'llama', which is not supported: give a model with a byte-level BPE tokenizer");
+                "'t5', which is not supported: give a model with a byte-level BPE tokenizer");
+  small.kind = "llama";
+  check_refused(small, "scores' is missing");
   small = {};
   small.pre = "tekken";
   check_refused(small,
-                "'tekken', which is not supported: give a model with one of smollm, qwen2, gpt-2");
+                "'tekken', which is not supported: give a model with one of smollm, qwen2, ");
   small = {};
   small.types.pop_back();
   check_refused(small, "has 3 entries for 4 tokens");
