@@ -179,9 +179,8 @@ const TensorInfo& GgufFile::tensor(std::string_view name) const {
     fail(name_,
          "tensor " + in_quotes(name) + " has type " + std::string(kernels::type_name(found->type)) +
              " (" + std::to_string(static_cast<std::uint32_t>(found->type)) +
-             "), which is not supported: get the model in Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, "
-             "Q5_K, Q6_K, "
-             "F16, BF16 or F32");
+             "), which is not supported: get the model in Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, "
+             "Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, F16, BF16 or F32");
   }
   return *found;
 }

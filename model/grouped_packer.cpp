@@ -58,15 +58,19 @@ struct BlockType {
   TensorType type;
   std::int32_t bits;
   std::size_t quants_at;  // in the block
+  std::byte most;         // the byte whose quants are the largest
+  float steps;            // of the grid, from quants of zeros to the largest ones
 };
 
-constexpr BlockType kBlockTypes[] = {{TensorType::kQ4_0, 4, 2},
-                                     {TensorType::kQ4_1, 4, 4},
-                                     {TensorType::kQ4_K, 4, 16},
-                                     {TensorType::kQ5_0, 5, 2},
-                                     {TensorType::kQ5_1, 5, 4},
-                                     {TensorType::kQ5_K, 5, 16},
-                                     {TensorType::kQ8_0, 8, 2}};
+// IQ4_NL chooses its 16 values out of 241 equal steps, from -127 to 113.
+constexpr BlockType kBlockTypes[] = {{TensorType::kQ4_0, 4, 2, std::byte{0xFF}, 15},
+                                     {TensorType::kQ4_1, 4, 4, std::byte{0xFF}, 15},
+                                     {TensorType::kQ4_K, 4, 16, std::byte{0xFF}, 15},
+                                     {TensorType::kQ5_0, 5, 2, std::byte{0xFF}, 31},
+                                     {TensorType::kQ5_1, 5, 4, std::byte{0xFF}, 31},
+                                     {TensorType::kQ5_K, 5, 16, std::byte{0xFF}, 31},
+                                     {TensorType::kQ8_0, 8, 2, std::byte{127}, 127},
+                                     {TensorType::kIQ4_NL, 8, 2, std::byte{0xFF}, 240}};
 
 const BlockType* block_type(TensorType type) {
   const auto* found = std::ranges::find(kBlockTypes, type, &BlockType::type);
@@ -94,12 +98,10 @@ std::vector<float> with_quants(const Matrix& from,
 std::vector<Grid> stated_grids(const Matrix& from, const BlockType& type, const std::byte* row) {
   const bool is_signed = type.bits == 8;
   const std::vector<float> least = with_quants(from, type, row, std::byte{0});
-  const std::vector<float> most =
-      with_quants(from, type, row, is_signed ? std::byte{127} : std::byte{0xFF});
-  const float steps = is_signed ? 127.0F : largest_q(type.bits);
+  const std::vector<float> most = with_quants(from, type, row, type.most);
   std::vector<Grid> grids;
   for (std::size_t i = 0; i < least.size(); i += kGroup) {
-    const float scale = (most[i] - least[i]) / steps;
+    const float scale = (most[i] - least[i]) / type.steps;
     grids.push_back({scale, is_signed ? -128.0F * scale : least[i]});
   }
   return grids;
@@ -179,7 +181,8 @@ void pack_row(const Matrix& from, std::int32_t column, std::span<std::byte> bloc
 
 std::int32_t grouped_bits(kernels::TensorType type) {
   if (const BlockType* found = block_type(type)) return found->bits;
-  return type == TensorType::kQ6_K ? 8 : 4;
+  if (type == TensorType::kQ6_K) return 8;
+  return type == TensorType::kQ3_K ? 5 : 4;
 }
 
 void pack_grouped(const Matrix& from, kernels::Device& device, std::span<std::byte> blocks) {

@@ -12,8 +12,10 @@
 namespace troupe::model {
 
 // Bits that a grouped layer keeps of weights of this type. Blocks of 4, 5 and 8 bits keep their own
-// grid (scales and minima in FP16, as most of them have); 6 bits in groups of 16 become 8 in groups
-// of 32; wider ones become 4, with the scale and minimum of least squared error.
+// grid (scales and minima in FP16, as most of them have), and so does IQ4_NL, in the 8 bits that
+// its table spans. 2, 3 and 6 bits in groups of 16 become 4, 5 and 8 in groups of 32, far finer
+// than the error that they have made already; wider ones become 4. These get the scale and minimum
+// of least squared error.
 std::int32_t grouped_bits(kernels::TensorType type);
 
 // `blocks`: zeroed, grouped_bytes(…) of it. Bits do not depend on the number of threads.

@@ -64,7 +64,7 @@ inline void give(__m128i bytes, Vec scale, Vec offset, int i, Sink& sink) {
 
 // A block's scales as floats.
 struct Scales {
-  alignas(32) float at[16];
+  alignas(32) float at[32];
 };
 
 inline void settle(Scales&) {}
@@ -158,6 +158,95 @@ struct Q8_0 {
     const Vec d = broadcast(s.at[0]);
     give_signed(load16(b + 2), d, 0, sink);
     give_signed(load16(b + 18), d, 2, sink);
+  }
+};
+
+struct IQ4_NL {
+  static constexpr int kValues = 32;
+  static constexpr int kBytes = 18;
+
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
+  template <typename Sink>
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec d = broadcast(s.at[0]);
+    const __m128i table =
+        _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+    const __m128i q = load16(b + 2);
+    give_signed(_mm_shuffle_epi8(table, low_halves(q)), d, 0, sink);
+    give_signed(_mm_shuffle_epi8(table, high_halves(q)), d, 2, sink);
+  }
+};
+
+// The two bits of a group of 16 in a Q2_K or Q3_K block, whose bit pairs begin at `pairs`.
+inline __m128i bit_pairs(Bytes pairs, int group) {
+  const __m128i q = load16(pairs + group / 8 * 32 + group % 2 * 16);
+  return _mm_and_si128(_mm_srli_epi16(q, group / 2 % 4 * 2), _mm_set1_epi8(3));
+}
+
+struct Q2_K {
+  static constexpr int kValues = 256;
+  static constexpr int kBytes = 84;
+
+  // [16 scales][16 negated minima]
+  static inline void read_scales(Bytes b, Scales& scales) {
+    const __m128i low = low_halves(load16(b));
+    const __m128i high = high_halves(load16(b));
+    const Vec d = half(b + 80);
+    const Vec dmin = sub(zero(), half(b + 82));
+    store(scales.at, mul(d, widen(low)));
+    store(scales.at + 8, mul(d, widen(_mm_srli_si128(low, 8))));
+    store(scales.at + 16, mul(dmin, widen(high)));
+    store(scales.at + 24, mul(dmin, widen(_mm_srli_si128(high, 8))));
+  }
+
+  template <typename Sink>
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
+    for (int group = 0; group < 16; ++group) {
+      const __m128i two = bit_pairs(b + 16, group);
+      give(two, broadcast(s[group]), broadcast(s[16 + group]), 2 * group, sink);
+    }
+  }
+};
+
+// The sixteen 6-bit scales of a Q3_K block, which are kept 32 too large.
+inline __m128i six_bit_scales(Bytes b) {
+  const std::uint32_t first = word32(b + 96);    // low 4 bits: of scales 0-3; high 4: of 8-11
+  const std::uint32_t second = word32(b + 100);  // the same of 4-7 and 12-15
+  const std::uint32_t third = word32(b + 104);   // two bits each: of 0-3, 4-7, 8-11 and 12-15
+  const std::uint32_t words[] = {(first & 0x0F0F0F0FU) | ((third << 4) & 0x30303030U),
+                                 (second & 0x0F0F0F0FU) | ((third << 2) & 0x30303030U),
+                                 ((first >> 4) & 0x0F0F0F0FU) | (third & 0x30303030U),
+                                 ((second >> 4) & 0x0F0F0F0FU) | ((third >> 2) & 0x30303030U)};
+  const __m128i bytes = _mm_setr_epi32(static_cast<int>(words[0]),
+                                       static_cast<int>(words[1]),
+                                       static_cast<int>(words[2]),
+                                       static_cast<int>(words[3]));
+  return _mm_sub_epi8(bytes, _mm_set1_epi8(32));
+}
+
+struct Q3_K {
+  static constexpr int kValues = 256;
+  static constexpr int kBytes = 110;
+
+  static inline void read_scales(Bytes b, Scales& scales) {
+    const __m128i bytes = six_bit_scales(b);
+    store(scales.at, mul(half(b + 108), widen_signed(bytes)));
+    store(scales.at + 8, mul(half(b + 108), widen_signed(_mm_srli_si128(bytes, 8))));
+  }
+
+  template <typename Sink>
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
+    const __m128i four = _mm_set1_epi8(4);
+    for (int group = 0; group < 16; ++group) {
+      const __m128i bit = _mm_set1_epi8(static_cast<char>(1U << group / 2));
+      const __m128i high = _mm_and_si128(load16(b + group % 2 * 16), bit);
+      const __m128i third = _mm_and_si128(_mm_cmpeq_epi8(high, bit), four);
+      const __m128i q = _mm_sub_epi8(_mm_or_si128(bit_pairs(b + 32, group), third), four);
+      give_signed(q, broadcast(s[group]), 2 * group, sink);
+    }
   }
 };
 

@@ -56,7 +56,7 @@ inline __m512i high_halves(__m512i bytes) { return _mm512_srli_epi32(bytes, 4); 
 // A block's scales as floats in memory, because a broadcast from there is a load, where one from a
 // register costs the port that the table look-ups need (measured: a third of the time of Q4_1).
 struct Scales {
-  alignas(64) float at[16];
+  alignas(64) float at[32];
 };
 
 // Keeps the compiler from turning the broadcasts into shuffles of a register again.
@@ -165,6 +165,97 @@ struct Q8_0 {
     const Vec d = broadcast(s.at[0]);
     sink(0, mul(d, widen_signed(load16(b + 2))));
     sink(1, mul(d, widen_signed(load16(b + 18))));
+  }
+};
+
+// The 16 values that a nibble of IQ4_NL chooses from.
+inline Vec iq4_nl_values() {
+  return _mm512_setr_ps(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+}
+
+struct IQ4_NL {
+  static constexpr int kValues = 32;
+  static constexpr int kBytes = 18;
+
+  static inline void read_scales(Bytes b, Scales& scales) { read_halves(b, scales); }
+
+  template <typename Sink>
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec table = mul(broadcast(s.at[0]), iq4_nl_values());
+    const __m512i q = widen(load16(b + 2));
+    sink(0, look_up(table, q));
+    sink(1, look_up(table, high_halves(q)));
+  }
+};
+
+// The bit pairs of a group of 16 in a Q2_K or Q3_K block, which begin at `pairs`. Other bits stay
+// above them: the tables that are looked up in repeat themselves.
+inline __m512i bit_pairs(Bytes pairs, int group) {
+  const __m512i q = widen(load16(pairs + group / 8 * 32 + group % 2 * 16));
+  return _mm512_srl_epi32(q, _mm_cvtsi32_si128(group / 2 % 4 * 2));
+}
+
+struct Q2_K {
+  static constexpr int kValues = 256;
+  static constexpr int kBytes = 84;
+
+  // [16 scales][16 minima]
+  static inline void read_scales(Bytes b, Scales& scales) {
+    const __m512i pairs = widen(load16(b));
+    const __m512i low = _mm512_and_si512(pairs, _mm512_set1_epi32(15));
+    store(scales.at, mul(half(b + 80), _mm512_cvtepi32_ps(low)));
+    store(scales.at + 16, mul(half(b + 82), _mm512_cvtepi32_ps(high_halves(pairs))));
+  }
+
+  template <typename Sink>
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
+    const Vec steps = _mm512_setr_ps(0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
+#pragma GCC unroll 16
+    for (int group = 0; group < 16; ++group) {
+      const Vec table = _mm512_fmsub_ps(broadcast(s[group]), steps, broadcast(s[16 + group]));
+      sink(group, look_up(table, bit_pairs(b + 16, group)));
+    }
+  }
+};
+
+// The sixteen 6-bit scales of a Q3_K block, which are kept 32 too large.
+inline __m128i six_bit_scales(Bytes b) {
+  const std::uint32_t first = word32(b + 96);    // low 4 bits: of scales 0-3; high 4: of 8-11
+  const std::uint32_t second = word32(b + 100);  // the same of 4-7 and 12-15
+  const std::uint32_t third = word32(b + 104);   // two bits each: of 0-3, 4-7, 8-11 and 12-15
+  const std::uint32_t words[] = {(first & 0x0F0F0F0FU) | ((third << 4) & 0x30303030U),
+                                 (second & 0x0F0F0F0FU) | ((third << 2) & 0x30303030U),
+                                 ((first >> 4) & 0x0F0F0F0FU) | (third & 0x30303030U),
+                                 ((second >> 4) & 0x0F0F0F0FU) | ((third >> 2) & 0x30303030U)};
+  const __m128i bytes = _mm_setr_epi32(static_cast<int>(words[0]),
+                                       static_cast<int>(words[1]),
+                                       static_cast<int>(words[2]),
+                                       static_cast<int>(words[3]));
+  return _mm_sub_epi8(bytes, _mm_set1_epi8(32));
+}
+
+struct Q3_K {
+  static constexpr int kValues = 256;
+  static constexpr int kBytes = 110;
+
+  static inline void read_scales(Bytes b, Scales& scales) {
+    store(scales.at, mul(half(b + 108), widen_signed(six_bit_scales(b))));
+  }
+
+  template <typename Sink>
+  static inline void each(Bytes b, const Scales& scales, Sink sink) {
+    const float* s = scales.at;
+    const Vec steps = _mm512_setr_ps(-4, -3, -2, -1, 0, 1, 2, 3, -4, -3, -2, -1, 0, 1, 2, 3);
+    const __m512i bit_2 = _mm512_set1_epi32(4);
+#pragma GCC unroll 16
+    for (int group = 0; group < 16; ++group) {
+      const __m512i high =
+          _mm512_rolv_epi32(widen(load16(b + group % 2 * 16)), _mm512_set1_epi32(34 - group / 2));
+      const __m512i three =  // choose bit by bit
+          _mm512_ternarylogic_epi32(bit_2, high, bit_pairs(b + 32, group), 0xCA);
+      sink(group, look_up(mul(broadcast(s[group]), steps), three));
+    }
   }
 };
 

@@ -146,6 +146,15 @@ struct Rounded<Q4_1> {
   }
 };
 
+template <>
+struct Rounded<IQ4_NL> {
+  template <typename Sink>
+  static inline void each(Bytes b, const Scales& s, Sink sink) {
+    const Vec table = mul(broadcast(s.at[0]), iq4_nl_values());
+    sink(0, look_up32(round_table(table), nibble_addresses(b + 2)));
+  }
+};
+
 // The fifth bits choose the upper half of a table of 32.
 inline __m512i with_fifth_bits(__m512i at, std::uint32_t bits) {
   return _mm512_mask_add_epi16(at, _cvtu32_mask32(bits), at, _mm512_set1_epi16(0x2020));

@@ -79,6 +79,49 @@ void expand_q8_0(Bytes b, float* out) {
   for (int i = 0; i < 32; ++i) out[i] = d * signed_byte(b[2 + i]);
 }
 
+// The 16 values that a nibble of IQ4_NL chooses from, closer together near zero, where most weights
+// are; from the same description.
+constexpr float kIq4NlValues[] = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+void expand_iq4_nl(Bytes b, float* out) {
+  const float d = half(b);
+  for (int i = 0; i < 32; ++i) out[i] = d * kIq4NlValues[nibble(b + 2, i)];
+}
+
+// The two low bits of value i of 256: a byte has those of four values that lie 32 apart.
+std::uint32_t bit_pair(Bytes quants, int i) {
+  const std::uint32_t byte = quants[i / 128 * 32 + i % 32];
+  return byte >> (i % 128 / 32 * 2) & 3U;
+}
+
+// 16 groups of 16: a byte for each with the scale in its low half and the minimum in its high one.
+void expand_q2_k(Bytes b, float* out) {
+  const float d = half(b + 80);
+  const float dmin = half(b + 82);
+  for (int i = 0; i < 256; ++i) {
+    const std::uint32_t group = b[i / 16];
+    const float scale = d * static_cast<float>(group & 15U);
+    const float minimum = dmin * static_cast<float>(group >> 4);
+    out[i] = scale * static_cast<float>(bit_pair(b + 16, i)) - minimum;
+  }
+}
+
+// 16 groups of 16 with scales of 6 bits: the low four in the halves of 8 bytes, the high two in the
+// quarters of 4 more. Where the third bit is not set, 4 is taken away.
+void expand_q3_k(Bytes b, float* out) {
+  const Bytes scales = b + 96;
+  const float d = half(b + 108);
+  for (int i = 0; i < 256; ++i) {
+    const int group = i / 16;
+    const std::uint32_t low = static_cast<std::uint32_t>(scales[group % 8]) >> (group / 8 * 4);
+    const std::uint32_t high = static_cast<std::uint32_t>(scales[8 + group % 4]) >> (group / 4 * 2);
+    const float scale = d * (static_cast<float>((low & 15U) | (high & 3U) << 4) - 32.0F);
+    const std::uint32_t third = static_cast<std::uint32_t>(b[i % 32]) >> (i / 32) & 1U;
+    out[i] = scale * (static_cast<float>(bit_pair(b + 32, i) | third << 2) - 4.0F);
+  }
+}
+
 // The 6-bit scale and minimum of group `i` of 8, packed into 12 bytes.
 struct ScaleMin {
   float scale;
@@ -150,12 +193,18 @@ ExpandBlock expander(TensorType type) {
       return expand_q5_1;
     case TensorType::kQ8_0:
       return expand_q8_0;
+    case TensorType::kQ2_K:
+      return expand_q2_k;
+    case TensorType::kQ3_K:
+      return expand_q3_k;
     case TensorType::kQ4_K:
       return expand_q4_k;
     case TensorType::kQ5_K:
       return expand_q5_k;
     case TensorType::kQ6_K:
       return expand_q6_k;
+    case TensorType::kIQ4_NL:
+      return expand_iq4_nl;
   }
   CHECK(false, "model files are checked for types when they are opened");
 }

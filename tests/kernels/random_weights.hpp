@@ -18,6 +18,13 @@ inline std::vector<float> random_floats(std::size_t count, std::uint32_t seed) {
   return values;
 }
 
+// Where in its block a type keeps the scale that is a half.
+inline std::size_t scale_position(TensorType type) {
+  if (type == TensorType::kQ2_K) return 80;
+  if (type == TensorType::kQ3_K) return 108;
+  return type == TensorType::kQ6_K ? 208 : 0;
+}
+
 // Every bit pattern of the quants occurs; halves (scales) get exponents that keep values within
 // about ±16, with a denormal one now and then.
 inline std::vector<std::byte> random_weights(TensorType type,
@@ -44,10 +51,12 @@ inline std::vector<std::byte> random_weights(TensorType type,
       data[at + 1] = static_cast<std::byte>((bits() & 0x80U) | 0x3EU);
       continue;
     }
-    put_half(type == TensorType::kQ6_K ? at + 208 : at);
+    const std::size_t scale_at = at + scale_position(type);
+    put_half(scale_at);
     const bool two = type == TensorType::kQ4_1 || type == TensorType::kQ5_1 ||
-                     type == TensorType::kQ4_K || type == TensorType::kQ5_K;
-    if (two) put_half(at + 2);
+                     type == TensorType::kQ2_K || type == TensorType::kQ4_K ||
+                     type == TensorType::kQ5_K;
+    if (two) put_half(scale_at + 2);
   }
   return data;
 }
@@ -60,8 +69,11 @@ inline constexpr TensorType kAllTypes[] = {TensorType::kF32,
                                            TensorType::kQ5_0,
                                            TensorType::kQ5_1,
                                            TensorType::kQ8_0,
+                                           TensorType::kQ2_K,
+                                           TensorType::kQ3_K,
                                            TensorType::kQ4_K,
                                            TensorType::kQ5_K,
-                                           TensorType::kQ6_K};
+                                           TensorType::kQ6_K,
+                                           TensorType::kIQ4_NL};
 
 }  // namespace troupe::kernels

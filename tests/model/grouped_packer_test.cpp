@@ -101,7 +101,8 @@ BOOST_AUTO_TEST_CASE(blocks_of_32_keep_their_weights) {
                                 TensorType::kQ4_1,
                                 TensorType::kQ5_0,
                                 TensorType::kQ5_1,
-                                TensorType::kQ8_0}) {
+                                TensorType::kQ8_0,
+                                TensorType::kIQ4_NL}) {
     BOOST_TEST(worst_difference(Packed(type)) < 1e-5, kernels::type_name(type));
   }
 }
@@ -115,6 +116,14 @@ BOOST_AUTO_TEST_CASE(blocks_of_256_keep_their_weights_but_for_the_rounding_of_sc
 BOOST_AUTO_TEST_CASE(six_bits_become_eight_with_little_loss) {
   BOOST_TEST(grouped_bits(TensorType::kQ6_K) == 8);
   BOOST_TEST(worst_difference(Packed(TensorType::kQ6_K)) < 1.1 / 255);
+}
+
+// Half of a step of a 15th of the range, or of a 31st, and what clipping adds.
+BOOST_AUTO_TEST_CASE(two_and_three_bits_of_16_share_a_finer_grid_of_32) {
+  BOOST_TEST(grouped_bits(TensorType::kQ2_K) == 4);
+  BOOST_TEST(worst_difference(Packed(TensorType::kQ2_K)) < 0.3);
+  BOOST_TEST(grouped_bits(TensorType::kQ3_K) == 5);
+  BOOST_TEST(worst_difference(Packed(TensorType::kQ3_K)) < 0.15);
 }
 
 // Half of a step of a 15th of the range, and what clipping adds.

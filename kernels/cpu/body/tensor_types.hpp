@@ -19,12 +19,18 @@ inline auto visit_type(TensorType type, Visitor visitor) {
       return visitor.template blocks<Q5_1>();
     case TensorType::kQ8_0:
       return visitor.template blocks<Q8_0>();
+    case TensorType::kQ2_K:
+      return visitor.template blocks<Q2_K>();
+    case TensorType::kQ3_K:
+      return visitor.template blocks<Q3_K>();
     case TensorType::kQ4_K:
       return visitor.template blocks<Q4_K>();
     case TensorType::kQ5_K:
       return visitor.template blocks<Q5_K>();
     case TensorType::kQ6_K:
       return visitor.template blocks<Q6_K>();
+    case TensorType::kIQ4_NL:
+      return visitor.template blocks<IQ4_NL>();
     case TensorType::kF32:
       return visitor.floats(4);
     case TensorType::kF16:
