@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "config/user_error.hpp"
+#include "model/gguf_parts.hpp"
 #include "model/gguf_reader.hpp"
 
 namespace troupe::model {
@@ -30,13 +31,13 @@ struct Descriptor {
   throw config::UserError(file + ": " + problem);
 }
 
-// Opens a regular, non-empty file and says its size.
-std::size_t open_file(Descriptor& descriptor, const std::string& name) {
+// Opens a regular, non-empty file and says its size. `remedy` is for one that is not there.
+std::size_t open_file(Descriptor& descriptor, const std::string& name, const std::string& remedy) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer; it does nothing to a regular file.
   descriptor.number = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor.number < 0) {
     const int error = errno;
-    if (error == ENOENT) fail(name, "no such file: check the path of the model");
+    if (error == ENOENT) fail(name, "no such file: " + remedy);
     fail(name,
          std::string("cannot be opened (") + std::strerror(error) +
              "): check its path and permissions");
@@ -104,9 +105,12 @@ auto require(const GgufFile& file, std::string_view key, const Found& found) {
 // The whole file, mapped read-only and shared, so that processes serving one model hold one copy.
 class GgufFile::Mapping {
  public:
-  explicit Mapping(const std::string& name) {
+  Mapping(const std::string& name, const std::string& remedy_if_missing) {
     Descriptor descriptor;
-    size_ = open_file(descriptor, name);
+    size_ = open_file(descriptor, name, remedy_if_missing);
+    std::error_code error;  // without /proc, a link's name must do
+    opened_ =
+        std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor.number), error);
     address_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor.number, 0);
     if (address_ == MAP_FAILED) {
       fail(name,
@@ -126,26 +130,48 @@ class GgufFile::Mapping {
     return {static_cast<const std::byte*>(address_), size_};
   }
 
+  // The path of the file itself, where a link was named.
+  std::string opened() const { return opened_.string(); }
+
  private:
   void* address_ = nullptr;
   std::size_t size_ = 0;
+  std::filesystem::path opened_;
 };
 
 GgufFile GgufFile::open(const std::filesystem::path& path) {
-  auto mapping = std::make_shared<const Mapping>(path.string());
-  GgufFile file = parse(mapping->bytes(), path.string());
-  file.mapping_ = std::move(mapping);
+  const std::string named = path.string();
+  auto given = std::make_shared<const Mapping>(named, "check the path of the model");
+  GgufContents read = read_gguf(given->bytes(), named);
+  const std::vector<std::string> names = part_names(read.metadata, named, given->opened());
+
+  GgufFile file;
+  std::vector<GgufContents> contents;
+  for (const std::string& name : names) {
+    const bool is_given = name == named;
+    file.parts_.push_back(is_given ? given
+                                   : std::make_shared<const Mapping>(
+                                         name, "the model needs it; fetch all its parts"));
+    const std::span<const std::byte> bytes = file.parts_.back()->bytes();
+    contents.push_back(is_given ? std::move(read) : read_gguf(bytes, name));
+    file.size_bytes_ += bytes.size();
+  }
+  file.name_ = names.front();
+  file.take(join_parts(std::move(contents), names));
   return file;
 }
 
 GgufFile GgufFile::parse(std::span<const std::byte> bytes, const std::string& name) {
-  GgufContents contents = read_gguf(bytes, name);
   GgufFile file;
   file.name_ = name;
   file.size_bytes_ = bytes.size();
-  file.metadata_ = std::move(contents.metadata);
-  file.tensors_ = std::move(contents.tensors);
+  file.take(read_gguf(bytes, name));
   return file;
+}
+
+void GgufFile::take(GgufContents contents) {
+  metadata_ = std::move(contents.metadata);
+  tensors_ = std::move(contents.tensors);
 }
 
 const std::string& GgufFile::name() const { return name_; }
@@ -153,7 +179,7 @@ const std::string& GgufFile::name() const { return name_; }
 std::uint64_t GgufFile::size_bytes() const { return size_bytes_; }
 
 void GgufFile::let_go() const {
-  if (mapping_) mapping_->let_go();
+  for (const auto& part : parts_) part->let_go();
 }
 
 const std::map<std::string, MetadataValue, std::less<>>& GgufFile::metadata() const {

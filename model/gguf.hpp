@@ -1,4 +1,5 @@
-// A GGUF v3 file, mapped read-only: metadata, tensor directory, and views of the tensors' bytes.
+// A model in GGUF (v2 or v3, one file or several parts), mapped read-only: metadata, tensor
+// directory, and views of the tensors' bytes.
 // Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
@@ -37,17 +38,20 @@ struct TensorInfo {
   std::span<const std::byte> data;   // inside the mapping
 };
 
+struct GgufContents;
+
 class GgufFile {
  public:
   // Maps and checks the whole directory; every offset and count is held against the file's size.
+  // Of a model in parts any one may be named. A link is followed once: what it led to is checked.
   // Throws config::UserError with file, field and remedy.
   static GgufFile open(const std::filesystem::path& path);
 
   // As `open`, on bytes that the caller keeps alive (tests and fuzzing).
   static GgufFile parse(std::span<const std::byte> bytes, const std::string& name);
 
-  const std::string& name() const;  // the path, for messages
-  std::uint64_t size_bytes() const;
+  const std::string& name() const;   // the path, of the first part, for messages
+  std::uint64_t size_bytes() const;  // of all parts
 
   // Gives back the memory of what was read so far; it is mapped again when it is read again.
   void let_go() const;
@@ -77,7 +81,11 @@ class GgufFile {
 
  private:
   class Mapping;
-  std::shared_ptr<const Mapping> mapping_;  // null when parsed from the caller's bytes
+  using Mappings = std::vector<std::shared_ptr<const Mapping>>;
+
+  void take(GgufContents contents);
+
+  Mappings parts_;  // none when parsed from the caller's bytes
   std::string name_;
   std::uint64_t size_bytes_ = 0;
   std::map<std::string, MetadataValue, std::less<>> metadata_;

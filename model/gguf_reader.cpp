@@ -11,7 +11,10 @@
 namespace troupe::model {
 namespace {
 
-constexpr std::uint32_t kVersion = 3;
+// A file of version 2 reads the same; version 3 only added files of the other byte order.
+constexpr std::uint32_t kVersionMin = 2;
+constexpr std::uint32_t kVersionMax = 3;
+constexpr std::uint32_t kVersionForeignMax = kVersionMax << 24;  // of the other byte order
 constexpr std::uint64_t kAlignmentDefault =
     32;  // bytes, where general.alignment is absent (specification)
 constexpr std::uint64_t kAlignmentMax =
@@ -32,12 +35,13 @@ struct Header {
 };
 
 void check_version(const GgufCursor& cursor, std::uint32_t version) {
-  if (version == kVersion) return;
-  if (version == 0x03000000U) {
+  if (version >= kVersionMin && version <= kVersionMax) return;
+  if (version != 0 && version <= kVersionForeignMax && version << 8 == 0) {
     cursor.fail("the header", "is big-endian: get the little-endian file of this model");
   }
-  cursor.fail("version",
-              decimal(version) + " is not supported, only GGUF version 3: convert the model again");
+  cursor.fail(
+      "version",
+      decimal(version) + " is not supported, only GGUF versions 2 and 3: convert the model again");
 }
 
 Header read_header(GgufCursor& cursor) {

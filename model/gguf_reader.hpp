@@ -1,5 +1,5 @@
-// Reads the bytes of a GGUF v3 file into metadata and a tensor directory, trusting none of them.
-// Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md
+// Reads the bytes of a GGUF file, v2 or v3, into metadata and a tensor directory, trusting none of
+// them. Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
 #include <cstddef>

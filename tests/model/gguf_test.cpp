@@ -138,14 +138,14 @@ BOOST_AUTO_TEST_CASE(a_value_of_another_type_and_a_missing_one_are_named) {
 
 BOOST_AUTO_TEST_CASE(a_tensor_of_an_unsupported_type_is_refused_only_when_it_is_wanted) {
   GgufBuilder builder = tiny();
-  builder.tensor("iq", TensorType{20}, {32}, std::as_bytes(std::span(kFour)));
+  builder.tensor("iq", TensorType{23}, {32}, std::as_bytes(std::span(kFour)));
   builder.tensor("odd", TensorType{4242}, {32}, std::as_bytes(std::span(kFour)));
   const auto bytes = builder.build();
   const GgufFile file = GgufFile::parse(bytes, "m.gguf");
   BOOST_TEST(file.tensor("a").data.size() == 16U);
   BOOST_TEST(message_of([&] {
                file.tensor("iq");
-             }).find("has type IQ4_NL (20), which is not supported") != std::string::npos);
+             }).find("has type IQ4_XS (23), which is not supported") != std::string::npos);
   BOOST_TEST(message_of([&] { file.tensor("odd"); }).find("has type unknown (4242)") !=
              std::string::npos);
 }
@@ -166,10 +166,26 @@ BOOST_AUTO_TEST_CASE(a_file_of_another_kind_version_or_byte_order_is_refused) {
   builder.magic = "PK\x03\x04";
   check_refused(builder, "does not begin with GGUF");
   builder.magic = "GGUF";
+  for (const std::uint32_t version : {0U, 1U, 4U}) {
+    builder.version = version;
+    check_refused(builder,
+                  "version " + std::to_string(version) +
+                      " is not supported, only GGUF versions 2 and 3: convert the model again");
+  }
+  for (const std::uint32_t version : {0x01000000U, 0x02000000U, 0x03000000U}) {
+    builder.version = version;
+    check_refused(builder, "is big-endian: get the little-endian file of this model");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(version_2_reads_as_version_3_does) {
+  GgufBuilder builder = tiny();
+  const auto third = builder.build();
   builder.version = 2;
-  check_refused(builder, "version 2 is not supported, only GGUF version 3");
-  builder.version = 0x03000000;
-  check_refused(builder, "is big-endian");
+  const auto second = builder.build();
+  const GgufFile file = GgufFile::parse(second, "m.gguf");
+  BOOST_TEST((file.metadata() == GgufFile::parse(third, "m.gguf").metadata()));
+  BOOST_TEST(std::memcmp(file.tensor("a").data.data(), kFour.data(), 16) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(counts_that_the_file_cannot_hold_are_refused_before_memory_is_taken) {
@@ -237,7 +253,7 @@ BOOST_AUTO_TEST_CASE(tensors_whose_shape_or_place_is_impossible_are_refused) {
   check_tensor_refused({4}, TensorType::kF32, 32, "lies beyond the end");
   check_tensor_refused({4}, TensorType::kF32, 4, "not a multiple of the alignment 32");
   check_tensor_refused({4}, TensorType::kF32, std::uint64_t{0} - 32, "lies beyond the end");
-  check_tensor_refused({32}, TensorType{20}, 1U << 20, "lies beyond the end");
+  check_tensor_refused({32}, TensorType{23}, 1U << 20, "lies beyond the end");
 }
 
 BOOST_AUTO_TEST_CASE(names_from_the_file_cannot_forge_lines_in_a_message) {
