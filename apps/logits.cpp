@@ -5,11 +5,11 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "apps/evaluation.hpp"
 #include "apps/interrupt.hpp"
 #include "apps/loaded_model.hpp"
 #include "apps/model_flags.hpp"
@@ -19,17 +19,13 @@
 #include "apps/token_list.hpp"
 #include "apps/top_logprobs.hpp"
 #include "config/user_error.hpp"
-#include "model/kv_cache.hpp"
-#include "model/transformer.hpp"
 
 namespace troupe::apps {
 namespace {
 
 using config::UserError;
 
-// Positions of one forward pass. Their logits are chunk × vocab floats: 39 MB for a vocabulary of
-// 152k, whatever the length of the text.
-constexpr std::size_t kChunkTokens = 64;
+constexpr std::size_t kChunkTokens = Evaluation::kChunkTokens;
 // A million ids of 7 digits, written with a space and a newline each.
 constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
 
@@ -87,50 +83,6 @@ class Printer {
   std::span<const std::int32_t> tokens_;
 };
 
-class Evaluation {
- public:
-  Evaluation(const LoadedModel& model,
-             const config::NodeConfig& config,
-             std::size_t tokens,
-             Progress& progress)
-      : device_(make_device(config)),
-        transformer_(
-            *model.file,
-            *device_,
-            static_cast<std::int32_t>(kChunkTokens),
-            weights_options(config, [&](const std::string& text) { progress.update(text); })),
-        cache_(*device_,
-               model.architecture,
-               model::blocks_for(static_cast<std::int32_t>(tokens)),
-               kv_type(config)),
-        blocks_(static_cast<std::size_t>(cache_.blocks())),
-        vocab_(static_cast<std::size_t>(model.architecture.vocab)),
-        logits_(std::min(kChunkTokens, tokens) * vocab_) {
-    std::iota(blocks_.begin(), blocks_.end(), 0);
-  }
-
-  // Logits after each of `chunk`, whose first token stands at `position`: [chunk.size(), vocab].
-  std::span<const float> run(std::span<const std::int32_t> chunk, std::size_t position) {
-    const auto needed = model::blocks_for(static_cast<std::int32_t>(position + chunk.size()));
-    const model::SequenceSlice slice{
-        .tokens = chunk,
-        .position = static_cast<std::int32_t>(position),
-        .blocks = std::span(blocks_).first(static_cast<std::size_t>(needed)),
-        .logit_rows = static_cast<std::int32_t>(chunk.size())};
-    const std::span<float> logits = std::span(logits_).first(chunk.size() * vocab_);
-    transformer_.forward({&slice, 1}, cache_, logits);
-    return logits;
-  }
-
- private:
-  std::unique_ptr<kernels::Device> device_;
-  model::Transformer transformer_;
-  model::KvCache cache_;
-  std::vector<std::int32_t> blocks_;  // 0 … blocks - 1: the only sequence owns them all
-  std::size_t vocab_;
-  std::vector<float> logits_;  // [chunk, vocab]
-};
-
 int run_logits(const Flags& flags) {
   if (flags.tokens_file.empty()) throw UserError("no tokens: give --tokens-file IDS.json");
   const config::NodeConfig config = local_config(flags.model);
@@ -147,13 +99,13 @@ int run_logits(const Flags& flags) {
   for (std::size_t begin = 0; begin < tokens.size() && !interrupted(); begin += kChunkTokens) {
     const std::size_t count = std::min(kChunkTokens, tokens.size() - begin);
     progress.update("position " + std::to_string(begin) + " of " + std::to_string(tokens.size()));
-    const auto logits = evaluation.run(std::span(tokens).subspan(begin, count), begin);
+    const auto logits = evaluation.run(std::span(tokens).subspan(begin, count), begin, count);
     for (std::size_t row = 0; row < count; ++row) {
       const auto top =
           top_logprobs(logits.subspan(row * vocab, vocab), static_cast<std::size_t>(flags.top));
       if (top.empty()) {
         throw UserError("the model's logits at position " + std::to_string(begin + row) +
-                        " are not finite: check the file with `troupe model inspect`");
+                        " are not finite: check the file with `troupe model verify`");
       }
       printer.print(begin + row, top);
     }

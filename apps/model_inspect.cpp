@@ -3,13 +3,18 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "apps/file_checksums.hpp"
 #include "apps/loaded_model.hpp"
 #include "apps/machine.hpp"
 #include "apps/model_facts.hpp"
+#include "apps/model_verify.hpp"
+#include "apps/progress.hpp"
 #include "apps/standard_output.hpp"
 #include "config/user_error.hpp"
 #include "model/architecture.hpp"
@@ -17,6 +22,7 @@
 #include "model/gguf.hpp"
 #include "model/precision.hpp"
 #include "model/tokenizer.hpp"
+#include "model/weights.hpp"
 
 namespace troupe::apps {
 namespace {
@@ -26,6 +32,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
   std::string file;
   bool json = false;
+  bool no_checksums = false;
 };
 
 std::string text_or(const model::GgufFile& file, const char* key, const char* otherwise) {
@@ -107,6 +114,35 @@ Json plan_json(const model::GgufFile& file, const model::Architecture& architect
   }
 }
 
+// What one process and sequence take in each precision, for a few lengths of context: bytes, or why
+// it would not fit.
+Json precisions_json(const model::GgufFile& file, const model::Architecture& architecture) {
+  constexpr std::uint32_t kContexts[] = {2048, 8192, 32768};
+  const auto trained = static_cast<std::uint32_t>(architecture.context_max);
+  std::vector<std::uint32_t> contexts;
+  std::ranges::copy_if(kContexts, std::back_inserter(contexts), [&](std::uint32_t context) {
+    return context < trained;
+  });
+  contexts.push_back(trained);
+  Json json = Json::object();
+  for (const char* precision : {"default", "exact", "q4", "fp32"}) {
+    config::NodeConfig config;
+    config.model.precision = precision;
+    for (const std::uint32_t context : contexts) {
+      const MemoryNeeds needs = memory_needs(file, architecture, context, config, 1);
+      Json& entry = json[precision];
+      entry["weights_bytes"] = needs.weights;
+      try {
+        const std::uint64_t total = plan_memory(needs).total();
+        entry["total_bytes_for_" + std::to_string(context) + "_tokens"] = total;
+      } catch (const config::UserError& error) {
+        entry["total_bytes_for_" + std::to_string(context) + "_tokens"] = error.what();
+      }
+    }
+  }
+  return json;
+}
+
 Json memory_json(const model::GgufFile& file,
                  const model::Architecture& architecture,
                  const ModelFacts& facts) {
@@ -118,10 +154,24 @@ Json memory_json(const model::GgufFile& file,
           {"total_bytes", facts.weight_bytes + facts.kv_bytes_full_context + facts.scratch_bytes},
           {"limit_bytes", limit.bytes},
           {"limit_source", limit.source},
-          {"serve_plan", plan_json(file, architecture)}};
+          {"serve_plan", plan_json(file, architecture)},
+          {"one_sequence", precisions_json(file, architecture)}};
 }
 
-Json inspect(const model::GgufFile& file) {
+// The fingerprint is what packed weights are known by; it samples the tensors only.
+Json checksums_json(const model::GgufFile& file, bool whole) {
+  Json json{{"fingerprint", model::weights_fingerprint(file)}};
+  if (!whole) return json;
+  Progress progress("computing SHA-256");
+  for (const FileChecksum& each : file_checksums(file, [] {})) {
+    const bool agrees = each.stated == each.sha256;
+    const char* stated = agrees ? "as stated" : each.stated ? "NOT as stated" : "none stated";
+    json["sha256"][each.file] = {{"digest", each.sha256}, {"beside_it", stated}};
+  }
+  return json;
+}
+
+Json inspect(const model::GgufFile& file, bool with_checksums) {
   const model::Architecture architecture = model::read_architecture(file);
   const ModelFacts facts = model_facts(file, architecture);
   Json types = Json::object();
@@ -136,11 +186,20 @@ Json inspect(const model::GgufFile& file) {
           {"tokenizer", tokenizer_json(file)},
           {"kv", model::name_of(kernels::KvType::kBf16)},
           {"memory", memory_json(file, architecture, facts)},
-          {"metadata", highlights(file)}};
+          {"metadata", highlights(file)},
+          {"checksums", checksums_json(file, with_checksums)},
+          {"chat_template", text_or(file, "tokenizer.chat_template", "")}};
+}
+
+// Text from a file must not drive the terminal.
+std::string printable(std::string text) {
+  std::ranges::replace_if(
+      text, [](unsigned char character) { return character < ' ' && character != '\n'; }, '?');
+  return text;
 }
 
 std::string with_unit(const std::string& name, const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
+  if (value.is_string()) return printable(value.get<std::string>());
   if (name.find("bytes") == std::string::npos) return value.dump();
   constexpr double kMib = 1024.0 * 1024.0;
   char text[64];
@@ -153,7 +212,8 @@ void print_lines(const Json& json, int indent) {
   for (const auto& [name, value] : json.items()) {
     std::string label = name;
     const bool is_type = label.front() >= 'A' && label.front() <= 'Z';  // Q4_1
-    if (!is_type) std::ranges::replace(label, '_', ' ');
+    const bool is_of_file = label.find('.') != std::string::npos;       // a name or a metadata key
+    if (!is_type && !is_of_file) std::ranges::replace(label, '_', ' ');
     if (value.is_object()) {
       std::printf("%*s%s\n", indent, "", label.c_str());
       print_lines(value, indent + 2);
@@ -165,11 +225,15 @@ void print_lines(const Json& json, int indent) {
 }
 
 int run_inspect(const Flags& flags) {
-  const Json json = inspect(model::GgufFile::open(flags.file));
+  Json json = inspect(model::GgufFile::open(flags.file), !flags.no_checksums);
   if (flags.json) {
     std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   } else {
+    const std::string chat_template = json["chat_template"].get<std::string>();
+    json.erase("chat_template");
     print_lines(json, 0);
+    if (!chat_template.empty())
+      std::printf("chat template\n%s\n", printable(chat_template).c_str());
   }
   finish_output();
   return 0;
@@ -181,11 +245,16 @@ void add_model_command(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   CLI::App* group = app.add_subcommand("model", "Looks at model files.");
   group->require_subcommand(1);
-  CLI::App* command = group->add_subcommand(
-      "inspect", "Architecture, sizes, tensor types, tokenizer and a memory plan of a file.");
+  CLI::App* command = group->add_subcommand("inspect",
+                                            "Architecture, sizes, tensor types, tokenizer, memory "
+                                            "plans, checksums and chat template of a "
+                                            "file.");
   command->add_option("file", flags->file, "GGUF file")->type_name("FILE")->required();
   command->add_flag("--json", flags->json, "one object");
+  command->add_flag(
+      "--no-checksums", flags->no_checksums, "without SHA-256, for which every byte is read");
   command->callback([flags, &exit_code] { exit_code = run_inspect(*flags); });
+  add_model_verify_command(*group, exit_code);
 }
 
 }  // namespace troupe::apps

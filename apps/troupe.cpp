@@ -12,6 +12,7 @@
 #include "apps/generate.hpp"
 #include "apps/logits.hpp"
 #include "apps/model_inspect.hpp"
+#include "apps/perplexity.hpp"
 #include "apps/root.hpp"
 #include "apps/serve.hpp"
 #include "apps/status.hpp"
@@ -35,6 +36,7 @@ int run_command(int argc, char** argv) {
   apps::add_generate_command(app, exit_code);
   apps::add_tokenize_command(app, exit_code);
   apps::add_logits_command(app, exit_code);
+  apps::add_perplexity_command(app, exit_code);
   apps::add_bench_command(app, exit_code);
   apps::add_status_command(app, exit_code);
   apps::add_top_command(app, exit_code);

@@ -105,7 +105,7 @@ auto require(const GgufFile& file, std::string_view key, const Found& found) {
 // The whole file, mapped read-only and shared, so that processes serving one model hold one copy.
 class GgufFile::Mapping {
  public:
-  Mapping(const std::string& name, const std::string& remedy_if_missing) {
+  Mapping(const std::string& name, const std::string& remedy_if_missing) : name_(name) {
     Descriptor descriptor;
     size_ = open_file(descriptor, name, remedy_if_missing);
     std::error_code error;  // without /proc, a link's name must do
@@ -130,10 +130,13 @@ class GgufFile::Mapping {
     return {static_cast<const std::byte*>(address_), size_};
   }
 
+  const std::string& name() const { return name_; }
+
   // The path of the file itself, where a link was named.
   std::string opened() const { return opened_.string(); }
 
  private:
+  std::string name_;
   void* address_ = nullptr;
   std::size_t size_ = 0;
   std::filesystem::path opened_;
@@ -177,6 +180,12 @@ void GgufFile::take(GgufContents contents) {
 const std::string& GgufFile::name() const { return name_; }
 
 std::uint64_t GgufFile::size_bytes() const { return size_bytes_; }
+
+std::vector<MappedPart> GgufFile::parts() const {
+  std::vector<MappedPart> parts;
+  for (const auto& part : parts_) parts.push_back({part->name(), part->bytes()});
+  return parts;
+}
 
 void GgufFile::let_go() const {
   for (const auto& part : parts_) part->let_go();

@@ -38,6 +38,12 @@ struct TensorInfo {
   std::span<const std::byte> data;   // inside the mapping
 };
 
+// One file of a model.
+struct MappedPart {
+  std::string name;                  // its path
+  std::span<const std::byte> bytes;  // the mapping
+};
+
 struct GgufContents;
 
 class GgufFile {
@@ -52,6 +58,9 @@ class GgufFile {
 
   const std::string& name() const;   // the path, of the first part, for messages
   std::uint64_t size_bytes() const;  // of all parts
+
+  // The files that the model lies in, in order; none when parsed from the caller's bytes.
+  std::vector<MappedPart> parts() const;
 
   // Gives back the memory of what was read so far; it is mapped again when it is read again.
   void let_go() const;

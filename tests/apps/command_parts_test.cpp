@@ -10,9 +10,11 @@
 
 #include "apps/conversation.hpp"
 #include "apps/event_stream.hpp"
+#include "apps/file_checksums.hpp"
 #include "apps/http_client.hpp"
 #include "apps/line_reader.hpp"
 #include "apps/model_flags.hpp"
+#include "apps/perplexity_windows.hpp"
 #include "apps/sampling_flags.hpp"
 #include "apps/token_list.hpp"
 #include "apps/top_logprobs.hpp"
@@ -225,6 +227,40 @@ BOOST_AUTO_TEST_CASE(sampling_flags_keep_to_the_ranges_of_the_api) {
   BOOST_TEST(has(error, "--top-p must be"));
   sampling_of({"--stop", ""}, error);
   BOOST_TEST(has(error, "--stop"));
+}
+
+BOOST_AUTO_TEST_CASE(windows_are_whole_and_do_not_overlap) {
+  using Windows = std::vector<std::vector<std::int32_t>>;
+  const std::vector<std::int32_t> tokens{1, 2, 3, 4, 5, 6, 7, 8, 9};
+  BOOST_TEST((perplexity_windows(tokens, 4, -1) == Windows{{1, 2, 3, 4}, {5, 6, 7, 8}}));
+  BOOST_TEST((perplexity_windows(tokens, 4, 0) == Windows{{0, 2, 3, 4}, {0, 6, 7, 8}}));
+  BOOST_TEST((perplexity_windows(tokens, 100, -1) == Windows{tokens}));
+  BOOST_TEST(perplexity_windows(std::span(tokens).first(2), 4, -1).empty());
+  BOOST_TEST(perplexity_windows({}, 4, 0).empty());
+}
+
+BOOST_AUTO_TEST_CASE(the_first_half_of_a_window_is_not_scored) {
+  BOOST_TEST(first_scored(512) == 257U);  // 255 of 512, as llama.cpp counts
+  BOOST_TEST(first_scored(5) == 3U);
+  BOOST_TEST(first_scored(kWindowTokensMin) == kWindowTokensMin - 1);
+}
+
+BOOST_AUTO_TEST_CASE(the_log_probability_of_any_token_is_the_one_of_the_list) {
+  const std::vector<float> logits{1.0F, 3.0F, -2.0F, 3.0F};
+  for (const TokenLogprob& entry : top_logprobs(logits, 4))
+    BOOST_TEST(logprob_of(logits, entry.id).value() == entry.logprob);
+  const std::vector<float> broken{1.0F, std::numeric_limits<float>::infinity()};
+  BOOST_TEST(!logprob_of(broken, 0).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_stated_digest_is_the_first_word_of_its_file) {
+  const std::string digest(64, 'a');
+  BOOST_TEST(stated_sha256(digest) == digest);
+  BOOST_TEST(stated_sha256(digest + "  model.gguf\n") == digest);
+  BOOST_TEST(stated_sha256(std::string(64, 'A') + "\n") == digest);
+  BOOST_TEST(stated_sha256(digest + "a") == "");
+  BOOST_TEST(stated_sha256(std::string(63, 'a')) == "");
+  BOOST_TEST(stated_sha256(std::string(64, 'g')) == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -116,7 +116,7 @@ def test_status_without_a_node_is_a_clear_error(tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "worker", "chat", "generate", "tokenize", "logits", "bench", "status", "model"],
+    "serve worker chat generate tokenize logits perplexity bench status top drain model".split(),
 )
 def test_every_command_explains_itself(command):
     run = run_troupe(command, "--help")

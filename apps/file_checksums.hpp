@@ -1,0 +1,28 @@
+// The SHA-256 of a model's files, and what is stated of it beside them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/gguf.hpp"
+
+namespace troupe::apps {
+
+struct FileChecksum {
+  std::string file;
+  std::uint64_t bytes = 0;
+  std::string sha256;                 // of what was opened
+  std::optional<std::string> stated;  // by FILE.sha256, where there is one; empty: by no digest
+};
+
+// `on_part` is called now and then: large files take seconds.
+std::vector<FileChecksum> file_checksums(const model::GgufFile& file,
+                                         const std::function<void()>& on_part);
+
+// The digest at the beginning of what sha256sum writes, in lower case; empty when there is none.
+std::string stated_sha256(const std::string& text);
+
+}  // namespace troupe::apps
