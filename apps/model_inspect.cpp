@@ -21,6 +21,7 @@
 #include "model/chat_template.hpp"
 #include "model/gguf.hpp"
 #include "model/precision.hpp"
+#include "model/rope_frequencies.hpp"
 #include "model/tokenizer.hpp"
 #include "model/weights.hpp"
 
@@ -77,7 +78,8 @@ Json architecture_json(const model::Architecture& a) {
           {"feed_forward", a.feed_forward},
           {"vocab", a.vocab},
           {"context", a.context_max},
-          {"rope_base", a.rope_base}};
+          {"rope_base", a.rope_base},
+          {"rope_scaling", std::string(model::rope_scaling_name(a))}};
 }
 
 Json tokenizer_json(const model::GgufFile& file) {

@@ -1,16 +1,16 @@
 #include "model/architecture.hpp"
 
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "config/user_error.hpp"
+#include "model/architecture_keys.hpp"
 #include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/rope_scaling.hpp"
 #include "model/utf8.hpp"
 
 namespace troupe::model {
@@ -26,76 +26,20 @@ constexpr std::uint64_t kFeedForwardMax = 1U << 18;
 constexpr std::uint64_t kContextMax =
     1U << 24;  // positions up to here are exact in an FP32 rotary angle
 constexpr std::uint64_t kVocabMax = 1U << 21;
-constexpr double kRopeBaseMax = 1e12;
 constexpr double kNormEpsilonMax = 0.1;  // beyond it the norm would not be one
-
-// The keys of one file, prefixed with its architecture, each read with its range.
-class Keys {
- public:
-  Keys(const GgufFile& file, std::string prefix) : file_(file), prefix_(std::move(prefix)) {}
-
-  std::string key(const std::string& name) const { return prefix_ + "." + name; }
-
-  [[noreturn]] void fail(const std::string& name, const std::string& problem) const {
-    throw config::UserError(file_.name() + ": metadata '" + key(name) + "' " + problem);
-  }
-
-  std::int32_t count(const std::string& name, std::uint64_t max) const {
-    return in_range(name, file_.require_uint(key(name)), max);
-  }
-
-  std::int32_t count_or(const std::string& name, std::uint64_t max, std::int32_t absent) const {
-    const std::optional<std::uint64_t> found = file_.find_uint(key(name));
-    return found ? in_range(name, *found, max) : absent;
-  }
-
-  // Must be above zero and at most `max`.
-  float positive(const std::string& name, double max, std::optional<double> absent) const {
-    const std::optional<double> found = file_.find_float(key(name));
-    const double value = found ? *found : absent ? *absent : file_.require_float(key(name));
-    if (!std::isfinite(value) || value <= 0.0 || value > max) {
-      fail(name,
-           "is " + std::to_string(value) + ", not above 0 and at most " + std::to_string(max) +
-               ": convert the model again");
-    }
-    return static_cast<float>(value);
-  }
-
-  // Refuses a feature that the forward pass does not have.
-  void refuse_above(const std::string& name,
-                    std::uint64_t max,
-                    const std::string& supported) const {
-    const std::uint64_t value = file_.find_uint(key(name)).value_or(0);
-    if (value > max) {
-      fail(name, "is " + std::to_string(value) + ", which is not supported: " + supported);
-    }
-  }
-
- private:
-  std::int32_t in_range(const std::string& name, std::uint64_t value, std::uint64_t max) const {
-    if (value == 0 || value > max) {
-      fail(name,
-           "is " + std::to_string(value) + ", not 1 to " + std::to_string(max) +
-               ": convert the model again");
-    }
-    return static_cast<std::int32_t>(value);
-  }
-
-  const GgufFile& file_;
-  std::string prefix_;
-};
 
 std::string read_family(const GgufFile& file) {
   std::string family(file.require_string("general.architecture"));
-  if (family != "llama" && family != "qwen2") {
-    throw config::UserError(file.name() + ": architecture " + in_quotes(family) +
-                            " is not supported: give a model of architecture llama or qwen2");
+  if (family != "llama" && family != "qwen2" && family != "qwen3") {
+    throw config::UserError(
+        file.name() + ": architecture " + in_quotes(family) +
+        " is not supported: give a model of architecture llama, qwen2 or qwen3");
   }
   return family;
 }
 
 // Heads and their width.
-void read_attention(const Keys& keys, Architecture& architecture) {
+void read_attention(const ArchitectureKeys& keys, Architecture& architecture) {
   architecture.heads = keys.count("attention.head_count", kHeadsMax);
   architecture.kv_heads = keys.count_or("attention.head_count_kv", kHeadsMax, architecture.heads);
   if (architecture.heads % architecture.kv_heads != 0) {
@@ -125,27 +69,6 @@ void read_attention(const Keys& keys, Architecture& architecture) {
                 "is " + std::to_string(value) + " where heads have " + std::to_string(head_dim) +
                     " values: only models with the two equal are supported");
     }
-  }
-}
-
-// How the rotary embedding turns the heads: all of their width, at one base.
-void read_rope(const GgufFile& file, const Keys& keys, Architecture& architecture) {
-  architecture.rope_base = keys.positive("rope.freq_base", kRopeBaseMax, 10000.0);
-  const auto scaling = file.find_string(keys.key("rope.scaling.type"));
-  if (scaling && *scaling != "none") {
-    keys.fail("rope.scaling.type",
-              "is " + in_quotes(*scaling) +
-                  ", which is not supported: give a model without RoPE scaling");
-  }
-  const auto linear = file.find_float(keys.key("rope.scale_linear"));
-  if (linear && *linear != 1.0) {
-    keys.fail("rope.scale_linear", "is not 1: give a model without RoPE scaling");
-  }
-  if (file.find_tensor("rope_freqs.weight") != nullptr) {
-    throw config::UserError(
-        file.name() +
-        ": tensor 'rope_freqs.weight' scales RoPE, which is not supported: give a "
-        "model without RoPE scaling");
   }
 }
 
@@ -186,11 +109,11 @@ Architecture read_architecture(const GgufFile& file) {
   Architecture architecture;
   architecture.family = read_family(file);
   architecture.display_name = read_display_name(file);
-  // llama files pair neighbours because their converter permutes the rows of Q and K; qwen2 files
-  // pair halves.
+  // llama files pair neighbours because their converter permutes the rows of Q and K; files of
+  // the others pair halves.
   architecture.rope_interleaved = architecture.family == "llama";
 
-  const Keys keys(file, architecture.family);
+  const ArchitectureKeys keys(file, architecture.family);
   architecture.layers = keys.count("block_count", kLayersMax);
   architecture.hidden = keys.count("embedding_length", kHiddenMax);
   architecture.feed_forward = keys.count("feed_forward_length", kFeedForwardMax);
@@ -199,6 +122,7 @@ Architecture read_architecture(const GgufFile& file) {
       keys.positive("attention.layer_norm_rms_epsilon", kNormEpsilonMax, std::nullopt);
   read_attention(keys, architecture);
   read_rope(file, keys, architecture);
+  architecture.query_key_norms = architecture.family == "qwen3";
   keys.refuse_above("expert_count", 0, "give a dense model");
   const std::uint64_t window = file.find_uint(keys.key("attention.sliding_window")).value_or(0);
   if (window != 0 && window < static_cast<std::uint64_t>(architecture.context_max)) {

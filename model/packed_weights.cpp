@@ -6,6 +6,7 @@
 #include "model/checksum.hpp"
 #include "model/gguf.hpp"
 #include "model/packer.hpp"
+#include "model/rope_frequencies.hpp"
 
 namespace troupe::model {
 namespace {
@@ -14,10 +15,10 @@ namespace {
 constexpr int kPackedVersion = 2;
 
 // What the packed weights were made of.
-std::string packed_key(const GgufFile& file) {
+std::string packed_key(const GgufFile& file, const Architecture& architecture) {
   const std::uint64_t text = checksum(std::as_bytes(std::span(kCalibrationText)));
   return weights_fingerprint(file) + "-default-v" + std::to_string(kPackedVersion) + "-" +
-         hexadecimal(text);
+         hexadecimal(text) + rope_id(architecture);
 }
 
 }  // namespace
@@ -57,7 +58,7 @@ PackedWeights open_packed_weights(const GgufFile& file,
   };
   auto storage = open_or_pack({.file = options.packed_file,
                                .payload_bytes = layout.bytes,
-                               .key = packed_key(file),
+                               .key = packed_key(file, architecture),
                                .fill = fill,
                                .on_waiting = options.on_waiting,
                                .progress = options.progress,

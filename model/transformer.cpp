@@ -9,6 +9,7 @@
 #include "model/grouped_file.hpp"
 #include "model/key_centers.hpp"
 #include "model/kv_cache.hpp"
+#include "model/rope_frequencies.hpp"
 #include "model/weights.hpp"
 
 namespace troupe::model {
@@ -43,6 +44,7 @@ struct Transformer::State {
 
   // The parts of a step, in order.
   void load_tokens(std::span<const SequenceSlice> slices);
+  void norm_heads(float* x, const float* weight, std::int32_t heads);
   void attention_block(std::int32_t layer, const kernels::KvPool& pool);
   void head(std::span<const SequenceSlice> slices, std::span<float> logits);
 
@@ -86,14 +88,12 @@ Transformer::State::State(const GgufFile& file,
           {file, architecture, weights, device, tokens_max_to_hold}, options, std::move(observer))),
       numerics_id(layers->weights_id() + "-" + std::string(device.backend()) + "-r" +
                   std::to_string(kKernelRevision) + "-" + std::string(layers->mode()) + "-kv" +
-                  std::string(name_of(options.kv))),
+                  std::string(name_of(options.kv)) + rope_id(architecture)),
       tokens_max(tokens_max_to_hold),
-      kv(options.kv) {
+      kv(options.kv),
+      frequencies(rope_frequencies(architecture)) {
   CHECK(tokens_max > 0, "a step holds at least one token");
   const Architecture& a = architecture;
-  for (std::int32_t i = 0; i < a.head_dim / 2; ++i) {
-    frequencies.push_back(std::pow(static_cast<double>(a.rope_base), -2.0 * i / a.head_dim));
-  }
   sequences.reserve(static_cast<std::size_t>(tokens_max));
   ids.reserve(static_cast<std::size_t>(tokens_max));
   const std::int32_t queries = a.heads * a.head_dim;
@@ -109,7 +109,9 @@ Transformer::State::State(const GgufFile& file,
   angles = device.allocate(2 * table * sizeof(float));
   cos = reinterpret_cast<float*>(angles.data());
   sin = cos + table;
-  if (kv != kernels::KvType::kF32 && weights.layers.front().key_bias != nullptr) find_key_centers();
+  // A norm behind the bias leaves nothing of it in common to all keys.
+  const bool centered = weights.layers.front().key_bias != nullptr && !a.query_key_norms;
+  if (kv != kernels::KvType::kF32 && centered) find_key_centers();
 }
 
 float* Transformer::State::take(std::int32_t floats_per_token) {
@@ -128,12 +130,13 @@ void Transformer::State::fill_angles(std::int32_t end) {
   const std::ptrdiff_t half = dims / 2;
   const std::ptrdiff_t step = architecture.rope_interleaved ? 2 : 1;
   const std::ptrdiff_t partner = architecture.rope_interleaved ? 1 : half;
+  const double length = architecture.rope_scaling.attention_factor;
   for (; angles_filled < end; ++angles_filled) {
     for (std::ptrdiff_t i = 0; i < half; ++i) {
       const double angle = angles_filled * frequencies[static_cast<std::size_t>(i)];
       const std::ptrdiff_t at = angles_filled * dims + i * step;
-      cos[at] = cos[at + partner] = static_cast<float>(std::cos(angle));
-      sin[at + partner] = static_cast<float>(std::sin(angle));
+      cos[at] = cos[at + partner] = static_cast<float>(std::cos(angle) * length);
+      sin[at + partner] = static_cast<float>(std::sin(angle) * length);
       sin[at] = -sin[at + partner];
     }
   }
@@ -146,7 +149,8 @@ void Transformer::State::find_key_centers() {
   constexpr std::int32_t kPositions = 1024;
   const Architecture& a = architecture;
   std::vector<Turn> turns;
-  for (const double frequency : frequencies) turns.push_back(mean_turn(frequency, kPositions));
+  for (const double frequency : frequencies)
+    turns.push_back(a.rope_scaling.attention_factor * mean_turn(frequency, kPositions));
   const auto dims = static_cast<std::size_t>(a.head_dim);
   const std::size_t keys = static_cast<std::size_t>(a.kv_heads) * dims;
   centers = device.allocate(weights.layers.size() * keys * sizeof(float));
@@ -203,9 +207,24 @@ const float* Transformer::State::key_center(std::int32_t layer) const {
   return reinterpret_cast<const float*>(centers.data()) + layer * keys;
 }
 
+// Each head of x ([tokens, heads, head_dim]) by itself, in place.
+void Transformer::State::norm_heads(float* x, const float* weight, std::int32_t heads) {
+  device.run(kernels::RmsNorm{.x = x,
+                              .weight = weight,
+                              .y = x,
+                              .rows = tokens * heads,
+                              .k = architecture.head_dim,
+                              .epsilon = architecture.norm_epsilon});
+}
+
 void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPool& pool) {
   const Architecture& a = architecture;
   layers->attention_inputs(layer, residual, tokens, inputs);
+  if (a.query_key_norms) {
+    const LayerWeights& w = weights.layers[static_cast<std::size_t>(layer)];
+    norm_heads(inputs.q, w.query_norm, a.heads);
+    norm_heads(inputs.k, w.key_norm, a.kv_heads);
+  }
   const auto count = static_cast<std::int32_t>(sequences.size());
   device.run(kernels::RopeAppend{.pool = pool,
                                  .q = inputs.q,

@@ -1,4 +1,5 @@
-// The forward pass of `llama` and `qwen2`: a batch of sequences in different phases, one call.
+// The forward pass of `llama`, `qwen2` and `qwen3`: a batch of sequences in different phases, one
+// call.
 #pragma once
 
 #include <cstdint>

@@ -42,6 +42,13 @@ class Reader {
     return tensor == nullptr ? nullptr : copy(*tensor, size);
   }
 
+  // A tensor that the forward pass would leave out, so that its answers would be wrong.
+  void refuse(const std::string& name, const Architecture& a) const {
+    if (file_.find_tensor(name) == nullptr) return;
+    throw config::UserError(file_.name() + ": tensor '" + name + "' is not supported in a " +
+                            a.family + " model: give a model without it");
+  }
+
   // Between the passes.
   void allocate() {
     buffer_ = device_.allocate(floats_ * sizeof(float));
@@ -106,6 +113,15 @@ LayerWeights read_layer(Reader& reader, const Architecture& a, std::int32_t inde
   layer.key_bias = reader.optional_vector(prefix + "attn_k.bias", keys);
   layer.value_bias = reader.optional_vector(prefix + "attn_v.bias", keys);
   layer.attention_output_bias = reader.optional_vector(prefix + "attn_output.bias", a.hidden);
+  if (a.query_key_norms) {
+    layer.query_norm = reader.vector(prefix + "attn_q_norm.weight", a.head_dim);
+    layer.key_norm = reader.vector(prefix + "attn_k_norm.weight", a.head_dim);
+  } else {
+    reader.refuse(prefix + "attn_q_norm.weight", a);
+    reader.refuse(prefix + "attn_k_norm.weight", a);
+  }
+  for (const char* name : {"ffn_gate.bias", "ffn_up.bias", "ffn_down.bias"})
+    reader.refuse(prefix + name, a);
   layer.feed_forward_norm = reader.vector(prefix + "ffn_norm.weight", a.hidden);
   layer.gate = reader.matrix(prefix + "ffn_gate.weight", a.feed_forward, a.hidden);
   layer.up = reader.matrix(prefix + "ffn_up.weight", a.feed_forward, a.hidden);
@@ -119,6 +135,7 @@ void read_all(Reader& reader, const GgufFile& file, const Architecture& a, Weigh
   for (std::int32_t i = 0; i < a.layers; ++i) weights.layers.push_back(read_layer(reader, a, i));
   weights.output_norm = reader.vector("output_norm.weight", a.hidden);
   const bool tied = file.find_tensor("output.weight") == nullptr;
+  reader.refuse("output.bias", a);
   weights.head = tied ? weights.embedding : reader.matrix("output.weight", a.vocab, a.hidden);
 }
 

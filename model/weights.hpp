@@ -1,4 +1,4 @@
-// The tensors of a `llama` or `qwen2` file, found by name and held against the shape that the file
+// The tensors of a model file, found by name and held against the shape that the file
 // states. Names: github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
@@ -35,6 +35,8 @@ struct LayerWeights {
   const float* key_bias = nullptr;               // [kv_heads · head_dim]
   const float* value_bias = nullptr;             // [kv_heads · head_dim]
   const float* attention_output_bias = nullptr;  // [hidden]
+  const float* query_norm = nullptr;             // [head_dim], with query_key_norms
+  const float* key_norm = nullptr;               // [head_dim], the same
   const float* feed_forward_norm = nullptr;      // [hidden]
   Matrix gate;                                   // [feed_forward, hidden]
   Matrix up;                                     // [feed_forward, hidden]

@@ -20,8 +20,9 @@ struct TinyModel {
   std::uint32_t kv_heads = 2;
   std::uint32_t feed_forward = 288;
   std::uint32_t vocab = 67;
-  std::string leave_out;  // a tensor that is missing
-  std::string narrow;     // a tensor that has one row too few
+  std::string leave_out;    // a tensor that is missing
+  std::string narrow;       // a tensor that has one row too few
+  std::string more_vector;  // a vector of a head's width that every layer has too
   bool tied = true;
   std::int32_t poisoned_token = -1;  // its embedding is not a number; wants untied heads
 
@@ -59,6 +60,11 @@ struct TinyModel {
       matrix(gguf, prefix + "ffn_gate.weight", Type::kQ4_1, hidden, feed_forward);
       matrix(gguf, prefix + "ffn_up.weight", Type::kQ8_0, hidden, feed_forward);
       matrix(gguf, prefix + "ffn_down.weight", Type::kBF16, feed_forward, hidden);
+      if (family == "qwen3") {
+        vector(gguf, prefix + "attn_q_norm.weight", hidden / heads);
+        vector(gguf, prefix + "attn_k_norm.weight", hidden / heads);
+      }
+      if (!more_vector.empty()) vector(gguf, prefix + more_vector, hidden / heads);
       if (family != "qwen2") continue;
       vector(gguf, prefix + "attn_q.bias", hidden);
       vector(gguf, prefix + "attn_k.bias", keys);

@@ -112,7 +112,7 @@ std::string error_of(const tests::TinyModel& model) {
   return "";
 }
 
-const tests::TinyModel kFamilies[] = {{}, {.family = "qwen2", .tied = false}};
+const tests::TinyModel kFamilies[] = {{}, {.family = "qwen2", .tied = false}, {.family = "qwen3"}};
 
 }  // namespace
 
@@ -345,6 +345,18 @@ BOOST_AUTO_TEST_CASE(a_missing_or_misshapen_tensor_is_named) {
   BOOST_TEST(narrow.find("blk.0.attn_k.weight") != std::string::npos);
   BOOST_TEST(narrow.find("[256, 127]") != std::string::npos);
   BOOST_TEST(narrow.find("[256, 128]") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_tensor_that_the_forward_pass_would_leave_out_is_refused) {
+  const std::string norm = error_of({.more_vector = "attn_k_norm.weight"});
+  BOOST_TEST(norm ==
+             "tiny.gguf: tensor 'blk.0.attn_k_norm.weight' is not supported in a llama "
+             "model: give a model without it");
+  const std::string bias = error_of({.family = "qwen3", .more_vector = "ffn_up.bias"});
+  BOOST_TEST(bias.find("'blk.0.ffn_up.bias' is not supported in a qwen3") != std::string::npos);
+  const std::string missing =
+      error_of({.family = "qwen3", .leave_out = "blk.1.attn_q_norm.weight"});
+  BOOST_TEST(missing.find("blk.1.attn_q_norm.weight") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
