@@ -10,6 +10,7 @@
 #include "apps/text_file.hpp"
 #include "config/user_error.hpp"
 #include "model/grouped_packer.hpp"
+#include "model/hf_folder.hpp"
 #include "model/kv_cache.hpp"
 #include "model/packed_layout.hpp"
 
@@ -99,6 +100,12 @@ std::shared_ptr<const model::ChatTemplate> load_chat_template(const model::GgufF
   return std::make_shared<const model::ChatTemplate>(file, source, path.string());
 }
 
+std::string name_of_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const bool is_folder = std::filesystem::is_directory(path, error);
+  return is_folder ? model::folder_name(path) : path.stem().string();
+}
+
 }  // namespace
 
 LoadedModel load_model(const config::ModelConfig& config) {
@@ -108,7 +115,7 @@ LoadedModel load_model(const config::ModelConfig& config) {
   loaded.architecture = model::read_architecture(file);
   loaded.tokenizer = std::make_shared<const model::Tokenizer>(file);
   loaded.chat_template = load_chat_template(file, config.chat_template);
-  loaded.alias = config.alias.empty() ? config.file.stem().string() : config.alias;
+  loaded.alias = config.alias.empty() ? name_of_file(config.file) : config.alias;
   loaded.context_max = context_of(loaded.architecture, config.context, file.name());
   loaded.vocabulary_hash = hash_vocabulary(*loaded.tokenizer);
   return loaded;

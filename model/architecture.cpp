@@ -109,9 +109,10 @@ Architecture read_architecture(const GgufFile& file) {
   Architecture architecture;
   architecture.family = read_family(file);
   architecture.display_name = read_display_name(file);
-  // llama files pair neighbours because their converter permutes the rows of Q and K; files of
-  // the others pair halves.
-  architecture.rope_interleaved = architecture.family == "llama";
+  // llama files pair neighbours because their converter permutes the rows of Q and K; files of the
+  // others pair halves, and so do llama models that no converter has changed (hf_config.cpp).
+  architecture.rope_interleaved =
+      architecture.family == "llama" && !file.find_bool("troupe.rope.halves").value_or(false);
 
   const ArchitectureKeys keys(file, architecture.family);
   architecture.layers = keys.count("block_count", kLayersMax);

@@ -1,56 +1,20 @@
 #include "model/gguf.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <utility>
 
 #include "config/user_error.hpp"
 #include "model/gguf_parts.hpp"
 #include "model/gguf_reader.hpp"
+#include "model/hf_folder.hpp"
+#include "model/mapped_file.hpp"
 
 namespace troupe::model {
 namespace {
 
-// A file descriptor that closes itself.
-struct Descriptor {
-  int number = -1;
-
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
-};
-
 [[noreturn]] void fail(const std::string& file, const std::string& problem) {
   throw config::UserError(file + ": " + problem);
-}
-
-// Opens a regular, non-empty file and says its size. `remedy` is for one that is not there.
-std::size_t open_file(Descriptor& descriptor, const std::string& name, const std::string& remedy) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer; it does nothing to a regular file.
-  descriptor.number = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor.number < 0) {
-    const int error = errno;
-    if (error == ENOENT) fail(name, "no such file: " + remedy);
-    fail(name,
-         std::string("cannot be opened (") + std::strerror(error) +
-             "): check its path and permissions");
-  }
-  struct stat status = {};
-  if (::fstat(descriptor.number, &status) != 0) {
-    fail(name,
-         std::string("cannot be examined (") + std::strerror(errno) + "): check the file system");
-  }
-  if (S_ISDIR(status.st_mode)) fail(name, "is a directory: give the .gguf file inside it");
-  if (!S_ISREG(status.st_mode)) fail(name, "is not a regular file: give a .gguf file");
-  if (status.st_size == 0) fail(name, "the file is empty: fetch it again");
-  return static_cast<std::size_t>(status.st_size);
 }
 
 std::string_view type_of(const MetadataValue& value) {
@@ -102,59 +66,35 @@ auto require(const GgufFile& file, std::string_view key, const Found& found) {
 
 }  // namespace
 
-// The whole file, mapped read-only and shared, so that processes serving one model hold one copy.
-class GgufFile::Mapping {
- public:
-  Mapping(const std::string& name, const std::string& remedy_if_missing) : name_(name) {
-    Descriptor descriptor;
-    size_ = open_file(descriptor, name, remedy_if_missing);
-    std::error_code error;  // without /proc, a link's name must do
-    opened_ =
-        std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor.number), error);
-    address_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor.number, 0);
-    if (address_ == MAP_FAILED) {
-      fail(name,
-           std::string("cannot be mapped (") + std::strerror(errno) +
-               "): raise the limit of address space");
-    }
-  }
-
-  ~Mapping() { ::munmap(address_, size_); }
-
-  void let_go() const { ::madvise(address_, size_, MADV_DONTNEED); }
-
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  std::span<const std::byte> bytes() const {
-    return {static_cast<const std::byte*>(address_), size_};
-  }
-
-  const std::string& name() const { return name_; }
-
-  // The path of the file itself, where a link was named.
-  std::string opened() const { return opened_.string(); }
-
- private:
-  std::string name_;
-  void* address_ = nullptr;
-  std::size_t size_ = 0;
-  std::filesystem::path opened_;
-};
-
 GgufFile GgufFile::open(const std::filesystem::path& path) {
-  const std::string named = path.string();
-  auto given = std::make_shared<const Mapping>(named, "check the path of the model");
+  const OpenPath opened = OpenPath::open(path.string());
+  return opened.is_folder() ? open_folder(opened) : open_parts(opened);
+}
+
+GgufFile GgufFile::open_folder(const OpenPath& folder) {
+  HfContents contents = read_hf_folder(folder);
+  GgufFile file;
+  file.name_ = folder.name();
+  for (const auto& shard : contents.shards) file.size_bytes_ += shard->bytes().size();
+  file.parts_ = std::move(contents.shards);
+  file.computed_ = std::move(contents.rope_factors);
+  file.metadata_ = std::move(contents.metadata);
+  file.tensors_ = std::move(contents.tensors);
+  return file;
+}
+
+GgufFile GgufFile::open_parts(const OpenPath& opened) {
+  const std::string& named = opened.name();
+  const auto given = opened.map();
   GgufContents read = read_gguf(given->bytes(), named);
-  const std::vector<std::string> names = part_names(read.metadata, named, given->opened());
+  const std::vector<std::string> names = part_names(read.metadata, named, opened.target());
 
   GgufFile file;
   std::vector<GgufContents> contents;
   for (const std::string& name : names) {
     const bool is_given = name == named;
-    file.parts_.push_back(is_given ? given
-                                   : std::make_shared<const Mapping>(
-                                         name, "the model needs it; fetch all its parts"));
+    file.parts_.push_back(
+        is_given ? given : OpenPath::open(name, "the model needs it; fetch all its parts").map());
     const std::span<const std::byte> bytes = file.parts_.back()->bytes();
     contents.push_back(is_given ? std::move(read) : read_gguf(bytes, name));
     file.size_bytes_ += bytes.size();

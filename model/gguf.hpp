@@ -45,11 +45,14 @@ struct MappedPart {
 };
 
 struct GgufContents;
+class MappedFile;
+class OpenPath;
 
 class GgufFile {
  public:
   // Maps and checks the whole directory; every offset and count is held against the file's size.
   // Of a model in parts any one may be named. A link is followed once: what it led to is checked.
+  // A folder of Hugging Face's (hf_folder.hpp) becomes what the GGUF file of its model would be.
   // Throws config::UserError with file, field and remedy.
   static GgufFile open(const std::filesystem::path& path);
 
@@ -89,12 +92,12 @@ class GgufFile {
   std::string_view require_string(std::string_view key) const;
 
  private:
-  class Mapping;
-  using Mappings = std::vector<std::shared_ptr<const Mapping>>;
-
+  static GgufFile open_folder(const OpenPath& folder);
+  static GgufFile open_parts(const OpenPath& opened);
   void take(GgufContents contents);
 
-  Mappings parts_;  // none when parsed from the caller's bytes
+  std::vector<std::shared_ptr<const MappedFile>> parts_;  // none when parsed from bytes
+  std::shared_ptr<const std::vector<float>> computed_;    // of a tensor that no file has, or null
   std::string name_;
   std::uint64_t size_bytes_ = 0;
   std::map<std::string, MetadataValue, std::less<>> metadata_;

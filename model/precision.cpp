@@ -49,7 +49,10 @@ std::string_view name_of(kernels::KvType type) {
 std::filesystem::path packed_file_of(const std::filesystem::path& model_file, Precision precision) {
   const bool is_packed = precision == Precision::kDefault || precision == Precision::kQ4;
   if (model_file.empty() || !is_packed) return {};
-  std::filesystem::path packed = model_file;
+  std::error_code error;
+  // In a folder, not beside it: what lies beside may be the models of a cache that others keep.
+  const bool is_folder = std::filesystem::is_directory(model_file, error);
+  std::filesystem::path packed = is_folder ? model_file / "weights" : model_file;
   packed += "." + std::string(name_of(precision)) + ".troupe";
   return packed;
 }

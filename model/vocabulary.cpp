@@ -134,16 +134,22 @@ MergeTable read_merges(const GgufFile& file, const TextIndex& ids, std::size_t v
   return MergeTable(merges, static_cast<std::int32_t>(vocab));
 }
 
-std::int32_t read_id(const GgufFile& file, std::string_view key, std::size_t vocab) {
-  const std::optional<std::uint64_t> id = file.find_uint(key);
-  if (!id) return -1;
-  if (*id >= vocab) {
+std::int32_t checked_id(const GgufFile& file,
+                        std::string_view key,
+                        std::uint64_t id,
+                        std::size_t vocab) {
+  if (id >= vocab) {
     fail(file,
          std::string(key),
-         "is " + std::to_string(*id) + ", beyond the " + std::to_string(vocab) +
+         "is " + std::to_string(id) + ", beyond the " + std::to_string(vocab) +
              " tokens: convert the model again");
   }
-  return static_cast<std::int32_t>(*id);
+  return static_cast<std::int32_t>(id);
+}
+
+std::int32_t read_id(const GgufFile& file, std::string_view key, std::size_t vocab) {
+  const std::optional<std::uint64_t> id = file.find_uint(key);
+  return id ? checked_id(file, key, *id, vocab) : -1;
 }
 
 std::vector<double> read_scores(const GgufFile& file, std::size_t vocab) {
@@ -172,6 +178,14 @@ std::vector<std::int32_t> read_end_tokens(const GgufFile& file,
   for (const std::string_view key : kEndKeys) {
     const std::int32_t id = read_id(file, key, types.size());
     if (id >= 0) ends.push_back(id);
+  }
+  const auto more = file.metadata().find("troupe.end_token_ids");  // hf_folder.cpp
+  if (more != file.metadata().end()) {
+    const auto* ids_listed = std::get_if<std::vector<std::uint64_t>>(&more->second);
+    if (ids_listed == nullptr)
+      fail(file, more->first, "is no list of ids: convert the model again");
+    for (const std::uint64_t id : *ids_listed)
+      ends.push_back(checked_id(file, more->first, id, types.size()));
   }
   for (const std::string_view name : kEndNames) {
     const auto id = ids.find(name);

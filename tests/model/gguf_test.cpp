@@ -292,7 +292,8 @@ BOOST_AUTO_TEST_CASE(paths_that_are_no_model_file_are_refused_with_what_to_do) {
   const auto open = [&] { GgufFile::open(temporary.path); };
   BOOST_TEST(message_of(open) == name + ": no such file: check the path of the model");
   std::filesystem::create_directory(temporary.path);
-  BOOST_TEST(message_of(open) == name + ": is a directory: give the .gguf file inside it");
+  BOOST_TEST(
+      message_of(open).starts_with(name + ": is a folder without config.json: give a .gguf"));
   std::filesystem::remove(temporary.path);
   BOOST_REQUIRE(::mkfifo(name.c_str(), 0600) == 0);
   BOOST_TEST(message_of(open) == name + ": is not a regular file: give a .gguf file");
