@@ -77,7 +77,8 @@ def write(folder, tokenizer, model, dtype, template, **options):
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", chat_template=template
     )
     fast.save_pretrained(folder)
-    model = model.float().eval()
+    # Loaded again: the frequencies of RoPE were rounded with the weights.
+    model = type(model).from_pretrained(folder, dtype=torch.float32).eval()
     tokens = tokenizer.encode(TEXTS[3], add_special_tokens=False).ids[:10]
     with torch.no_grad():
         logits = model(torch.tensor([tokens])).logits[0]

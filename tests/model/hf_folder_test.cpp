@@ -296,8 +296,6 @@ BOOST_AUTO_TEST_CASE(a_config_that_is_not_supported_names_its_field) {
       file, [](json& c) { c["attention_bias"] = true; }, "attn_q.bias");
   folder.check_refused(
       file, [](json& c) { c["eos_token_id"] = "x"; }, "eos_token_id");
-  folder.check_refused(
-      file, [](json& c) { c["eos_token_id"] = 5000; }, "");
 }
 
 BOOST_AUTO_TEST_CASE(an_index_may_not_lead_out_of_the_folder_nor_disagree_with_its_shards) {
@@ -312,7 +310,7 @@ BOOST_AUTO_TEST_CASE(an_index_may_not_lead_out_of_the_folder_nor_disagree_with_i
   folder.check_refused(
       file, [&](json& i) { i["weight_map"][norm] = nul; }, "not in the folder");
   folder.check_refused(
-      file, [&](json& i) { i["weight_map"][norm] = "z"; }, "lacks the file 'z'");
+      file, [&](json& i) { i["weight_map"][norm] = "a"; }, "lacks the file 'a'");
   folder.check_refused(
       file, [&](json& i) { i["weight_map"][norm] = 4; }, "names no file");
   folder.check_refused(
