@@ -63,3 +63,33 @@ function(troupe_test name)
   add_test(NAME ${name} COMMAND ${name} --log_level=test_suite --color_output=no)
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
+
+# troupe_fuzz(NAME SOURCES file... LINK target... [SEEDS folder...] [MAX_BYTES bytes] [DICTIONARY file]): NAME_fuzz, one
+# libFuzzer target, which the preset `fuzz` builds. Its test runs 20,000 inputs, the same ones each time, begun from
+# corpus/NAME and SEEDS; scripts/fuzz.sh reads the two lists that are written here.
+function(troupe_fuzz name)
+  cmake_parse_arguments(ARG "" "MAX_BYTES;DICTIONARY" "SOURCES;LINK;SEEDS" ${ARGN})
+  add_executable(${name}_fuzz ${ARG_SOURCES})
+  target_link_libraries(${name}_fuzz PRIVATE troupe_flags ${ARG_LINK})
+  target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  troupe_reuse_pch(${name}_fuzz ${ARG_LINK})
+  add_dependencies(fuzz_targets ${name}_fuzz)
+
+  # What one input may take: seconds, megabytes, bytes.
+  set(options -timeout=5 -rss_limit_mb=2048)
+  if(ARG_MAX_BYTES)
+    list(APPEND options -max_len=${ARG_MAX_BYTES})
+  endif()
+  if(ARG_DICTIONARY)
+    list(APPEND options -dict=${CMAKE_CURRENT_SOURCE_DIR}/dictionaries/${ARG_DICTIONARY})
+  endif()
+  set(seeds ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name} ${ARG_SEEDS})
+  list(JOIN options "\n" options)
+  list(JOIN seeds "\n" seeds)
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}.options "${options}\n")
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}.seeds "${seeds}\n")
+  # A guard against hangs, as above: each takes some ten seconds of a core.
+  set(ARG_TIMEOUT 600)
+  add_test(NAME ${name}_fuzz COMMAND ${PROJECT_SOURCE_DIR}/scripts/fuzz.sh --test ${name})
+  set_tests_properties(${name}_fuzz PROPERTIES LABELS fuzz TIMEOUT ${ARG_TIMEOUT})
+endfunction()

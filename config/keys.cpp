@@ -151,6 +151,10 @@ struct Overloaded : Handlers... {
   using Handlers::operator()...;
 };
 
+// C++20 deduces it without, which clang 14 does not know yet.
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
 // Levenshtein's distance, one row at a time.
 std::size_t edits_between(string_view left, string_view right) {
   std::vector<std::size_t> row(right.size() + 1);

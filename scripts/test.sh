@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test, from a bare Debian 12 or a clean clone. Usage: scripts/test.sh [--quick]
-# --quick leaves out the sanitizers, the second model and the end-to-end tests.
+# --quick leaves out the sanitizers, fuzzing, the second model and the end-to-end tests.
 # Prints one line for each phase, and last 'N passed, N failed'. Logs: build/test-logs/.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -32,7 +32,8 @@ phase() {
   else
     printf '%-28s FAILED  %4d s   (%s)\n' "$name" $((SECONDS - begin)) "$log"
     tail -n 60 "$log"
-    grep -aE 'error: in |^E  |WARNING: ThreadSanitizer|ERROR: AddressSanitizer' "$log" | tail -n 20
+    grep -aE 'error: in |^E  |WARNING: ThreadSanitizer|ERROR: (AddressSanitizer|libFuzzer)' "$log" |
+      tail -n 20
     broken+=("$name")
     return 1
   fi
@@ -130,6 +131,11 @@ else
       unbuilt=$((unbuilt + 1))
     fi
   done
+  if phase 'build fuzz' scripts/build.sh fuzz fuzz_targets; then
+    phase 'ctest fuzz' run_ctest fuzz
+  else
+    unbuilt=$((unbuilt + 1))
+  fi
 fi
 
 printf '%-28s         %4d s\n' 'all' "$SECONDS"

@@ -130,7 +130,7 @@ struct ScaleMin {
 
 ScaleMin scale_min(Bytes s, int i) {
   if (i < 4) return {static_cast<float>(s[i] & 63U), static_cast<float>(s[i + 4] & 63U)};
-  return {static_cast<float>((s[i + 4] & 15U) | (s[i - 4] >> 6) << 4),
+  return {static_cast<float>((s[i + 4] & 15) | (s[i - 4] >> 6) << 4),
           static_cast<float>(s[i + 4] >> 4 | (s[i] >> 6) << 4)};
 }
 
