@@ -35,7 +35,7 @@ std::string stated_sha256(const std::string& text) {
   return digest;
 }
 
-std::vector<FileChecksum> file_checksums(const model::GgufFile& file,
+std::vector<FileChecksum> file_checksums(const model::ModelFile& file,
                                          const std::function<void()>& on_part) {
   std::vector<FileChecksum> checksums;
   for (const model::MappedPart& part : file.parts()) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::apps {
 
@@ -19,7 +19,7 @@ struct FileChecksum {
 };
 
 // `on_part` is called now and then: large files take seconds.
-std::vector<FileChecksum> file_checksums(const model::GgufFile& file,
+std::vector<FileChecksum> file_checksums(const model::ModelFile& file,
                                          const std::function<void()>& on_part);
 
 // The digest at the beginning of what sha256sum writes, in lower case; empty when there is none.

@@ -35,7 +35,7 @@ std::uint64_t grouped_tensor_bytes(const model::TensorInfo& tensor) {
 // What is read of the weights in a step. Packed ones are a file beside the model's, which then
 // gives the embedding's rows alone. Sizes follow from the shapes: a file that lies there may be
 // stale or damaged, and is then made again.
-std::uint64_t weights_bytes(const model::GgufFile& file,
+std::uint64_t weights_bytes(const model::ModelFile& file,
                             const model::Architecture& architecture,
                             const config::NodeConfig& config) {
   std::uint64_t all = 0;
@@ -86,7 +86,7 @@ std::uint32_t context_of(const model::Architecture& architecture,
 }
 
 // The file that was named, or the model's own; null when there is neither.
-std::shared_ptr<const model::ChatTemplate> load_chat_template(const model::GgufFile& file,
+std::shared_ptr<const model::ChatTemplate> load_chat_template(const model::ModelFile& file,
                                                               const std::filesystem::path& path) {
   if (path.empty()) {
     if (!file.find_string("tokenizer.chat_template")) return nullptr;
@@ -110,8 +110,8 @@ std::string name_of_file(const std::filesystem::path& path) {
 
 LoadedModel load_model(const config::ModelConfig& config) {
   LoadedModel loaded;
-  loaded.file = std::make_shared<const model::GgufFile>(model::GgufFile::open(config.file));
-  const model::GgufFile& file = *loaded.file;
+  loaded.file = std::make_shared<const model::ModelFile>(model::ModelFile::open(config.file));
+  const model::ModelFile& file = *loaded.file;
   loaded.architecture = model::read_architecture(file);
   loaded.tokenizer = std::make_shared<const model::Tokenizer>(file);
   loaded.chat_template = load_chat_template(file, config.chat_template);
@@ -139,7 +139,7 @@ model::WeightsOptions weights_options(const config::NodeConfig& config,
           .progress = std::move(progress)};
 }
 
-MemoryNeeds memory_needs(const model::GgufFile& file,
+MemoryNeeds memory_needs(const model::ModelFile& file,
                          const model::Architecture& architecture,
                          std::uint32_t context_max,
                          const config::NodeConfig& config,

@@ -11,14 +11,14 @@
 #include "kernels/device.hpp"
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/precision.hpp"
 #include "model/tokenizer.hpp"
 
 namespace troupe::apps {
 
 struct LoadedModel {
-  std::shared_ptr<const model::GgufFile> file;
+  std::shared_ptr<const model::ModelFile> file;
   model::Architecture architecture;
   std::shared_ptr<const model::Tokenizer> tokenizer;
   std::shared_ptr<const model::ChatTemplate> chat_template;  // null: the file has none
@@ -43,7 +43,7 @@ model::WeightsOptions weights_options(const config::NodeConfig& config,
 
 // What `sequences` at once need of this machine, and what the configuration and the limits of
 // memory leave for them (memory_plan.hpp).
-MemoryNeeds memory_needs(const model::GgufFile& file,
+MemoryNeeds memory_needs(const model::ModelFile& file,
                          const model::Architecture& architecture,
                          std::uint32_t context_max,
                          const config::NodeConfig& config,

@@ -36,7 +36,7 @@ std::uint64_t scratch_bytes(const model::Architecture& a,
   return floats * step_tokens * sizeof(float) + all * of_thread;
 }
 
-ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture) {
+ModelFacts model_facts(const model::ModelFile& file, const model::Architecture& architecture) {
   ModelFacts facts;
   facts.file_bytes = file.size_bytes();
   for (const model::TensorInfo& tensor : file.tensors()) {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "model/architecture.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::apps {
 
@@ -25,7 +25,7 @@ struct ModelFacts {
   std::uint64_t scratch_bytes = 0;          // estimate, for steps of the default size
 };
 
-ModelFacts model_facts(const model::GgufFile& file, const model::Architecture& architecture);
+ModelFacts model_facts(const model::ModelFile& file, const model::Architecture& architecture);
 
 // Bytes of activations that a step of so many tokens takes, and of what each thread keeps to
 // itself, without logits: an estimate from above. `threads` 0: one a core.

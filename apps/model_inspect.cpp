@@ -19,7 +19,7 @@
 #include "config/user_error.hpp"
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/precision.hpp"
 #include "model/rope_frequencies.hpp"
 #include "model/tokenizer.hpp"
@@ -36,12 +36,12 @@ struct Flags {
   bool no_checksums = false;
 };
 
-std::string text_or(const model::GgufFile& file, const char* key, const char* otherwise) {
+std::string text_or(const model::ModelFile& file, const char* key, const char* otherwise) {
   return std::string(file.find_string(key).value_or(otherwise));
 }
 
 // Only what serves to know the file by; lists and templates are left out.
-Json highlights(const model::GgufFile& file) {
+Json highlights(const model::ModelFile& file) {
   constexpr const char* kKeys[] = {"general.name",
                                    "general.basename",
                                    "general.finetune",
@@ -57,7 +57,7 @@ Json highlights(const model::GgufFile& file) {
 }
 
 // The template may be one that cannot be rendered: then the file can still be inspected.
-std::string template_kind(const model::GgufFile& file) {
+std::string template_kind(const model::ModelFile& file) {
   if (!file.find_string("tokenizer.chat_template")) return "none";
   try {
     const model::ChatTemplate chat_template(file);
@@ -82,7 +82,7 @@ Json architecture_json(const model::Architecture& a) {
           {"rope_scaling", std::string(model::rope_scaling_name(a))}};
 }
 
-Json tokenizer_json(const model::GgufFile& file) {
+Json tokenizer_json(const model::ModelFile& file) {
   const model::Tokenizer tokenizer(file);
   return {{"kind", text_or(file, "tokenizer.ggml.model", "unknown")},
           {"pre_tokenizer", text_or(file, "tokenizer.ggml.pre", "default")},
@@ -95,7 +95,7 @@ Json tokenizer_json(const model::GgufFile& file) {
 }
 
 // What `troupe serve` would plan with the default configuration, or why it would refuse.
-Json plan_json(const model::GgufFile& file, const model::Architecture& architecture) {
+Json plan_json(const model::ModelFile& file, const model::Architecture& architecture) {
   config::NodeConfig config;
   config.model.file = file.name();
   const auto context = static_cast<std::uint32_t>(architecture.context_max);
@@ -118,7 +118,7 @@ Json plan_json(const model::GgufFile& file, const model::Architecture& architect
 
 // What one process and sequence take in each precision, for a few lengths of context: bytes, or why
 // it would not fit.
-Json precisions_json(const model::GgufFile& file, const model::Architecture& architecture) {
+Json precisions_json(const model::ModelFile& file, const model::Architecture& architecture) {
   constexpr std::uint32_t kContexts[] = {2048, 8192, 32768};
   const auto trained = static_cast<std::uint32_t>(architecture.context_max);
   std::vector<std::uint32_t> contexts;
@@ -145,7 +145,7 @@ Json precisions_json(const model::GgufFile& file, const model::Architecture& arc
   return json;
 }
 
-Json memory_json(const model::GgufFile& file,
+Json memory_json(const model::ModelFile& file,
                  const model::Architecture& architecture,
                  const ModelFacts& facts) {
   const MemoryLimit limit = memory_limit();
@@ -161,7 +161,7 @@ Json memory_json(const model::GgufFile& file,
 }
 
 // The fingerprint is what packed weights are known by; it samples the tensors only.
-Json checksums_json(const model::GgufFile& file, bool whole) {
+Json checksums_json(const model::ModelFile& file, bool whole) {
   Json json{{"fingerprint", model::weights_fingerprint(file)}};
   if (!whole) return json;
   Progress progress("computing SHA-256");
@@ -173,7 +173,7 @@ Json checksums_json(const model::GgufFile& file, bool whole) {
   return json;
 }
 
-Json inspect(const model::GgufFile& file, bool with_checksums) {
+Json inspect(const model::ModelFile& file, bool with_checksums) {
   const model::Architecture architecture = model::read_architecture(file);
   const ModelFacts facts = model_facts(file, architecture);
   Json types = Json::object();
@@ -227,7 +227,7 @@ void print_lines(const Json& json, int indent) {
 }
 
 int run_inspect(const Flags& flags) {
-  Json json = inspect(model::GgufFile::open(flags.file), !flags.no_checksums);
+  Json json = inspect(model::ModelFile::open(flags.file), !flags.no_checksums);
   if (flags.json) {
     std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   } else {

@@ -15,8 +15,8 @@
 #include "kernels/device.hpp"
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
-#include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/model_file.hpp"
 #include "model/tensor_check.hpp"
 #include "model/tokenizer.hpp"
 #include "model/weights.hpp"
@@ -38,7 +38,7 @@ struct Findings {
   std::vector<std::string> problems;
 };
 
-void check_files(const model::GgufFile& file, Findings& findings) {
+void check_files(const model::ModelFile& file, Findings& findings) {
   findings.files = file_checksums(file, [] {});
   for (const FileChecksum& each : findings.files) {
     if (!each.stated || *each.stated == each.sha256) continue;
@@ -49,7 +49,7 @@ void check_files(const model::GgufFile& file, Findings& findings) {
   }
 }
 
-void check_tensors(const model::GgufFile& file,
+void check_tensors(const model::ModelFile& file,
                    kernels::Device& device,
                    Progress& progress,
                    Findings& findings) {
@@ -80,7 +80,7 @@ void check_reading(Findings& findings, const Read& read) {
   }
 }
 
-Findings verify(const model::GgufFile& file, Progress& progress) {
+Findings verify(const model::ModelFile& file, Progress& progress) {
   Findings findings;
   const auto device = kernels::make_cpu_device(0, kernels::CpuBackend::kAuto);
   check_reading(findings, [&] {
@@ -131,7 +131,7 @@ void print_lines(const Findings& findings) {
 int run_verify(const Flags& flags) {
   watch_interrupts();
   Progress progress("reading " + flags.file);
-  const Findings findings = verify(model::GgufFile::open(flags.file), progress);
+  const Findings findings = verify(model::ModelFile::open(flags.file), progress);
   progress.finish();
   if (interrupted()) return kInterruptedExitCode;
   (flags.json ? print_json : print_lines)(findings);

@@ -13,7 +13,7 @@
 #include "apps/standard_output.hpp"
 #include "apps/text_file.hpp"
 #include "config/user_error.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/utf8.hpp"
 
@@ -62,7 +62,7 @@ int run_tokenize(const Flags& flags) {
   const config::NodeConfig config = local_config(flags.model);
   const std::string text = text_of(flags);
   Progress progress("tokenizing " + std::to_string(text.size()) + " bytes");
-  const model::Tokenizer tokenizer(model::GgufFile::open(config.model.file));
+  const model::Tokenizer tokenizer(model::ModelFile::open(config.model.file));
   const std::vector<std::int32_t> ids = tokenizer.encode(
       text, flags.no_special ? model::SpecialTokens::kAsText : model::SpecialTokens::kParse);
   progress.finish();

@@ -8,8 +8,8 @@
 
 #include "config/user_error.hpp"
 #include "model/architecture_keys.hpp"
-#include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/model_file.hpp"
 #include "model/rope_scaling.hpp"
 #include "model/utf8.hpp"
 
@@ -28,7 +28,7 @@ constexpr std::uint64_t kContextMax =
 constexpr std::uint64_t kVocabMax = 1U << 21;
 constexpr double kNormEpsilonMax = 0.1;  // beyond it the norm would not be one
 
-std::string read_family(const GgufFile& file) {
+std::string read_family(const ModelFile& file) {
   std::string family(file.require_string("general.architecture"));
   if (family != "llama" && family != "qwen2" && family != "qwen3") {
     throw config::UserError(
@@ -74,7 +74,7 @@ void read_attention(const ArchitectureKeys& keys, Architecture& architecture) {
 
 // The vocabulary's size is what the embedding has rows for; the tokenizer's list, where there is
 // one, must agree.
-std::int32_t read_vocab(const GgufFile& file, std::int32_t hidden) {
+std::int32_t read_vocab(const ModelFile& file, std::int32_t hidden) {
   const TensorInfo& embedding = file.tensor("token_embd.weight");
   if (embedding.shape.size() != 2 || embedding.shape[0] != static_cast<std::uint64_t>(hidden)) {
     throw config::UserError(file.name() + ": tensor 'token_embd.weight' does not have rows of " +
@@ -97,7 +97,7 @@ std::int32_t read_vocab(const GgufFile& file, std::int32_t hidden) {
   return static_cast<std::int32_t>(rows);
 }
 
-std::string read_display_name(const GgufFile& file) {
+std::string read_display_name(const ModelFile& file) {
   const auto name = file.find_string("general.name");
   if (name && !name->empty()) return utf8::replace_invalid(*name);
   return std::filesystem::path(file.name()).stem().string();
@@ -105,7 +105,7 @@ std::string read_display_name(const GgufFile& file) {
 
 }  // namespace
 
-Architecture read_architecture(const GgufFile& file) {
+Architecture read_architecture(const ModelFile& file) {
   Architecture architecture;
   architecture.family = read_family(file);
   architecture.display_name = read_display_name(file);

@@ -7,7 +7,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 // How the rotary embedding was stretched beyond the context that it was first trained for:
 // docs/decisions/0019-rope-scalings.md.
@@ -42,6 +42,6 @@ struct Architecture {
 };
 
 // Throws config::UserError naming the file, the key, and what is supported.
-Architecture read_architecture(const GgufFile& file);
+Architecture read_architecture(const ModelFile& file);
 
 }  // namespace troupe::model

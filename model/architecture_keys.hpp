@@ -8,14 +8,14 @@
 #include <utility>
 
 #include "config/user_error.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::model {
 
 // Of one file; names are without the architecture that every key begins with.
 class ArchitectureKeys {
  public:
-  ArchitectureKeys(const GgufFile& file, std::string prefix)
+  ArchitectureKeys(const ModelFile& file, std::string prefix)
       : file_(file), prefix_(std::move(prefix)) {}
 
   std::string key(const std::string& name) const { return prefix_ + "." + name; }
@@ -65,7 +65,7 @@ class ArchitectureKeys {
     return static_cast<std::int32_t>(value);
   }
 
-  const GgufFile& file_;
+  const ModelFile& file_;
   std::string prefix_;
 };
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "model/gguf.hpp"
 #include "model/kv_cache.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/transformer.hpp"
 
@@ -16,7 +16,7 @@ constexpr std::int32_t kStepTokens = 128;
 // Texts of this length, so that what models do at the start of one is seen several times.
 constexpr std::int32_t kSequenceTokens = 512;
 
-std::vector<std::int32_t> calibration_tokens(const GgufFile& file, std::int32_t vocab) {
+std::vector<std::int32_t> calibration_tokens(const ModelFile& file, std::int32_t vocab) {
   if (file.find_strings("tokenizer.ggml.tokens") != nullptr) {
     constexpr std::size_t kMost = 2560;  // a vocabulary of single bytes would make many more
     auto tokens = Tokenizer(file).encode(kCalibrationText, SpecialTokens::kAsText);
@@ -57,7 +57,7 @@ class PeakMeter {
 
 }  // namespace
 
-Peaks measure_peaks(const GgufFile& file,
+Peaks measure_peaks(const ModelFile& file,
                     kernels::Device& device,
                     const std::function<void(const std::string&)>& progress) {
   const Architecture a = read_architecture(file);

@@ -12,7 +12,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 // Places where linear layers read: four in each layer, then the head.
 enum class Input : std::int32_t { kAttention, kAttentionOutput, kFeedForward, kDown };
@@ -29,7 +29,7 @@ using Peaks = std::vector<std::vector<float>>;
 extern const std::string_view kCalibrationText;
 
 // `progress` may be empty. A file without a vocabulary is calibrated on arbitrary ids.
-Peaks measure_peaks(const GgufFile& file,
+Peaks measure_peaks(const ModelFile& file,
                     kernels::Device& device,
                     const std::function<void(const std::string&)>& progress);
 

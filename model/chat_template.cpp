@@ -5,13 +5,13 @@
 
 #include "config/user_error.hpp"
 #include "jinja/error.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/utf8.hpp"
 
 namespace troupe::model {
 namespace {
 
-std::string_view source_of(const GgufFile& file) {
+std::string_view source_of(const ModelFile& file) {
   const auto source = file.find_string("tokenizer.chat_template");
   if (!source || source->empty()) {
     throw config::UserError(
@@ -23,7 +23,7 @@ std::string_view source_of(const GgufFile& file) {
 }
 
 // The text of the token whose id the metadata names; empty when there is none.
-std::string token_text(const GgufFile& file, const char* key) {
+std::string token_text(const ModelFile& file, const char* key) {
   const auto id = file.find_uint(key);
   const auto* tokens = file.find_strings("tokenizer.ggml.tokens");
   return id && tokens != nullptr && *id < tokens->size() ? (*tokens)[*id] : std::string();
@@ -62,10 +62,10 @@ std::string cut(std::string_view message) {
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(const GgufFile& file)
+ChatTemplate::ChatTemplate(const ModelFile& file)
     : ChatTemplate(file, source_of(file), file.name()) {}
 
-ChatTemplate::ChatTemplate(const GgufFile& file, std::string_view source, const std::string& name)
+ChatTemplate::ChatTemplate(const ModelFile& file, std::string_view source, const std::string& name)
     : bos_(token_text(file, "tokenizer.ggml.bos_token_id")),
       eos_(token_text(file, "tokenizer.ggml.eos_token_id")),
       template_(compile(source, name)) {}

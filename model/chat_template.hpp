@@ -12,7 +12,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 struct ChatMessage {
   std::string role;
@@ -28,9 +28,9 @@ class ChatTemplate {
 
   // Of the file's metadata: `tokenizer.chat_template`. Throws config::UserError when there is none
   // or it cannot be compiled.
-  explicit ChatTemplate(const GgufFile& file);
+  explicit ChatTemplate(const ModelFile& file);
   // Of another source, with the texts of the file's tokens; `name` is what errors call it.
-  ChatTemplate(const GgufFile& file, std::string_view source, const std::string& name);
+  ChatTemplate(const ModelFile& file, std::string_view source, const std::string& name);
 
   // The text up to and including the header of the assistant's turn. Special tokens in it are meant
   // as such. `now` is what the template may print as today. Throws std::invalid_argument for an

@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::model {
 

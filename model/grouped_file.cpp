@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "model/gguf.hpp"
 #include "model/grouped_packer.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::model {
 namespace {
@@ -30,7 +30,7 @@ std::size_t bytes_of(const Matrix& m) {
 
 }  // namespace
 
-std::shared_ptr<const PackedStorage> open_grouped_weights(const GgufFile& file,
+std::shared_ptr<const PackedStorage> open_grouped_weights(const ModelFile& file,
                                                           Weights& weights,
                                                           kernels::Device& device,
                                                           const WeightsOptions& options) {

@@ -11,12 +11,12 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 // Fills the grouped views of all matrices (the embedding apart, which is only looked up) with
 // memory of the storage that it returns; null for other precisions than kQ4. Nothing is calibrated:
 // weights keep the file's own grid.
-std::shared_ptr<const PackedStorage> open_grouped_weights(const GgufFile& file,
+std::shared_ptr<const PackedStorage> open_grouped_weights(const ModelFile& file,
                                                           Weights& weights,
                                                           kernels::Device& device,
                                                           const WeightsOptions& options);

@@ -14,7 +14,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 // Called with the input of every group of linear layers: its site (calibration.hpp), and x, on the
 // device: [rows, k].
@@ -60,7 +60,7 @@ class LinearLayers {
 
 // What the makers need. `file`, `weights` and `device` must outlive the layers.
 struct LayersSource {
-  const GgufFile& file;
+  const ModelFile& file;
   const Architecture& architecture;
   Weights& weights;
   kernels::Device& device;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <span>
 
-#include "model/gguf.hpp"
 #include "model/linear_layers.hpp"
+#include "model/model_file.hpp"
 #include "model/packed_weights.hpp"
 
 namespace troupe::model {

@@ -4,7 +4,7 @@
 
 #include "model/calibration.hpp"
 #include "model/checksum.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/packer.hpp"
 #include "model/rope_frequencies.hpp"
 
@@ -15,7 +15,7 @@ namespace {
 constexpr int kPackedVersion = 2;
 
 // What the packed weights were made of.
-std::string packed_key(const GgufFile& file, const Architecture& architecture) {
+std::string packed_key(const ModelFile& file, const Architecture& architecture) {
   const std::uint64_t text = checksum(std::as_bytes(std::span(kCalibrationText)));
   return weights_fingerprint(file) + "-default-v" + std::to_string(kPackedVersion) + "-" +
          hexadecimal(text) + rope_id(architecture);
@@ -41,7 +41,7 @@ const float* PackedWeights::floats(std::size_t offset) const {
   return reinterpret_cast<const float*>(payload_.data() + offset);
 }
 
-PackedWeights open_packed_weights(const GgufFile& file,
+PackedWeights open_packed_weights(const ModelFile& file,
                                   const Architecture& architecture,
                                   const Weights& weights,
                                   kernels::Device& device,

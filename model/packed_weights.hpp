@@ -16,7 +16,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 class PackedWeights {
  public:
@@ -44,7 +44,7 @@ class PackedWeights {
 // A file is trusted for nothing but its bytes: its size must be what the model's shape asks for,
 // and header and payload must have the checksums that the header states. (Reading the payload once
 // costs what the first token would cost anyway, and any int8 is a valid weight.)
-PackedWeights open_packed_weights(const GgufFile& file,
+PackedWeights open_packed_weights(const ModelFile& file,
                                   const Architecture& architecture,
                                   const Weights& weights,
                                   kernels::Device& device,

@@ -7,9 +7,9 @@
 
 #include "model/calibration.hpp"
 #include "model/checksum.hpp"
-#include "model/gguf.hpp"
 #include "model/grouped_file.hpp"
 #include "model/linear_layers.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::model {
 namespace {

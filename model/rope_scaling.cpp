@@ -22,7 +22,7 @@ constexpr double kContextMax = 1U << 24;  // the largest context; see architectu
 // Llama 3's formula gives 1 to its factor; rounding may leave a little less than 1.
 constexpr float kDivisorMin = 0.5F;
 
-RopeScalingType read_type(const GgufFile& file, const ArchitectureKeys& keys) {
+RopeScalingType read_type(const ModelFile& file, const ArchitectureKeys& keys) {
   const auto name = file.find_string(keys.key("rope.scaling.type"));
   if (!name) {
     const bool old_key = file.find_float(keys.key("rope.scale_linear")).value_or(1.0) != 1.0;
@@ -38,7 +38,7 @@ RopeScalingType read_type(const GgufFile& file, const ArchitectureKeys& keys) {
                 "dynamic, or Llama 3's");
 }
 
-double read_factor(const GgufFile& file, const ArchitectureKeys& keys) {
+double read_factor(const ModelFile& file, const ArchitectureKeys& keys) {
   const bool is_new = file.find_float(keys.key("rope.scaling.factor")).has_value();
   const char* name = is_new ? "rope.scaling.factor" : "rope.scale_linear";
   const auto factor = static_cast<double>(keys.positive(name, kFactorMax, std::nullopt));
@@ -47,7 +47,7 @@ double read_factor(const GgufFile& file, const ArchitectureKeys& keys) {
 }
 
 // Multipliers that only other architectures use, where they change more than the rotation.
-void refuse_value(const GgufFile& file,
+void refuse_value(const ModelFile& file,
                   const ArchitectureKeys& keys,
                   const std::string& name,
                   double supported) {
@@ -60,7 +60,7 @@ void refuse_value(const GgufFile& file,
 }
 
 // The factor of the rotation's length is YaRN's own (section 3.4) times what the file states.
-void read_yarn(const GgufFile& file, const ArchitectureKeys& keys, Architecture& architecture) {
+void read_yarn(const ModelFile& file, const ArchitectureKeys& keys, Architecture& architecture) {
   RopeScaling& scaling = architecture.rope_scaling;
   if (architecture.rope_base <= 1.0F)
     keys.fail("rope.freq_base", "is not above 1, as YaRN needs it: convert the model again");
@@ -88,7 +88,7 @@ void read_dynamic(const ArchitectureKeys& keys, Architecture& architecture) {
   architecture.context_max = static_cast<std::int32_t>(stretched);
 }
 
-void read_scaling(const GgufFile& file, const ArchitectureKeys& keys, Architecture& architecture) {
+void read_scaling(const ModelFile& file, const ArchitectureKeys& keys, Architecture& architecture) {
   RopeScaling& scaling = architecture.rope_scaling;
   scaling.type = read_type(file, keys);
   if (scaling.type == RopeScalingType::kNone) return;
@@ -102,7 +102,9 @@ void read_scaling(const GgufFile& file, const ArchitectureKeys& keys, Architectu
 }
 
 // Llama 3's scaling, which converters compute and store as one divisor for each frequency.
-void read_divisors(const GgufFile& file, const ArchitectureKeys& keys, Architecture& architecture) {
+void read_divisors(const ModelFile& file,
+                   const ArchitectureKeys& keys,
+                   Architecture& architecture) {
   if (file.find_tensor(kDivisors) == nullptr) return;
   RopeScaling& scaling = architecture.rope_scaling;
   if (scaling.type == RopeScalingType::kYarn || scaling.type == RopeScalingType::kDynamic)
@@ -126,7 +128,7 @@ void read_divisors(const GgufFile& file, const ArchitectureKeys& keys, Architect
 
 }  // namespace
 
-void read_rope(const GgufFile& file, const ArchitectureKeys& keys, Architecture& architecture) {
+void read_rope(const ModelFile& file, const ArchitectureKeys& keys, Architecture& architecture) {
   architecture.rope_base = keys.positive("rope.freq_base", kBaseMax, 10000.0);
   read_scaling(file, keys, architecture);
   read_divisors(file, keys, architecture);

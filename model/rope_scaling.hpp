@@ -4,11 +4,11 @@
 namespace troupe::model {
 
 class ArchitectureKeys;
-class GgufFile;
+class ModelFile;
 struct Architecture;
 
 // Sets `rope_base` and `rope_scaling`; dynamic scaling sets `context_max` too. Expects the shape of
 // heads and the context to be read. Throws config::UserError for what is not supported.
-void read_rope(const GgufFile& file, const ArchitectureKeys& keys, Architecture& architecture);
+void read_rope(const ModelFile& file, const ArchitectureKeys& keys, Architecture& architecture);
 
 }  // namespace troupe::model

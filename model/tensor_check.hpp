@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/device.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::model {
 

@@ -6,8 +6,8 @@
 #include "config/check.hpp"
 #include "config/user_error.hpp"
 #include "model/byte_level_encoder.hpp"
-#include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/model_file.hpp"
 #include "model/pretokenizer.hpp"
 #include "model/sentencepiece_encoder.hpp"
 #include "model/vocabulary.hpp"
@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kTextBytesMax = std::size_t{1}
                                       << 30;  // positions in a piece are 32 bits wide
 
-std::unique_ptr<const Pretokenizer> make_pretokenizer(const GgufFile& file) {
+std::unique_ptr<const Pretokenizer> make_pretokenizer(const ModelFile& file) {
   const std::string_view name = file.require_string("tokenizer.ggml.pre");
   auto pretokenizer = Pretokenizer::make(name);
   if (pretokenizer == nullptr) {
@@ -32,7 +32,7 @@ std::unique_ptr<const Pretokenizer> make_pretokenizer(const GgufFile& file) {
 }  // namespace
 
 struct Tokenizer::Vocabulary {
-  explicit Vocabulary(const GgufFile& file) : tables(read_vocabulary(file)) {
+  explicit Vocabulary(const ModelFile& file) : tables(read_vocabulary(file)) {
     if (tables.kind == VocabularyKind::kByteLevel) {
       encoder = std::make_unique<const ByteLevelEncoder>(tables, make_pretokenizer(file));
     } else {
@@ -50,7 +50,7 @@ struct Tokenizer::Vocabulary {
   std::unique_ptr<const TextEncoder> encoder;
 };
 
-Tokenizer::Tokenizer(const GgufFile& file)
+Tokenizer::Tokenizer(const ModelFile& file)
     : vocabulary_(std::make_unique<const Vocabulary>(file)) {}
 
 Tokenizer::~Tokenizer() = default;

@@ -10,7 +10,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 // How text that looks like a special token (<|im_start|>) is read.
 enum class SpecialTokens { kParse, kAsText };
@@ -19,7 +19,7 @@ class Tokenizer {
  public:
   // Throws config::UserError for a vocabulary or pre-tokenizer that is not supported, naming those
   // that are.
-  explicit Tokenizer(const GgufFile& file);
+  explicit Tokenizer(const ModelFile& file);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "config/check.hpp"
-#include "model/gguf.hpp"
 #include "model/grouped_file.hpp"
 #include "model/key_centers.hpp"
 #include "model/kv_cache.hpp"
+#include "model/model_file.hpp"
 #include "model/rope_frequencies.hpp"
 #include "model/weights.hpp"
 
@@ -31,7 +31,7 @@ std::unique_ptr<LinearLayers> make_layers(const LayersSource& source,
 
 // Weights, and scratch for the largest step: forward() allocates nothing.
 struct Transformer::State {
-  State(const GgufFile& file,
+  State(const ModelFile& file,
         kernels::Device& device_to_use,
         std::int32_t tokens_max_to_hold,
         const WeightsOptions& options,
@@ -75,7 +75,7 @@ struct Transformer::State {
   float* sin = nullptr;       // [context_max, head_dim]
 };
 
-Transformer::State::State(const GgufFile& file,
+Transformer::State::State(const ModelFile& file,
                           kernels::Device& device_to_use,
                           std::int32_t tokens_max_to_hold,
                           const WeightsOptions& options,
@@ -266,7 +266,7 @@ void Transformer::State::head(std::span<const SequenceSlice> slices, std::span<f
   if (rows > 0) layers->head(residual, rows, observed ? nullptr : logits.data());
 }
 
-Transformer::Transformer(const GgufFile& file,
+Transformer::Transformer(const ModelFile& file,
                          kernels::Device& device,
                          std::int32_t tokens_per_step_max,
                          const WeightsOptions& options,

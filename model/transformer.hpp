@@ -14,7 +14,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 class KvCache;
 
 // One sequence's share of a step: a chunk of its prompt (prefill) or its newest token (decode).
@@ -32,7 +32,7 @@ class Transformer {
   // Precision::kDefault it maps packed weights too, or makes them, which takes seconds to minutes.
   // The observer sees the inputs of linear layers in FP32, for calibration; other precisions have
   // none. Throws config::UserError for an architecture or tensor it cannot use.
-  Transformer(const GgufFile& file,
+  Transformer(const ModelFile& file,
               kernels::Device& device,
               std::int32_t tokens_per_step_max,
               const WeightsOptions& options = {},

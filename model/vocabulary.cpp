@@ -8,8 +8,8 @@
 
 #include "config/user_error.hpp"
 #include "model/byte_level.hpp"
-#include "model/gguf.hpp"
 #include "model/gguf_cursor.hpp"
+#include "model/model_file.hpp"
 #include "model/sentencepiece_text.hpp"
 #include "model/text_index.hpp"
 
@@ -45,11 +45,11 @@ constexpr std::string_view kEndNames[] = {"<|im_end|>",
 constexpr std::string_view kEndKeys[] = {
     "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
 
-[[noreturn]] void fail(const GgufFile& file, const std::string& key, const std::string& problem) {
+[[noreturn]] void fail(const ModelFile& file, const std::string& key, const std::string& problem) {
   throw config::UserError(file.name() + ": metadata '" + key + "' " + problem);
 }
 
-VocabularyKind read_kind(const GgufFile& file) {
+VocabularyKind read_kind(const ModelFile& file) {
   const std::string_view kind = file.require_string("tokenizer.ggml.model");
   if (kind == "gpt2") return VocabularyKind::kByteLevel;
   if (kind == "llama") return VocabularyKind::kSentencepiece;
@@ -61,13 +61,13 @@ VocabularyKind read_kind(const GgufFile& file) {
           "SentencePiece (llama)");
 }
 
-const std::vector<std::string>& require_strings(const GgufFile& file, const std::string& key) {
+const std::vector<std::string>& require_strings(const ModelFile& file, const std::string& key) {
   const std::vector<std::string>* found = file.find_strings(key);
   if (found == nullptr) fail(file, key, "is missing: convert the model again");
   return *found;
 }
 
-const std::vector<std::string>& read_tokens(const GgufFile& file) {
+const std::vector<std::string>& read_tokens(const ModelFile& file) {
   const std::string key = "tokenizer.ggml.tokens";
   const std::vector<std::string>& tokens = require_strings(file, key);
   if (tokens.empty() || tokens.size() > kVocabMax) {
@@ -80,7 +80,7 @@ const std::vector<std::string>& read_tokens(const GgufFile& file) {
 }
 
 // The type number of every token; without the key all are ordinary.
-std::vector<std::int64_t> read_types(const GgufFile& file, std::size_t vocab) {
+std::vector<std::int64_t> read_types(const ModelFile& file, std::size_t vocab) {
   const std::string key = "tokenizer.ggml.token_type";
   const auto found = file.metadata().find(key);
   if (found == file.metadata().end()) return std::vector<std::int64_t>(vocab, 1);
@@ -105,7 +105,7 @@ std::vector<std::int64_t> read_types(const GgufFile& file, std::size_t vocab) {
 }
 
 // "left right", two tokens whose texts joined are a third.
-Merge read_merge(const GgufFile& file,
+Merge read_merge(const ModelFile& file,
                  const TextIndex& ids,
                  std::string_view line,
                  std::size_t index) {
@@ -125,7 +125,7 @@ Merge read_merge(const GgufFile& file,
            ", which does not join two tokens to a third: convert the model again");
 }
 
-MergeTable read_merges(const GgufFile& file, const TextIndex& ids, std::size_t vocab) {
+MergeTable read_merges(const ModelFile& file, const TextIndex& ids, std::size_t vocab) {
   const std::vector<std::string>& lines = require_strings(file, "tokenizer.ggml.merges");
   std::vector<Merge> merges;
   merges.reserve(lines.size());
@@ -134,7 +134,7 @@ MergeTable read_merges(const GgufFile& file, const TextIndex& ids, std::size_t v
   return MergeTable(merges, static_cast<std::int32_t>(vocab));
 }
 
-std::int32_t checked_id(const GgufFile& file,
+std::int32_t checked_id(const ModelFile& file,
                         std::string_view key,
                         std::uint64_t id,
                         std::size_t vocab) {
@@ -147,12 +147,12 @@ std::int32_t checked_id(const GgufFile& file,
   return static_cast<std::int32_t>(id);
 }
 
-std::int32_t read_id(const GgufFile& file, std::string_view key, std::size_t vocab) {
+std::int32_t read_id(const ModelFile& file, std::string_view key, std::size_t vocab) {
   const std::optional<std::uint64_t> id = file.find_uint(key);
   return id ? checked_id(file, key, *id, vocab) : -1;
 }
 
-std::vector<double> read_scores(const GgufFile& file, std::size_t vocab) {
+std::vector<double> read_scores(const ModelFile& file, std::size_t vocab) {
   const std::string key = "tokenizer.ggml.scores";
   const auto found = file.metadata().find(key);
   if (found == file.metadata().end()) fail(file, key, "is missing: convert the model again");
@@ -171,7 +171,7 @@ std::vector<double> read_scores(const GgufFile& file, std::size_t vocab) {
   return *scores;
 }
 
-std::vector<std::int32_t> read_end_tokens(const GgufFile& file,
+std::vector<std::int32_t> read_end_tokens(const ModelFile& file,
                                           const TextIndex& ids,
                                           const std::vector<std::int64_t>& types) {
   std::vector<std::int32_t> ends;
@@ -223,7 +223,7 @@ void read_pieces(const std::vector<std::string>& tokens,
   tables.special_tokens = SpecialTokenFinder(std::move(special_tokens));
 }
 
-void read_byte_level(const GgufFile& file, const TextIndex& ids, VocabularyTables& tables) {
+void read_byte_level(const ModelFile& file, const TextIndex& ids, VocabularyTables& tables) {
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const std::string name = byte_level::name_of(static_cast<std::uint8_t>(byte));
     tables.byte_ids[byte] = ids.find(name).value_or(-1);
@@ -231,7 +231,7 @@ void read_byte_level(const GgufFile& file, const TextIndex& ids, VocabularyTable
   tables.merges = read_merges(file, ids, tables.pieces.size());
 }
 
-void read_sentencepiece(const GgufFile& file,
+void read_sentencepiece(const ModelFile& file,
                         const std::vector<std::string>& tokens,
                         const std::vector<std::int64_t>& types,
                         VocabularyTables& tables) {
@@ -250,7 +250,7 @@ void read_sentencepiece(const GgufFile& file,
 
 // Llama 3 and every SentencePiece model begin with a token of their own, which older files do not
 // say. Source: github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp
-bool adds_bos_by_default(const GgufFile& file, VocabularyKind kind) {
+bool adds_bos_by_default(const ModelFile& file, VocabularyKind kind) {
   if (kind == VocabularyKind::kSentencepiece) return true;
   const std::string_view pre = file.find_string("tokenizer.ggml.pre").value_or("");
   return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
@@ -258,7 +258,7 @@ bool adds_bos_by_default(const GgufFile& file, VocabularyKind kind) {
 
 }  // namespace
 
-VocabularyTables read_vocabulary(const GgufFile& file) {
+VocabularyTables read_vocabulary(const ModelFile& file) {
   VocabularyTables tables;
   tables.kind = read_kind(file);
   const std::vector<std::string>& tokens = read_tokens(file);

@@ -12,7 +12,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 enum class VocabularyKind : std::uint8_t {
   kByteLevel,      // "gpt2" in GGUF: byte-level BPE with a list of merges
@@ -37,6 +37,6 @@ struct VocabularyTables {
 };
 
 // Throws config::UserError naming the file and the key.
-VocabularyTables read_vocabulary(const GgufFile& file);
+VocabularyTables read_vocabulary(const ModelFile& file);
 
 }  // namespace troupe::model

@@ -7,7 +7,7 @@
 #include "config/user_error.hpp"
 #include "kernels/reference/reference.hpp"
 #include "model/checksum.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 
 namespace troupe::model {
 namespace {
@@ -25,7 +25,7 @@ std::string shape_text(std::span<const std::uint64_t> shape) {
 // up sizes.
 class Reader {
  public:
-  Reader(const GgufFile& file, kernels::Device& device) : file_(file), device_(device) {}
+  Reader(const ModelFile& file, kernels::Device& device) : file_(file), device_(device) {}
 
   Matrix matrix(const std::string& name, std::int32_t rows, std::int32_t columns) const {
     const TensorInfo& tensor = file_.tensor(name);
@@ -93,7 +93,7 @@ class Reader {
     return target;
   }
 
-  const GgufFile& file_;
+  const ModelFile& file_;
   kernels::Device& device_;
   kernels::DeviceBuffer buffer_;
   std::size_t floats_ = 0;
@@ -129,7 +129,7 @@ LayerWeights read_layer(Reader& reader, const Architecture& a, std::int32_t inde
   return layer;
 }
 
-void read_all(Reader& reader, const GgufFile& file, const Architecture& a, Weights& weights) {
+void read_all(Reader& reader, const ModelFile& file, const Architecture& a, Weights& weights) {
   weights.embedding = reader.matrix("token_embd.weight", a.vocab, a.hidden);
   weights.layers.clear();
   for (std::int32_t i = 0; i < a.layers; ++i) weights.layers.push_back(read_layer(reader, a, i));
@@ -157,7 +157,7 @@ class Hash {
 
 }  // namespace
 
-Weights read_weights(const GgufFile& file,
+Weights read_weights(const ModelFile& file,
                      const Architecture& architecture,
                      kernels::Device& device) {
   Reader reader(file, device);
@@ -169,7 +169,7 @@ Weights read_weights(const GgufFile& file,
   return weights;
 }
 
-std::string weights_fingerprint(const GgufFile& file) {
+std::string weights_fingerprint(const ModelFile& file) {
   constexpr std::size_t kSampleBytes = 64;
   Hash hash;
   hash.add(file.size_bytes());

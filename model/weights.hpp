@@ -14,7 +14,7 @@
 
 namespace troupe::model {
 
-class GgufFile;
+class ModelFile;
 
 // A weight matrix as it lies in the file.
 struct Matrix {
@@ -53,13 +53,13 @@ struct Weights {
 };
 
 // Throws config::UserError naming file, tensor, and what was expected and found.
-Weights read_weights(const GgufFile& file,
+Weights read_weights(const ModelFile& file,
                      const Architecture& architecture,
                      kernels::Device& device);
 
 // 16 hexadecimal digits of the file's size, all tensors' names, types and shapes, and samples of
 // each tensor's bytes: reading everything would cost a restarted worker more than the rest of its
 // start.
-std::string weights_fingerprint(const GgufFile& file);
+std::string weights_fingerprint(const ModelFile& file);
 
 }  // namespace troupe::model

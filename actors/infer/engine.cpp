@@ -30,7 +30,7 @@ std::size_t at(std::int32_t index) { return static_cast<std::size_t>(index); }
 
 }  // namespace
 
-Engine::Engine(const model::GgufFile& file,
+Engine::Engine(const model::ModelFile& file,
                std::unique_ptr<kernels::Device> device,
                EngineOptions options)
     : options_(std::move(options)),

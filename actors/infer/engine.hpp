@@ -35,7 +35,7 @@ struct EngineOptions {
 class Engine {
  public:
   // `file` must outlive the engine. Throws config::UserError for a model it cannot run.
-  Engine(const model::GgufFile& file,
+  Engine(const model::ModelFile& file,
          std::unique_ptr<kernels::Device> device,
          EngineOptions options);
 

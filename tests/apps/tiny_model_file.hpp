@@ -27,7 +27,7 @@ struct TinyLoadedModel {
   apps::LoadedModel model;
 
   TinyLoadedModel() {
-    model.file = std::make_shared<const model::GgufFile>(model::GgufFile::parse(bytes, "tiny"));
+    model.file = std::make_shared<const model::ModelFile>(model::ModelFile::parse(bytes, "tiny"));
     model.architecture = model::read_architecture(*model.file);
     model.tokenizer = std::make_shared<const model::Tokenizer>(*model.file);
     model.alias = "tiny";

@@ -7,7 +7,7 @@
 #include "config/user_error.hpp"
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/weights.hpp"
 #include "tests/fuzz/memory_device.hpp"
@@ -25,7 +25,7 @@ void read_or_refuse(const Read& read) {
   }
 }
 
-void read_model(const model::GgufFile& file) {
+void read_model(const model::ModelFile& file) {
   read_or_refuse([&] {
     const model::Tokenizer tokenizer(file);
     tokenizer.decode(tokenizer.encode("Hi there, 12 <s>\n", model::SpecialTokens::kParse));
@@ -42,7 +42,7 @@ void read_model(const model::GgufFile& file) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   read_or_refuse([&] {
-    read_model(model::GgufFile::parse(std::as_bytes(std::span(data, size)), "fuzz.gguf"));
+    read_model(model::ModelFile::parse(std::as_bytes(std::span(data, size)), "fuzz.gguf"));
   });
   return 0;
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/check.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "tests/support/gguf_builder.hpp"
 
@@ -50,7 +50,7 @@ model::Tokenizer make_tokenizer(const std::string& pretokenizer) {
                          .int32s("tokenizer.ggml.token_type", types)
                          .strings("tokenizer.ggml.merges", merges)
                          .build();
-  return model::Tokenizer(model::GgufFile::parse(bytes, "fuzz.gguf"));
+  return model::Tokenizer(model::ModelFile::parse(bytes, "fuzz.gguf"));
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/user_error.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "tests/support/gguf_builder.hpp"
 #include "tests/support/model_files.hpp"
 
@@ -46,7 +46,7 @@ struct Description {
     const std::vector<float> values(64);
     builder.tensor_f32("token_embd.weight", embedding, values);
     const auto bytes = builder.build();
-    return model::read_architecture(model::GgufFile::parse(bytes, "dir/tiny.gguf"));
+    return model::read_architecture(model::ModelFile::parse(bytes, "dir/tiny.gguf"));
   }
 };
 
@@ -70,7 +70,7 @@ void check_key_refused(const std::string& key, const Value& value, const std::st
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(smollm2_has_the_shape_that_its_file_states) {
-  const auto file = model::GgufFile::open(tests::model_file(tests::kSmolLm2));
+  const auto file = model::ModelFile::open(tests::model_file(tests::kSmolLm2));
   const Architecture a = model::read_architecture(file);
   BOOST_TEST(a.family == "llama");
   BOOST_TEST(a.display_name == "Smollm2 135M 8k Lc100K Mix1 Ep2");
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(smollm2_has_the_shape_that_its_file_states) {
 }
 
 BOOST_AUTO_TEST_CASE(qwen_coder_has_the_shape_that_its_file_states) {
-  const auto file = model::GgufFile::open(tests::model_file(tests::kQwenCoder));
+  const auto file = model::ModelFile::open(tests::model_file(tests::kQwenCoder));
   const Architecture a = model::read_architecture(file);
   BOOST_TEST(a.family == "qwen2");
   BOOST_TEST(a.layers == 24);

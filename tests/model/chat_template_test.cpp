@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "config/user_error.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "tests/support/gguf_builder.hpp"
 
 using namespace troupe;
@@ -16,7 +16,7 @@ namespace {
 
 model::ChatTemplate make(std::string_view source) {
   const auto bytes = tests::GgufBuilder().string("tokenizer.chat_template", source).build();
-  return model::ChatTemplate(model::GgufFile::parse(bytes, "m.gguf"));
+  return model::ChatTemplate(model::ModelFile::parse(bytes, "m.gguf"));
 }
 
 const std::string kTurns =
@@ -49,14 +49,14 @@ BOOST_AUTO_TEST_CASE(broken_and_missing_templates_are_refused) {
   BOOST_CHECK_THROW(make("{% for %}"), config::UserError);
   BOOST_CHECK_THROW(make(""), config::UserError);
   const auto bytes = tests::GgufBuilder().build();
-  BOOST_CHECK_THROW(model::ChatTemplate(model::GgufFile::parse(bytes, "m.gguf")),
+  BOOST_CHECK_THROW(model::ChatTemplate(model::ModelFile::parse(bytes, "m.gguf")),
                     config::UserError);
 }
 
 BOOST_AUTO_TEST_CASE(another_template_may_replace_the_files_own) {
   const auto bytes = tests::GgufBuilder().string("tokenizer.chat_template", kTurns).build();
   const model::ChatTemplate other(
-      model::GgufFile::parse(bytes, "m.gguf"), "{{ messages|length }}", "other.jinja");
+      model::ModelFile::parse(bytes, "m.gguf"), "{{ messages|length }}", "other.jinja");
   BOOST_TEST(other.render(Messages{{"user", "U"}}) == "1");
 }
 

@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "config/user_error.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/weights.hpp"
 #include "tests/support/gguf_builder.hpp"
 
 using namespace troupe;
-using model::GgufFile;
+using model::ModelFile;
 using tests::GgufBuilder;
 
 namespace {
@@ -58,7 +58,7 @@ struct Folder {
   // The line that refuses the model, whose first part is named; empty when it opens.
   std::string refusal() const {
     try {
-      GgufFile::open(name(1));
+      ModelFile::open(name(1));
     } catch (const config::UserError& error) {
       return error.what();
     }
@@ -66,13 +66,13 @@ struct Folder {
   }
 };
 
-float first_value(const GgufFile& file, const std::string& tensor) {
+float first_value(const ModelFile& file, const std::string& tensor) {
   float value = 0;
   std::memcpy(&value, file.tensor(tensor).data.data(), sizeof value);
   return value;
 }
 
-void check_whole(const GgufFile& file, const Folder& folder) {
+void check_whole(const ModelFile& file, const Folder& folder) {
   BOOST_TEST(file.require_string("general.architecture") == "llama");
   BOOST_TEST(file.tensors().size() == 3U);
   BOOST_TEST(first_value(file, "a") == 10.0F);
@@ -88,7 +88,7 @@ void check_whole(const GgufFile& file, const Folder& folder) {
 BOOST_AUTO_TEST_CASE(any_part_opens_the_whole_model) {
   const Folder folder;
   for (const int number : {1, 2, 3}) {
-    const GgufFile file = GgufFile::open(folder.name(number));
+    const ModelFile file = ModelFile::open(folder.name(number));
     BOOST_TEST(file.name() == folder.name(1).string());
     check_whole(file, folder);
   }
@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(a_link_leads_to_the_parts_beside_what_it_names) {
   const Folder folder;
   const fs::path link = folder.path / "link.gguf";
   fs::create_symlink(folder.name(1), link);
-  check_whole(GgufFile::open(link), folder);
+  check_whole(ModelFile::open(link), folder);
 }
 
 BOOST_AUTO_TEST_CASE(links_with_the_names_of_parts_lead_to_one_another) {
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE(links_with_the_names_of_parts_lead_to_one_another) {
     fs::rename(folder.name(number), content);
     fs::create_symlink(content, other / folder.name(number).filename());
   }
-  const GgufFile file = GgufFile::open(other / folder.name(2).filename());
+  const ModelFile file = ModelFile::open(other / folder.name(2).filename());
   BOOST_TEST(first_value(file, "c") == 100.0F);
 }
 
@@ -176,7 +176,7 @@ BOOST_AUTO_TEST_CASE(a_part_under_another_name_is_told_what_it_must_be_called) {
   const fs::path renamed = folder.path / "model.gguf";
   fs::rename(folder.name(1), renamed);
   BOOST_CHECK_EXCEPTION(
-      GgufFile::open(renamed), config::UserError, [&](const config::UserError& error) {
+      ModelFile::open(renamed), config::UserError, [&](const config::UserError& error) {
         return error.what() == renamed.string() +
                                    ": is part 1 of 3 of a model, so its name must end in "
                                    "-00001-of-00003.gguf: give the parts their names again";
@@ -187,12 +187,12 @@ BOOST_AUTO_TEST_CASE(a_model_that_was_split_into_one_file_is_whole) {
   const Folder folder;
   const fs::path whole = folder.path / "whole.gguf";
   part({0, 1, 1}, "a", 1).write(whole);
-  BOOST_TEST(GgufFile::open(whole).tensors().size() == 1U);
+  BOOST_TEST(ModelFile::open(whole).tensors().size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(the_fingerprint_covers_every_part) {
   const Folder folder;
-  const std::string before = model::weights_fingerprint(GgufFile::open(folder.name(1)));
+  const std::string before = model::weights_fingerprint(ModelFile::open(folder.name(1)));
   part({2, 3, 3}, "c", 101).write(folder.name(3));
-  BOOST_TEST(model::weights_fingerprint(GgufFile::open(folder.name(1))) != before);
+  BOOST_TEST(model::weights_fingerprint(ModelFile::open(folder.name(1))) != before);
 }

@@ -1,5 +1,3 @@
-#include "model/gguf.hpp"
-
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,12 +11,13 @@
 #include <vector>
 
 #include "config/user_error.hpp"
+#include "model/model_file.hpp"
 #include "tests/support/gguf_builder.hpp"
 #include "tests/support/model_files.hpp"
 
 using namespace troupe;
 using kernels::TensorType;
-using model::GgufFile;
+using model::ModelFile;
 using tests::GgufBuilder;
 using tests::GgufBytes;
 
@@ -45,7 +44,7 @@ GgufBuilder tiny() {
 // The line that refuses `bytes`; empty when they are accepted.
 std::string refusal(const std::vector<std::byte>& bytes) {
   try {
-    GgufFile::parse(bytes, "m.gguf");
+    ModelFile::parse(bytes, "m.gguf");
   } catch (const config::UserError& error) {
     return error.what();
   }
@@ -82,7 +81,7 @@ std::string message_of(const Call& call) {
 
 BOOST_AUTO_TEST_CASE(metadata_and_tensors_come_back_as_they_were_written) {
   const auto bytes = tiny().build();
-  const GgufFile file = GgufFile::parse(bytes, "m.gguf");
+  const ModelFile file = ModelFile::parse(bytes, "m.gguf");
   BOOST_TEST(file.size_bytes() == bytes.size());
   BOOST_TEST(file.require_string("general.architecture") == "llama");
   BOOST_TEST(file.require_uint("count") == 7U);
@@ -110,7 +109,7 @@ BOOST_AUTO_TEST_CASE(integers_of_every_width_and_sign_are_read_when_they_fit) {
   builder.raw("i64", 11, GgufBytes().number<std::int64_t>(5))
       .raw("f64", 12, GgufBytes().number(0.25));
   const auto bytes = builder.build();
-  const GgufFile file = GgufFile::parse(bytes, "m.gguf");
+  const ModelFile file = ModelFile::parse(bytes, "m.gguf");
   BOOST_TEST(file.require_uint("u8") == 200U);
   BOOST_TEST(file.require_uint("i8") == 100U);
   BOOST_TEST(file.require_uint("u16") == 60000U);
@@ -124,7 +123,7 @@ BOOST_AUTO_TEST_CASE(integers_of_every_width_and_sign_are_read_when_they_fit) {
 
 BOOST_AUTO_TEST_CASE(a_value_of_another_type_and_a_missing_one_are_named) {
   const auto bytes = tiny().build();
-  const GgufFile file = GgufFile::parse(bytes, "m.gguf");
+  const ModelFile file = ModelFile::parse(bytes, "m.gguf");
   BOOST_TEST(message_of([&] { file.find_uint("ratio"); }) ==
              "m.gguf: metadata 'ratio' is a float, not an integer: convert the model again");
   BOOST_TEST(
@@ -141,7 +140,7 @@ BOOST_AUTO_TEST_CASE(a_tensor_of_an_unsupported_type_is_refused_only_when_it_is_
   builder.tensor("iq", TensorType{23}, {32}, std::as_bytes(std::span(kFour)));
   builder.tensor("odd", TensorType{4242}, {32}, std::as_bytes(std::span(kFour)));
   const auto bytes = builder.build();
-  const GgufFile file = GgufFile::parse(bytes, "m.gguf");
+  const ModelFile file = ModelFile::parse(bytes, "m.gguf");
   BOOST_TEST(file.tensor("a").data.size() == 16U);
   BOOST_TEST(message_of([&] {
                file.tensor("iq");
@@ -155,7 +154,7 @@ BOOST_AUTO_TEST_CASE(an_alignment_other_than_32_is_honoured) {
   builder.alignment = 128;
   builder.tensor_f32("a", {4}, kFour).tensor_f32("b", {4}, kFour);
   const auto bytes = builder.build();
-  const GgufFile file = GgufFile::parse(bytes, "m.gguf");
+  const ModelFile file = ModelFile::parse(bytes, "m.gguf");
   BOOST_TEST((file.tensor("b").data.data() - bytes.data()) % 128 == 0);
   BOOST_TEST(std::memcmp(file.tensor("b").data.data(), kFour.data(), 16) == 0);
 }
@@ -183,8 +182,8 @@ BOOST_AUTO_TEST_CASE(version_2_reads_as_version_3_does) {
   const auto third = builder.build();
   builder.version = 2;
   const auto second = builder.build();
-  const GgufFile file = GgufFile::parse(second, "m.gguf");
-  BOOST_TEST((file.metadata() == GgufFile::parse(third, "m.gguf").metadata()));
+  const ModelFile file = ModelFile::parse(second, "m.gguf");
+  BOOST_TEST((file.metadata() == ModelFile::parse(third, "m.gguf").metadata()));
   BOOST_TEST(std::memcmp(file.tensor("a").data.data(), kFour.data(), 16) == 0);
 }
 
@@ -289,7 +288,7 @@ BOOST_AUTO_TEST_CASE(a_file_with_any_one_byte_changed_is_read_or_refused_and_not
 BOOST_AUTO_TEST_CASE(paths_that_are_no_model_file_are_refused_with_what_to_do) {
   TemporaryPath temporary;
   const std::string name = temporary.path.string();
-  const auto open = [&] { GgufFile::open(temporary.path); };
+  const auto open = [&] { ModelFile::open(temporary.path); };
   BOOST_TEST(message_of(open) == name + ": no such file: check the path of the model");
   std::filesystem::create_directory(temporary.path);
   BOOST_TEST(
@@ -305,8 +304,8 @@ BOOST_AUTO_TEST_CASE(paths_that_are_no_model_file_are_refused_with_what_to_do) {
 BOOST_AUTO_TEST_CASE(a_mapped_file_outlives_the_directory_entry_and_copies_of_the_object) {
   TemporaryPath temporary;
   tiny().write(temporary.path);
-  auto first = std::make_unique<GgufFile>(GgufFile::open(temporary.path));
-  const GgufFile second = *first;
+  auto first = std::make_unique<ModelFile>(ModelFile::open(temporary.path));
+  const ModelFile second = *first;
   first.reset();
   std::filesystem::remove(temporary.path);
   BOOST_TEST(second.name() == temporary.path.string());
@@ -315,7 +314,7 @@ BOOST_AUTO_TEST_CASE(a_mapped_file_outlives_the_directory_entry_and_copies_of_th
 
 BOOST_AUTO_TEST_CASE(real_models_open_and_every_tensor_is_of_a_supported_type) {
   for (const char* name : {tests::kSmolLm2, tests::kQwenCoder}) {
-    const GgufFile file = GgufFile::open(tests::model_file(name));
+    const ModelFile file = ModelFile::open(tests::model_file(name));
     std::uint64_t bytes = 0;
     for (const model::TensorInfo& tensor : file.tensors())
       bytes += file.tensor(tensor.name).data.size();

@@ -11,11 +11,11 @@
 
 #include "config/user_error.hpp"
 #include "model/architecture.hpp"
-#include "model/gguf.hpp"
 #include "model/hf_config.hpp"
 #include "model/hf_names.hpp"
 #include "model/hf_pretokenizer.hpp"
 #include "model/hf_tokenizer.hpp"
+#include "model/model_file.hpp"
 #include "model/precision.hpp"
 #include "tests/support/model_files.hpp"
 
@@ -46,7 +46,7 @@ struct Folder {
   // Empty when the folder is accepted.
   std::string refusal() const {
     try {
-      model::read_architecture(model::GgufFile::open(path));
+      model::read_architecture(model::ModelFile::open(path));
     } catch (const config::UserError& error) {
       return error.what();
     }

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "model/chat_template.hpp"
-#include "model/gguf.hpp"
 #include "model/kv_cache.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/transformer.hpp"
 #include "tests/kernels/backends.hpp"
@@ -32,7 +32,7 @@ nlohmann::json goldens_of(const std::string& name) {
 }
 
 void check_ids(const std::string& name) {
-  const Tokenizer tokenizer(GgufFile::open(folder_of(name)));
+  const Tokenizer tokenizer(ModelFile::open(folder_of(name)));
   const nlohmann::json goldens = goldens_of(name);
   BOOST_TEST(goldens.at("texts").size() > 10U);
   for (const auto& golden : goldens.at("texts")) {
@@ -43,7 +43,7 @@ void check_ids(const std::string& name) {
 }
 
 // [tokens, vocab]
-std::vector<float> logits_of(const GgufFile& file, kernels::Device& device, const Ids& tokens) {
+std::vector<float> logits_of(const ModelFile& file, kernels::Device& device, const Ids& tokens) {
   Transformer transformer(file, device, static_cast<std::int32_t>(tokens.size()));
   const auto vocab = static_cast<std::size_t>(transformer.architecture().vocab);
   std::vector<float> logits(tokens.size() * vocab);
@@ -60,7 +60,7 @@ std::vector<float> logits_of(const GgufFile& file, kernels::Device& device, cons
 }
 
 void check_logits(const std::string& name) {
-  const GgufFile file = GgufFile::open(folder_of(name));
+  const ModelFile file = ModelFile::open(folder_of(name));
   const nlohmann::json goldens = goldens_of(name);
   const Ids tokens = goldens.at("tokens").get<Ids>();
   std::vector<float> expected;
@@ -98,20 +98,20 @@ BOOST_AUTO_TEST_CASE(llama_in_bf16_shards_computes_what_transformers_does) {
 BOOST_AUTO_TEST_CASE(qwen2_in_f16_computes_what_transformers_does) { check_logits("qwen2"); }
 
 BOOST_AUTO_TEST_CASE(special_tokens_and_templates_are_those_of_the_folder) {
-  const GgufFile llama = GgufFile::open(folder_of("llama"));
+  const ModelFile llama = ModelFile::open(folder_of("llama"));
   const Tokenizer of_llama(llama);
   BOOST_TEST(of_llama.adds_bos());
   BOOST_TEST(of_llama.bos() == 0);
   BOOST_TEST(of_llama.eos() == 2);
   BOOST_TEST(of_llama.end_of_generation() == (Ids{1, 2}));
   BOOST_TEST(ChatTemplate(llama).render({{"user", "hi"}}) == "<s>user: hi");
-  const GgufFile qwen2 = GgufFile::open(folder_of("qwen2"));
+  const ModelFile qwen2 = ModelFile::open(folder_of("qwen2"));
   BOOST_TEST(!Tokenizer(qwen2).adds_bos());
   BOOST_TEST(ChatTemplate(qwen2).render({{"user", "hi"}}) == "<|end|>hi");
 }
 
 BOOST_AUTO_TEST_CASE(weights_lie_in_the_mapped_shards) {
-  const GgufFile file = GgufFile::open(folder_of("llama"));
+  const ModelFile file = ModelFile::open(folder_of("llama"));
   std::uint64_t bytes = 0;
   for (const char* shard : {"model-00001-of-00003.safetensors",
                             "model-00002-of-00003.safetensors",

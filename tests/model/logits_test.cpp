@@ -10,8 +10,8 @@
 #include <numeric>
 #include <vector>
 
-#include "model/gguf.hpp"
 #include "model/kv_cache.hpp"
+#include "model/model_file.hpp"
 #include "model/transformer.hpp"
 #include "tests/kernels/backends.hpp"
 #include "tests/support/model_files.hpp"
@@ -91,7 +91,7 @@ struct Score {
 
 // The first `tokens_max` tokens of each sequence, in chunks that do not fit its length.
 Score score(kernels::Device& device,
-            const GgufFile& file,
+            const ModelFile& file,
             const std::vector<Sequence>& sequences,
             std::size_t tokens_max) {
   constexpr std::size_t kChunk = 100;
@@ -127,7 +127,7 @@ Score score(kernels::Device& device,
 void check_model(const char* file_name,
                  const std::string& goldens_name,
                  std::size_t scalar_sequences) {
-  const GgufFile file = GgufFile::open(tests::model_file(file_name));
+  const ModelFile file = ModelFile::open(tests::model_file(file_name));
   const std::vector<Sequence> goldens = read_goldens(goldens_name);
   for (const auto& device : kernels::all_cpu_devices(2)) {
     // FP32 is avx512's there.

@@ -19,7 +19,7 @@
 #include "config/user_error.hpp"
 #include "kernels/beating_device.hpp"
 #include "model/checksum.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/packed_file.hpp"
 #include "tests/model/tiny_model.hpp"
 
@@ -44,7 +44,7 @@ struct Folder {
 struct Fixture {
   explicit Fixture(const tests::TinyModel& model = {}, int threads = 2)
       : bytes(model.build()),
-        file(GgufFile::parse(bytes, "tiny.gguf")),
+        file(ModelFile::parse(bytes, "tiny.gguf")),
         architecture(read_architecture(file)),
         device(std::make_unique<kernels::BeatingDevice>(kernels::make_cpu_device(threads),
                                                         [this] { ++beats; })),
@@ -74,7 +74,7 @@ struct Fixture {
   Folder folder;
   fs::path packed = folder.path / "tiny.gguf.default.troupe";
   std::vector<std::byte> bytes;
-  GgufFile file;
+  ModelFile file;
   Architecture architecture;
   std::unique_ptr<kernels::Device> device;
   Weights weights;

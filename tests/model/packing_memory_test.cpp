@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <string>
 
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/transformer.hpp"
 #include "tests/support/model_files.hpp"
 
@@ -35,7 +35,7 @@ std::uint64_t peak_bytes_of_packing(const fs::path& model,
                                     const fs::path& packed) {
   const pid_t child = fork();
   if (child == 0) {
-    const GgufFile file = GgufFile::open(model);
+    const ModelFile file = ModelFile::open(model);
     const auto device = kernels::make_cpu_device(0);
     const Transformer transformer(
         file, *device, 1, {.precision = precision, .packed_file = packed});

@@ -11,8 +11,8 @@
 #include <stdexcept>
 
 #include "kernels/thread_pool.hpp"
-#include "model/gguf.hpp"
 #include "model/kv_cache.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/transformer.hpp"
 #include "tests/support/model_files.hpp"
@@ -44,7 +44,7 @@ std::string text_of(const std::string& kind) {
 }
 
 // Marks of the chat template are read as the tokens that they are for users.
-std::vector<Sequence> whole_text(const model::GgufFile& file) {
+std::vector<Sequence> whole_text(const model::ModelFile& file) {
   const model::Tokenizer tokenizer(file);
   std::vector<Sequence> sequences;
   for (std::size_t kind = 0; kind < std::size(kKinds); ++kind) {
@@ -58,7 +58,7 @@ std::vector<Sequence> whole_text(const model::GgufFile& file) {
   return sequences;
 }
 
-std::vector<Sequence> wanted_text(const model::GgufFile& file) {
+std::vector<Sequence> wanted_text(const model::ModelFile& file) {
   const std::vector<Sequence> all = whole_text(file);
   const std::size_t wanted = (positions_wanted() + kSequenceTokens - 1) / kSequenceTokens;
   if (wanted >= all.size()) return all;
@@ -69,7 +69,9 @@ std::vector<Sequence> wanted_text(const model::GgufFile& file) {
 
 // A model in one mode, for one sequence at a time.
 struct Engine {
-  Engine(const model::GgufFile& file, kernels::Device& device, const model::WeightsOptions& options)
+  Engine(const model::ModelFile& file,
+         kernels::Device& device,
+         const model::WeightsOptions& options)
       : transformer(file, device, kChunk, options),
         cache(device, transformer.architecture(), model::blocks_for(kSequenceTokens), options.kv),
         blocks(static_cast<std::size_t>(cache.blocks())) {
@@ -137,7 +139,7 @@ Distance mean(Distance sums) {
 class Meter {
  public:
   Meter(const std::filesystem::path& path, const std::vector<Mode>& modes)
-      : file_(model::GgufFile::open(path)),
+      : file_(model::ModelFile::open(path)),
         device_(kernels::make_cpu_device(0)),
         pool_(device_->threads()),
         plain_(file_, *device_, {.precision = model::Precision::kFp32}),
@@ -202,7 +204,7 @@ class Meter {
     return sums;
   }
 
-  model::GgufFile file_;
+  model::ModelFile file_;
   std::unique_ptr<kernels::Device> device_;
   kernels::ThreadPool pool_;
   Engine plain_;

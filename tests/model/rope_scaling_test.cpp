@@ -8,7 +8,7 @@
 
 #include "config/user_error.hpp"
 #include "model/architecture.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/rope_frequencies.hpp"
 #include "tests/support/gguf_builder.hpp"
 
@@ -41,7 +41,7 @@ struct Description {
     builder.tensor_f32("token_embd.weight", {128, 1}, embedding);
     if (!divisors.empty()) builder.tensor_f32("rope_freqs.weight", {divisors.size()}, divisors);
     const auto bytes = builder.build();
-    return read_architecture(GgufFile::parse(bytes, "tiny.gguf"));
+    return read_architecture(ModelFile::parse(bytes, "tiny.gguf"));
   }
 };
 

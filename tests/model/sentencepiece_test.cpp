@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/utf8.hpp"
 #include "tests/support/gguf_builder.hpp"
@@ -46,7 +46,7 @@ model::Tokenizer make(const std::vector<std::string>& pieces, bool prefix = true
   builder.boolean("tokenizer.ggml.add_space_prefix", prefix);
   builder.raw("tokenizer.ggml.scores", tests::GgufBuilder::kArray, scores);
   const auto bytes = builder.build();
-  return model::Tokenizer(model::GgufFile::parse(bytes, "m.gguf"));
+  return model::Tokenizer(model::ModelFile::parse(bytes, "m.gguf"));
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "model/gguf.hpp"
 #include "model/kv_cache.hpp"
+#include "model/model_file.hpp"
 #include "model/rope_frequencies.hpp"
 #include "model/transformer.hpp"
 #include "tests/kernels/backends.hpp"
@@ -75,7 +75,7 @@ Golden read_golden(const std::string& name) {
 }
 
 // [positions, vocab], in chunks that cross blocks of the cache.
-std::vector<float> logits_of(const GgufFile& file,
+std::vector<float> logits_of(const ModelFile& file,
                              kernels::Device& device,
                              const Golden& golden,
                              const WeightsOptions& options) {
@@ -125,7 +125,7 @@ Distance distance(const Golden& golden, std::span<const float> logits) {
 BOOST_AUTO_TEST_SUITE(tiny_models)
 
 BOOST_DATA_TEST_CASE(each_model_is_read_as_what_it_is, kModels, listed) {
-  const GgufFile file = GgufFile::open(data_file(std::string(listed.name) + ".gguf"));
+  const ModelFile file = ModelFile::open(data_file(std::string(listed.name) + ".gguf"));
   const Architecture a = read_architecture(file);
   BOOST_TEST(a.family == listed.family);
   BOOST_TEST(rope_scaling_name(a) == listed.scaling);
@@ -136,7 +136,7 @@ BOOST_DATA_TEST_CASE(each_model_is_read_as_what_it_is, kModels, listed) {
 // Two sums of FP32 in another order differ by some 1e-6 of logits of about 10; the tables of angles
 // of transformers are FP32, which is 1e-5 of a turn at position 72.
 BOOST_DATA_TEST_CASE(fp32_has_the_log_probabilities_of_transformers, kModels, listed) {
-  const GgufFile file = GgufFile::open(data_file(std::string(listed.name) + ".gguf"));
+  const ModelFile file = ModelFile::open(data_file(std::string(listed.name) + ".gguf"));
   const Golden golden = read_golden(listed.name);
   for (const auto& device : kernels::all_cpu_devices(2)) {
     const auto logits = logits_of(file, *device, golden, {.precision = Precision::kFp32});
@@ -150,7 +150,7 @@ BOOST_DATA_TEST_CASE(fp32_has_the_log_probabilities_of_transformers, kModels, li
 // token: four bits for BF16 weights cost them up to 0.6, int8 0.007 and BF16 less than 0.001. Real
 // models are far closer (docs/performance.md).
 BOOST_DATA_TEST_CASE(every_precision_is_near_transformers, kModels, listed) {
-  const GgufFile file = GgufFile::open(data_file(std::string(listed.name) + ".gguf"));
+  const ModelFile file = ModelFile::open(data_file(std::string(listed.name) + ".gguf"));
   const Golden golden = read_golden(listed.name);
 
   struct Bound {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "model/chat_template.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/utf8.hpp"
 #include "tests/support/model_files.hpp"
@@ -24,7 +24,7 @@ nlohmann::json goldens_of(const std::string& file) {
 }
 
 void check_texts(const std::string& name) {
-  const auto file = model::GgufFile::open(tests::model_file(name));
+  const auto file = model::ModelFile::open(tests::model_file(name));
   const model::Tokenizer tokenizer(file);
   const auto texts = goldens_of(name).at("texts");
   BOOST_TEST(texts.size() > 90U);
@@ -46,7 +46,7 @@ void check_texts(const std::string& name) {
 }
 
 void check_conversations(const std::string& name) {
-  const auto file = model::GgufFile::open(tests::model_file(name));
+  const auto file = model::ModelFile::open(tests::model_file(name));
   const model::Tokenizer tokenizer(file);
   const model::ChatTemplate chat_template(file);
   const auto conversations = goldens_of(name).at("conversations");
@@ -82,13 +82,13 @@ BOOST_AUTO_TEST_CASE(qwen_conversations_render_as_in_transformers) {
 }
 
 BOOST_AUTO_TEST_CASE(end_tokens_are_those_that_the_models_were_trained_with) {
-  const model::Tokenizer smol(model::GgufFile::open(tests::model_file(tests::kSmolLm2)));
+  const model::Tokenizer smol(model::ModelFile::open(tests::model_file(tests::kSmolLm2)));
   BOOST_TEST(smol.end_of_generation() == (Ids{0, 2}));
   BOOST_TEST(smol.bos() == 1);
   BOOST_TEST(smol.eos() == 2);
   BOOST_TEST(!smol.adds_bos());
   BOOST_TEST(smol.vocab_size() == 49152);
-  const model::Tokenizer qwen(model::GgufFile::open(tests::model_file(tests::kQwenCoder)));
+  const model::Tokenizer qwen(model::ModelFile::open(tests::model_file(tests::kQwenCoder)));
   BOOST_TEST(qwen.end_of_generation() == (Ids{151643, 151645}));
   BOOST_TEST(qwen.eos() == 151645);
   BOOST_TEST(qwen.piece(151657) == "<tool_call>");

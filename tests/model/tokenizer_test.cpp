@@ -9,7 +9,7 @@
 
 #include "config/user_error.hpp"
 #include "model/bpe.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/pretokenizer.hpp"
 #include "tests/support/gguf_builder.hpp"
 
@@ -51,7 +51,7 @@ std::vector<std::string> split(std::string_view name, std::string_view text) {
 
 model::Tokenizer make(const GgufBuilder& builder) {
   const auto bytes = builder.build();
-  return model::Tokenizer(model::GgufFile::parse(bytes, "m.gguf"));
+  return model::Tokenizer(model::ModelFile::parse(bytes, "m.gguf"));
 }
 
 std::string refusal(const GgufBuilder& builder) {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "config/user_error.hpp"
-#include "model/gguf.hpp"
 #include "model/kv_cache.hpp"
+#include "model/model_file.hpp"
 #include "tests/kernels/backends.hpp"
 #include "tests/model/tiny_model.hpp"
 
@@ -36,14 +36,14 @@ constexpr Mode kModes[] = {
 struct Engine {
   Engine(const tests::TinyModel& model, kernels::Device& device, Mode mode = kPlain)
       : bytes(model.build()),
-        file(GgufFile::parse(bytes, "tiny.gguf")),
+        file(ModelFile::parse(bytes, "tiny.gguf")),
         transformer(file, device, kTokensMax, {.precision = mode.precision, .kv = mode.kv}),
         cache(device, transformer.architecture(), kBlocks, mode.kv) {}
 
   std::size_t vocab() const { return static_cast<std::size_t>(transformer.architecture().vocab); }
 
   std::vector<std::byte> bytes;
-  GgufFile file;
+  ModelFile file;
   Transformer transformer;
   KvCache cache;
 };

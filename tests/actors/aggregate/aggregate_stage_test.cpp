@@ -10,7 +10,7 @@
 
 #include "actors/aggregate/aggregate_actor.hpp"
 #include "messages/type_ids.hpp"
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "tests/support/gguf_builder.hpp"
 
 namespace troupe::actors::aggregate {
@@ -34,7 +34,7 @@ struct Fixture {
     port = system->spawn(notes, this);
     const std::vector<std::byte> bytes = tests::GgufBuilder().byte_tokenizer({"<|end|>"}).build();
     const auto tokenizer =
-        std::make_shared<const model::Tokenizer>(model::GgufFile::parse(bytes, "tiny"));
+        std::make_shared<const model::Tokenizer>(model::ModelFile::parse(bytes, "tiny"));
     const auto fault = [](const messages::ReplyChunk& chunk) {
       if (chunk.text == "x") throw std::runtime_error("bad chunk");
     };

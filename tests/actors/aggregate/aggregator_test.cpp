@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "model/utf8.hpp"
 #include "tests/support/gguf_builder.hpp"
 
@@ -23,7 +23,7 @@ constexpr std::int32_t kEnd = 256;  // the byte tokenizer's first control token
 // border.
 std::shared_ptr<const model::Tokenizer> byte_tokenizer() {
   const std::vector<std::byte> bytes = tests::GgufBuilder().byte_tokenizer({"<|end|>"}).build();
-  return std::make_shared<const model::Tokenizer>(model::GgufFile::parse(bytes, "tiny"));
+  return std::make_shared<const model::Tokenizer>(model::ModelFile::parse(bytes, "tiny"));
 }
 
 struct Fixture {

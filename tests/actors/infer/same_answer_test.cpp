@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(in_any_schedule_an_answer_has_the_bits_that_it_has_alone_in
 
 BOOST_AUTO_TEST_CASE(so_it_has_with_a_real_model) {
   const auto path = model_file(kSmolLm2);
-  const model::GgufFile file = model::GgufFile::open(path);
+  const model::ModelFile file = model::ModelFile::open(path);
   std::vector<std::unique_ptr<actors::infer::Engine>> owners;
   Engines engines;
   for (const int threads : {1, 2}) {

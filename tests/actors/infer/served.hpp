@@ -115,7 +115,7 @@ struct TinyEngine {
   explicit TinyEngine(const Options& options)
       : bytes(
             tiny_model_builder({.tied = false, .poisoned_token = options.poisoned_token}).build()),
-        file(model::GgufFile::parse(bytes, "tiny")),
+        file(model::ModelFile::parse(bytes, "tiny")),
         engine(file,
                kernels::make_cpu_device(options.threads, options.backend),
                {.step_tokens_max = kStepTokens,
@@ -141,7 +141,7 @@ struct TinyEngine {
   }
 
   std::vector<std::byte> bytes;
-  model::GgufFile file;
+  model::ModelFile file;
   actors::infer::Engine engine;
 };
 

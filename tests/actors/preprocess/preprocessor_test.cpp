@@ -4,7 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "tests/support/gguf_builder.hpp"
 
 namespace troupe::actors::preprocess {
@@ -29,7 +29,7 @@ struct Fixture {
                     "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
                     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
             .build();
-    const model::GgufFile file = model::GgufFile::parse(bytes, "tiny");
+    const model::ModelFile file = model::ModelFile::parse(bytes, "tiny");
     tokenizer = std::make_shared<const model::Tokenizer>(file);
     chat = std::make_shared<const model::ChatTemplate>(file);
   }

@@ -4,7 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 #include "tests/actors/simulation/simulator.hpp"
 #include "tests/support/gguf_builder.hpp"
 
@@ -15,7 +15,7 @@ using actors::dispatch::Mutant;
 
 std::shared_ptr<const model::Tokenizer> byte_tokenizer() {
   const std::vector<std::byte> bytes = GgufBuilder().byte_tokenizer({"<|end|>"}).build();
-  return std::make_shared<const model::Tokenizer>(model::GgufFile::parse(bytes, "tiny"));
+  return std::make_shared<const model::Tokenizer>(model::ModelFile::parse(bytes, "tiny"));
 }
 
 std::uint32_t number_from(const char* variable, std::uint32_t otherwise) {

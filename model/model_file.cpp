@@ -1,4 +1,4 @@
-#include "model/gguf.hpp"
+#include "model/model_file.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -32,12 +32,12 @@ std::string_view type_of(const MetadataValue& value) {
   return kNames[value.index()];
 }
 
-const MetadataValue* find(const GgufFile& file, std::string_view key) {
+const MetadataValue* find(const ModelFile& file, std::string_view key) {
   const auto found = file.metadata().find(key);
   return found == file.metadata().end() ? nullptr : &found->second;
 }
 
-[[noreturn]] void fail_type(const GgufFile& file,
+[[noreturn]] void fail_type(const ModelFile& file,
                             std::string_view key,
                             const MetadataValue& value,
                             const std::string& wanted) {
@@ -48,7 +48,7 @@ const MetadataValue* find(const GgufFile& file, std::string_view key) {
 
 // The value of `key` as T; nullptr when absent.
 template <typename T>
-const T* find_as(const GgufFile& file, std::string_view key, const std::string& wanted) {
+const T* find_as(const ModelFile& file, std::string_view key, const std::string& wanted) {
   const MetadataValue* value = find(file, key);
   if (value == nullptr) return nullptr;
   const T* typed = std::get_if<T>(value);
@@ -57,7 +57,7 @@ const T* find_as(const GgufFile& file, std::string_view key, const std::string& 
 }
 
 template <typename Found>
-auto require(const GgufFile& file, std::string_view key, const Found& found) {
+auto require(const ModelFile& file, std::string_view key, const Found& found) {
   if (!found) {
     fail(file.name(), "metadata " + in_quotes(key) + " is missing: convert the model again");
   }
@@ -66,14 +66,14 @@ auto require(const GgufFile& file, std::string_view key, const Found& found) {
 
 }  // namespace
 
-GgufFile GgufFile::open(const std::filesystem::path& path) {
+ModelFile ModelFile::open(const std::filesystem::path& path) {
   const OpenPath opened = OpenPath::open(path.string());
   return opened.is_folder() ? open_folder(opened) : open_parts(opened);
 }
 
-GgufFile GgufFile::open_folder(const OpenPath& folder) {
+ModelFile ModelFile::open_folder(const OpenPath& folder) {
   HfContents contents = read_hf_folder(folder);
-  GgufFile file;
+  ModelFile file;
   file.name_ = folder.name();
   for (const auto& shard : contents.shards) file.size_bytes_ += shard->bytes().size();
   file.parts_ = std::move(contents.shards);
@@ -83,13 +83,13 @@ GgufFile GgufFile::open_folder(const OpenPath& folder) {
   return file;
 }
 
-GgufFile GgufFile::open_parts(const OpenPath& opened) {
+ModelFile ModelFile::open_parts(const OpenPath& opened) {
   const std::string& named = opened.name();
   const auto given = opened.map();
   GgufContents read = read_gguf(given->bytes(), named);
   const std::vector<std::string> names = part_names(read.metadata, named, opened.target());
 
-  GgufFile file;
+  ModelFile file;
   std::vector<GgufContents> contents;
   for (const std::string& name : names) {
     const bool is_given = name == named;
@@ -104,40 +104,40 @@ GgufFile GgufFile::open_parts(const OpenPath& opened) {
   return file;
 }
 
-GgufFile GgufFile::parse(std::span<const std::byte> bytes, const std::string& name) {
-  GgufFile file;
+ModelFile ModelFile::parse(std::span<const std::byte> bytes, const std::string& name) {
+  ModelFile file;
   file.name_ = name;
   file.size_bytes_ = bytes.size();
   file.take(read_gguf(bytes, name));
   return file;
 }
 
-void GgufFile::take(GgufContents contents) {
+void ModelFile::take(GgufContents contents) {
   metadata_ = std::move(contents.metadata);
   tensors_ = std::move(contents.tensors);
 }
 
-const std::string& GgufFile::name() const { return name_; }
+const std::string& ModelFile::name() const { return name_; }
 
-std::uint64_t GgufFile::size_bytes() const { return size_bytes_; }
+std::uint64_t ModelFile::size_bytes() const { return size_bytes_; }
 
-std::vector<MappedPart> GgufFile::parts() const {
+std::vector<MappedPart> ModelFile::parts() const {
   std::vector<MappedPart> parts;
   for (const auto& part : parts_) parts.push_back({part->name(), part->bytes()});
   return parts;
 }
 
-void GgufFile::let_go() const {
+void ModelFile::let_go() const {
   for (const auto& part : parts_) part->let_go();
 }
 
-const std::map<std::string, MetadataValue, std::less<>>& GgufFile::metadata() const {
+const std::map<std::string, MetadataValue, std::less<>>& ModelFile::metadata() const {
   return metadata_;
 }
 
-const std::vector<TensorInfo>& GgufFile::tensors() const { return tensors_; }
+const std::vector<TensorInfo>& ModelFile::tensors() const { return tensors_; }
 
-const TensorInfo* GgufFile::find_tensor(std::string_view name) const {
+const TensorInfo* ModelFile::find_tensor(std::string_view name) const {
   const auto found = std::lower_bound(
       tensors_.begin(),
       tensors_.end(),
@@ -146,7 +146,7 @@ const TensorInfo* GgufFile::find_tensor(std::string_view name) const {
   return found != tensors_.end() && found->name == name ? &*found : nullptr;
 }
 
-const TensorInfo& GgufFile::tensor(std::string_view name) const {
+const TensorInfo& ModelFile::tensor(std::string_view name) const {
   const TensorInfo* found = find_tensor(name);
   if (found == nullptr)
     fail(name_, "tensor " + in_quotes(name) + " is missing: convert the model again");
@@ -160,7 +160,7 @@ const TensorInfo& GgufFile::tensor(std::string_view name) const {
   return *found;
 }
 
-std::optional<std::uint64_t> GgufFile::find_uint(std::string_view key) const {
+std::optional<std::uint64_t> ModelFile::find_uint(std::string_view key) const {
   const MetadataValue* value = find(*this, key);
   if (value == nullptr) return std::nullopt;
   if (const auto* number = std::get_if<std::uint64_t>(value)) return *number;
@@ -174,34 +174,34 @@ std::optional<std::uint64_t> GgufFile::find_uint(std::string_view key) const {
   return static_cast<std::uint64_t>(*number);
 }
 
-std::optional<double> GgufFile::find_float(std::string_view key) const {
+std::optional<double> ModelFile::find_float(std::string_view key) const {
   const auto* number = find_as<double>(*this, key, "a float");
   return number == nullptr ? std::nullopt : std::optional(*number);
 }
 
-std::optional<bool> GgufFile::find_bool(std::string_view key) const {
+std::optional<bool> ModelFile::find_bool(std::string_view key) const {
   const auto* flag = find_as<bool>(*this, key, "a bool");
   return flag == nullptr ? std::nullopt : std::optional(*flag);
 }
 
-std::optional<std::string_view> GgufFile::find_string(std::string_view key) const {
+std::optional<std::string_view> ModelFile::find_string(std::string_view key) const {
   const auto* text = find_as<std::string>(*this, key, "a string");
   return text == nullptr ? std::nullopt : std::optional<std::string_view>(*text);
 }
 
-const std::vector<std::string>* GgufFile::find_strings(std::string_view key) const {
+const std::vector<std::string>* ModelFile::find_strings(std::string_view key) const {
   return find_as<std::vector<std::string>>(*this, key, "an array of strings");
 }
 
-std::uint64_t GgufFile::require_uint(std::string_view key) const {
+std::uint64_t ModelFile::require_uint(std::string_view key) const {
   return require(*this, key, find_uint(key));
 }
 
-double GgufFile::require_float(std::string_view key) const {
+double ModelFile::require_float(std::string_view key) const {
   return require(*this, key, find_float(key));
 }
 
-std::string_view GgufFile::require_string(std::string_view key) const {
+std::string_view ModelFile::require_string(std::string_view key) const {
   return require(*this, key, find_string(key));
 }
 

@@ -1,5 +1,6 @@
-// A model in GGUF (v2 or v3, one file or several parts), mapped read-only: metadata, tensor
-// directory, and views of the tensors' bytes.
+// A model, mapped read-only: metadata, tensor directory, and views of the tensors' bytes. It lies
+// in GGUF (v2 or v3, one file or several parts) or in a folder of Hugging Face's, whose names and
+// keys become GGUF's.
 // Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
@@ -48,16 +49,16 @@ struct GgufContents;
 class MappedFile;
 class OpenPath;
 
-class GgufFile {
+class ModelFile {
  public:
   // Maps and checks the whole directory; every offset and count is held against the file's size.
   // Of a model in parts any one may be named. A link is followed once: what it led to is checked.
   // A folder of Hugging Face's (hf_folder.hpp) becomes what the GGUF file of its model would be.
   // Throws config::UserError with file, field and remedy.
-  static GgufFile open(const std::filesystem::path& path);
+  static ModelFile open(const std::filesystem::path& path);
 
   // As `open`, on bytes that the caller keeps alive (tests and fuzzing).
-  static GgufFile parse(std::span<const std::byte> bytes, const std::string& name);
+  static ModelFile parse(std::span<const std::byte> bytes, const std::string& name);
 
   const std::string& name() const;   // the path, of the first part, for messages
   std::uint64_t size_bytes() const;  // of all parts
@@ -92,8 +93,8 @@ class GgufFile {
   std::string_view require_string(std::string_view key) const;
 
  private:
-  static GgufFile open_folder(const OpenPath& folder);
-  static GgufFile open_parts(const OpenPath& opened);
+  static ModelFile open_folder(const OpenPath& folder);
+  static ModelFile open_parts(const OpenPath& opened);
   void take(GgufContents contents);
 
   std::vector<std::shared_ptr<const MappedFile>> parts_;  // none when parsed from bytes
