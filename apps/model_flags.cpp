@@ -47,7 +47,8 @@ void set(const char* flag,
 }  // namespace
 
 void ModelFlags::add_to(CLI::App& command) {
-  command.add_option("--model", model_, "GGUF file of the model")->type_name("FILE");
+  command.add_option("--model", model_, "GGUF file of the model, or its Hugging Face folder")
+      ->type_name("FILE");
   command.add_option("--precision", precision_, "default, exact, q4 or fp32")->type_name("NAME");
   command.add_option("--kv", kv_, "how keys and values are kept: bf16 or int8")->type_name("TYPE");
   command.add_option("--device", device_, "auto, cpu or cuda[:N]")->type_name("NAME");

@@ -251,7 +251,7 @@ void add_model_command(CLI::App& app, int& exit_code) {
                                             "Architecture, sizes, tensor types, tokenizer, memory "
                                             "plans, checksums and chat template of a "
                                             "file.");
-  command->add_option("file", flags->file, "GGUF file")->type_name("FILE")->required();
+  command->add_option("file", flags->file, "GGUF file or folder")->type_name("FILE")->required();
   command->add_flag("--json", flags->json, "one object");
   command->add_flag(
       "--no-checksums", flags->no_checksums, "without SHA-256, for which every byte is read");

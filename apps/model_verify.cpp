@@ -148,7 +148,7 @@ void add_model_verify_command(CLI::App& group, int& exit_code) {
       "Reads every byte of a model: directory, shapes, tokenizer and template, whether all values "
       "are finite, and its SHA-256, which is compared where a FILE.sha256 stands beside it. Exit "
       "code 0 only when all is well.");
-  command->add_option("file", flags->file, "GGUF file")->type_name("FILE")->required();
+  command->add_option("file", flags->file, "GGUF file or folder")->type_name("FILE")->required();
   command->add_flag("--json", flags->json, "one object: ok, files, tensors, problems");
   command->callback([flags, &exit_code] { exit_code = run_verify(*flags); });
 }
