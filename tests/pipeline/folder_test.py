@@ -43,7 +43,7 @@ def test_a_folder_is_served_with_the_answers_of_generate(folder, precision):
 
 def test_a_folder_is_inspected_and_verified(folder):
     facts = as_json("model", "inspect", folder)
-    assert facts["architecture"] == folder.name
+    assert facts["architecture"]["family"] == folder.name
     assert as_json("model", "verify", folder)
 
 
