@@ -51,16 +51,16 @@ config::NodeConfig read_config(const ServeFlags& flags) {
 void check_model(const fs::path& file) {
   constexpr const char* kRemedy = "; scripts/fetch_model.sh fetches one";
   if (file.empty()) {
-    throw config::UserError(std::string("no model: name a GGUF file or a folder with --model or model.file") +
-                            kRemedy);
+    throw config::UserError(
+        std::string("no model: name a GGUF file or a folder with --model or model.file") + kRemedy);
   }
   std::error_code error;
   if (!fs::exists(file, error)) {
     throw config::UserError(file.string() + ": no such model file" + kRemedy);
   }
   if (!fs::is_regular_file(file, error) && !fs::is_directory(file, error)) {
-    throw config::UserError(file.string() +
-                            ": not a model; --model wants a GGUF file or a folder" + kRemedy);
+    throw config::UserError(file.string() + ": not a model; --model wants a GGUF file or a folder" +
+                            kRemedy);
   }
   if (access(file.c_str(), R_OK) != 0) {
     throw config::UserError(file.string() + ": cannot read the model: " + std::strerror(errno));

@@ -129,8 +129,14 @@ SentencepieceEncoder::SentencepieceEncoder(const VocabularyTables& tables)
     : tables_(tables), joinable_(ordinary_pieces(tables)), index_(joinable_) {
   for (const std::string& piece : joinable_) {
     piece_bytes_max_ = std::max(piece_bytes_max_, piece.size());
-    pieces_keep_to_words_ = pieces_keep_to_words_ && word_bytes(piece) == piece.size();
+    // No piece has a space after another character.
+    words_are_apart_ = words_are_apart_ && word_bytes(piece) == piece.size();
   }
+  if (tables.kind != VocabularyKind::kUnigram) return;
+  unigram_.emplace(joinable_, tables.scores);
+  // An unknown stretch that no bytes can stand for is one token, over the ends of words, too.
+  const auto& bytes = tables.byte_ids;
+  words_are_apart_ = words_are_apart_ && std::find(bytes.begin(), bytes.end(), -1) == bytes.end();
 }
 
 std::optional<std::int32_t> SentencepieceEncoder::find(std::string_view piece) const {
@@ -147,7 +153,7 @@ void SentencepieceEncoder::encode(std::string_view text, std::vector<std::int32_
     changed = sentencepiece::unescape(text);
     text = prefix ? changed.insert(0, 1, ' ') : changed;
   }
-  if (!pieces_keep_to_words_) return encode_word(text, ids);
+  if (!words_are_apart_) return encode_word(text, ids);
   PieceCache cache(text.size(), ids);
   while (!text.empty()) {
     const std::string_view word = text.substr(0, word_bytes(text));
@@ -160,6 +166,16 @@ void SentencepieceEncoder::encode(std::string_view text, std::vector<std::int32_
 
 void SentencepieceEncoder::encode_word(std::string_view word,
                                        std::vector<std::int32_t>& ids) const {
+  if (unigram_) {
+    for (const UnigramPiece& piece : unigram_->split(word)) {
+      if (piece.id >= 0) {
+        ids.push_back(piece.id);
+      } else {
+        encode_bytes(piece.text, ids);
+      }
+    }
+    return;
+  }
   Pass pass(*this, word);
   pass.run();
   pass.append_to(ids);

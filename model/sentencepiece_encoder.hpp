@@ -1,5 +1,5 @@
 // SentencePiece's BPE, as Llama 2 and Mistral have it: neighbouring pieces are joined, the best
-// score first, and what is in no piece is written as bytes. Source:
+// score first; or its unigram model (unigram.hpp). What is in no piece is written as bytes. Source:
 // github.com/google/sentencepiece/blob/master/src/bpe_model.cc
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "model/text_encoder.hpp"
 #include "model/text_index.hpp"
+#include "model/unigram.hpp"
 #include "model/vocabulary.hpp"
 
 namespace troupe::model {
@@ -34,7 +35,8 @@ class SentencepieceEncoder final : public TextEncoder {
   std::vector<std::string> joinable_;  // [vocab] ordinary pieces; the others are empty
   TextIndex index_;                    // of joinable_
   std::size_t piece_bytes_max_ = 0;
-  bool pieces_keep_to_words_ = true;  // no piece has a space after another character
+  std::optional<Unigram> unigram_;
+  bool words_are_apart_ = true;  // what a word is cut into does not depend on its neighbours
 };
 
 }  // namespace troupe::model

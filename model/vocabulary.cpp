@@ -12,6 +12,7 @@
 #include "model/model_file.hpp"
 #include "model/sentencepiece_text.hpp"
 #include "model/text_index.hpp"
+#include "model/unigram.hpp"
 
 namespace troupe::model {
 namespace {
@@ -53,12 +54,13 @@ VocabularyKind read_kind(const ModelFile& file) {
   const std::string_view kind = file.require_string("tokenizer.ggml.model");
   if (kind == "gpt2") return VocabularyKind::kByteLevel;
   if (kind == "llama") return VocabularyKind::kSentencepiece;
+  if (kind == "t5") return VocabularyKind::kUnigram;
   fail(
       file,
       "tokenizer.ggml.model",
       "is " + in_quotes(kind) +
           ", which is not supported: give a model with a byte-level BPE tokenizer (gpt2) or one of "
-          "SentencePiece (llama)");
+          "SentencePiece (llama, t5)");
 }
 
 const std::vector<std::string>& require_strings(const ModelFile& file, const std::string& key) {
@@ -248,10 +250,31 @@ void read_sentencepiece(const ModelFile& file,
   tables.adds_space_prefix = file.find_bool("tokenizer.ggml.add_space_prefix").value_or(true);
 }
 
+// Texts are taken as they are: models of these families change none before they cut it.
+void check_unigram(const ModelFile& file, const VocabularyTables& tables) {
+  for (const char* key : {"precompiled_charsmap", "remove_extra_whitespaces"}) {
+    const std::string whole = std::string("tokenizer.ggml.") + key;
+    const auto found = file.metadata().find(whole);
+    if (found == file.metadata().end()) continue;
+    const auto* flag = std::get_if<bool>(&found->second);
+    if (flag == nullptr || *flag)
+      fail(file, whole, "changes texts, which is not supported: give a model without it");
+  }
+  for (std::size_t id = 0; id < tables.pieces.size(); ++id) {
+    const std::size_t bytes = tables.pieces[id].size();
+    if (tables.ordinary[id] && bytes > Unigram::kPieceBytesMax)
+      fail(file,
+           "tokenizer.ggml.tokens",
+           "has a piece of " + std::to_string(bytes) + " bytes at " + std::to_string(id) +
+               ", more than the " + std::to_string(Unigram::kPieceBytesMax) +
+               " supported: give a model with shorter pieces");
+  }
+}
+
 // Llama 3 and every SentencePiece model begin with a token of their own, which older files do not
 // say. Source: github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp
 bool adds_bos_by_default(const ModelFile& file, VocabularyKind kind) {
-  if (kind == VocabularyKind::kSentencepiece) return true;
+  if (kind != VocabularyKind::kByteLevel) return kind == VocabularyKind::kSentencepiece;
   const std::string_view pre = file.find_string("tokenizer.ggml.pre").value_or("");
   return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
 }
@@ -270,6 +293,7 @@ VocabularyTables read_vocabulary(const ModelFile& file) {
   } else {
     read_sentencepiece(file, tokens, types, tables);
   }
+  if (tables.kind == VocabularyKind::kUnigram) check_unigram(file, tables);
   tables.end_of_generation = read_end_tokens(file, ids, types);
   tables.bos = read_id(file, "tokenizer.ggml.bos_token_id", tokens.size());
   tables.eos = read_id(file, "tokenizer.ggml.eos_token_id", tokens.size());

@@ -17,6 +17,7 @@ class ModelFile;
 enum class VocabularyKind : std::uint8_t {
   kByteLevel,      // "gpt2" in GGUF: byte-level BPE with a list of merges
   kSentencepiece,  // "llama": BPE by scores, with tokens for single bytes
+  kUnigram,        // "t5": SentencePiece, too, but the best sum of scores
 };
 
 struct VocabularyTables {
