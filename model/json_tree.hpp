@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,7 +29,7 @@ class JsonTree {
 
   JsonTree() = default;
 
-  explicit JsonTree(Value value) : value_(std::move(value)) {}
+  explicit JsonTree(Value value);
 
   // nullptr, or empty, when the value is of another kind.
   bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
@@ -58,6 +59,9 @@ struct JsonMember {
   std::string key;
   JsonTree value;
 };
+
+// Here, for it moves members, which are to be whole by then.
+inline JsonTree::JsonTree(Value value) : value_(std::move(value)) {}
 
 // Throws config::UserError, whose line begins with `name`, for what is no JSON, an object with a
 // key twice, and what goes beyond the bounds of depth and count that json_tree.cpp states.

@@ -67,8 +67,10 @@ void read_yarn(const ModelFile& file, const ArchitectureKeys& keys, Architecture
   refuse_value(file, keys, "rope.scaling.yarn_log_multiplier", 0.0);
   refuse_value(file, keys, "rope.scaling.yarn_ext_factor", 1.0);
   refuse_value(file, keys, "rope.scaling.yarn_attn_factor", 1.0);
-  scaling.beta_fast = keys.positive("rope.scaling.yarn_beta_fast", kTurnsMax, 32.0);
-  scaling.beta_slow = keys.positive("rope.scaling.yarn_beta_slow", kTurnsMax, 1.0);
+  scaling.beta_fast =
+      static_cast<double>(keys.positive("rope.scaling.yarn_beta_fast", kTurnsMax, 32.0));
+  scaling.beta_slow =
+      static_cast<double>(keys.positive("rope.scaling.yarn_beta_slow", kTurnsMax, 1.0));
   if (scaling.beta_fast < scaling.beta_slow)
     keys.fail("rope.scaling.yarn_beta_fast", "is below yarn_beta_slow: convert the model again");
   scaling.attention_factor *= 0.1 * std::log(scaling.factor) + 1.0;
@@ -96,7 +98,8 @@ void read_scaling(const ModelFile& file, const ArchitectureKeys& keys, Architect
   scaling.original_context = keys.count_or("rope.scaling.original_context_length",
                                            static_cast<std::uint64_t>(kContextMax),
                                            architecture.context_max);
-  scaling.attention_factor = keys.positive("rope.scaling.attn_factor", kFactorMax, 1.0);
+  scaling.attention_factor =
+      static_cast<double>(keys.positive("rope.scaling.attn_factor", kFactorMax, 1.0));
   if (scaling.type == RopeScalingType::kYarn) read_yarn(file, keys, architecture);
   if (scaling.type == RopeScalingType::kDynamic) read_dynamic(keys, architecture);
 }

@@ -39,8 +39,12 @@ def value_of(value: object) -> tuple[int, bytes]:
         return FLOAT32, struct.pack("<f", value)
     if isinstance(value, str):
         return STRING, text(value)
-    kind = STRING if not value or isinstance(value[0], str) else INT32
-    items = b"".join(text(v) if kind == STRING else struct.pack("<i", v) for v in value)
+    if value and isinstance(value[0], float):
+        kind, items = FLOAT32, struct.pack(f"<{len(value)}f", *value)
+    elif value and isinstance(value[0], int):
+        kind, items = INT32, struct.pack(f"<{len(value)}i", *value)
+    else:
+        kind, items = STRING, b"".join(text(v) for v in value)
     return ARRAY, struct.pack("<IQ", kind, len(value)) + items
 
 
@@ -90,6 +94,31 @@ def tokenizer(pretokenizer: str) -> dict[str, object]:
     }
 
 
+def sentencepiece() -> dict[str, object]:
+    tokens = ["<unk>", "<s>", "</s>", "<0x0A>", "<0x31>", "\u2581", "H", "i", "Hi", "\u2581Hi"]
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [2, 3, 3, 6, 6, 1, 1, 1, 1, 1],
+        "tokenizer.ggml.scores": [-float(i) for i in range(len(tokens))],
+        "tokenizer.ggml.add_space_prefix": True,
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+    }
+
+
+def scaled(kind: str) -> dict[str, object]:
+    return {
+        "llama.rope.scaling.type": kind,
+        "llama.rope.scaling.factor": 4.0,
+        "llama.rope.scaling.original_context_length": 16,
+        "llama.rope.scaling.attn_factor": 1.0,
+        "llama.rope.scaling.yarn_beta_fast": 32.0,
+        "llama.rope.scaling.yarn_beta_slow": 1.0,
+    }
+
+
 def tensors(biases: bool) -> dict[str, tuple[str, list[int]]]:
     found = {"token_embd.weight": ("Q8_0", [32, 8]), "output_norm.weight": ("F32", [32])}
     for name, kind, shape in [
@@ -114,8 +143,118 @@ def write_models() -> None:
     write("gguf", "empty", gguf({}, {}))
     write("gguf", "llama", gguf(model("llama") | tokenizer("smollm"), tensors(biases=False)))
     write("gguf", "qwen2", gguf(model("qwen2") | tokenizer("qwen2"), tensors(biases=True)))
+    norms = {f"blk.0.attn_{of}_norm.weight": ("F32", [16]) for of in ["q", "k"]}
+    qwen3 = model("qwen3") | tokenizer("qwen2")
+    write("gguf", "qwen3", gguf(qwen3, tensors(biases=False) | norms))
+    embedding = {"token_embd.weight": ("F16", [32, 2])}
+    for kind in ["linear", "yarn", "dynamic"]:
+        write("gguf", f"rope-{kind}", gguf(model("llama") | scaled(kind), embedding))
+    llama3 = embedding | {"rope_freqs.weight": ("F32", [8])}
+    divisors = struct.pack("<8f", *[1.0] * 8)  # at the end of the file
+    write("gguf", "rope-llama3", gguf(model("llama"), llama3)[: -len(divisors)] + divisors)
+    write("gguf", "rope-old", gguf(model("llama") | {"llama.rope.scale_linear": 2.0}, embedding))
     write("gguf", "tokenizer", gguf(tokenizer("gpt-2"), {}))
+    write("gguf", "sentencepiece", gguf(sentencepiece(), {}))
     write("gguf", "aligned", gguf({"general.alignment": 64, "x": [1, -1]}, {}))
+
+
+def write_parts() -> None:
+    """Files in one input, each after its length: gguf_parts_fuzz.cpp"""
+    for name, count in {"whole": 1, "two": 2, "three": 3}.items():
+        content = b""
+        for number in range(count):
+            keys = {"split.no": number, "split.count": count, "split.tensors.count": count}
+            part = gguf(keys, {f"t{number}": ("F32", [8])})
+            content += struct.pack("<H", len(part)) + part
+        write("gguf_parts", name, content)
+
+
+def safetensors(tensors: dict[str, tuple[str, list[int], int]]) -> bytes:
+    """github.com/huggingface/safetensors#format"""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, (dtype, shape, size) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return struct.pack("<Q", len(encoded)) + encoded + bytes(end)
+
+
+def write_safetensors() -> None:
+    layer = "model.layers.0.self_attn"
+    write("safetensors", "empty", safetensors({}))
+    write("safetensors", "one", safetensors({"a": ("F32", [2, 2], 16)}))
+    write("safetensors", "hollow", safetensors({"a": ("U8", [0, 3], 0), "b": ("I64", [], 8)}))
+    write("safetensors", "bits", safetensors({"a": ("F4", [4], 2), "b": ("F6_E2M3", [4], 3)}))
+    layers = {
+        "model.embed_tokens.weight": ("BF16", [4, 2], 16),
+        f"{layer}.q_proj.weight": ("F16", [2, 2], 8),
+        f"{layer}.q_proj.bias": ("F32", [2], 8),
+        f"{layer}.rotary_emb.inv_freq": ("F32", [1], 4),
+    }
+    write("safetensors", "model", safetensors(layers))
+
+
+CONFIG = {
+    "hidden_size": 2,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 2,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 10000.0,
+    "eos_token_id": [1, 2],
+}
+ROPE = {"factor": 4.0, "original_max_position_embeddings": 16}
+PIECES = ["<unk>", "<s>", "<0x0A>", "\u2581", "H", "i", "Hi", "\u2581Hi"]
+PREFIX = {"type": "Prepend", "prepend": "\u2581"}
+SPACES = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
+
+
+def folder(name: str, config: object, tokenizer: object, about: object) -> None:
+    """The number of rows and three files: hf_folder_fuzz.cpp"""
+    texts = [json.dumps(part, ensure_ascii=False).encode() for part in (config, tokenizer, about)]
+    write("hf_folder", name, b"\x0a" + b"\0".join(texts))
+
+
+def write_folders() -> None:
+    llama = CONFIG | {"model_type": "llama", "head_dim": 2}
+    folder("mistral", CONFIG | {"model_type": "mistral", "sliding_window": 64}, {}, {})
+    folder("qwen2", CONFIG | {"model_type": "qwen2", "use_sliding_window": False}, {}, {})
+    folder("qwen3", CONFIG | {"model_type": "qwen3", "tie_word_embeddings": True}, {}, {})
+    bands = {"low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    yarn = {"beta_fast": 32, "beta_slow": 1, "attention_factor": 1.0}
+    for kind, more in {"linear": {}, "dynamic": {}, "yarn": yarn, "llama3": bands}.items():
+        rope = {"rope_type": kind} | ROPE | more
+        folder(f"rope-{kind}", llama | {"rope_parameters": rope}, {}, {})
+    folder("rope-old", llama | {"rope_scaling": {"type": "linear", "factor": 2.0}}, {}, {})
+
+    data = Path(__file__).resolve().parent.parent / "model/data/hf"
+    for family in ["llama", "qwen2"]:
+        config, tokenizer, about = (
+            json.loads((data / family / f"{file}.json").read_text())
+            for file in ["config", "tokenizer", "tokenizer_config"]
+        )
+        words = ["<s>", "<|end|>", "</s>", "h", "e", "he", "\u0120", "1"]
+        merges = [["h", "e"]] if family == "llama" else ["h e"]
+        vocab = {word: id for id, word in enumerate(words)}
+        tokenizer["model"] |= {"vocab": vocab, "merges": merges}
+        tokenizer["added_tokens"][-1]["id"] = len(words)
+        folder(family, config, tokenizer, about | {"add_bos_token": True})
+
+    pieces = {
+        "type": "BPE",
+        "byte_fallback": True,
+        "vocab": {piece: id for id, piece in enumerate(PIECES)},
+        "merges": ["H i", "\u2581 Hi"],
+    }
+    old = {"type": "Sequence", "normalizers": [PREFIX, SPACES]}
+    new = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first"}
+    about = {"bos_token": {"content": "<s>"}, "unk_token": "<unk>"}
+    about["chat_template"] = [{"name": "default", "template": "{{ messages[0].content }}"}]
+    folder("pieces-old", llama, {"normalizer": old, "model": pieces}, about)
+    folder("pieces-new", llama, {"pre_tokenizer": new, "model": pieces}, about)
 
 
 def write_texts() -> None:
@@ -124,8 +263,9 @@ def write_texts() -> None:
         "special": "<s>the<|end|><s>x<|end",
         "scripts": "naïve Ελλάδα русский 日本語 हिन्दी العربية 👩‍👩‍👧 ①²",
         "spaces": "a    b\r\n \u00a0\u3000 \n",
+        "marks": "_the\u2581\u2581a <s> the <s>x  aa\u2581 \ud7a3!?\u00b5 12345",
     }.items():
-        for first in range(6):
+        for first in range(16):  # of each vocabulary, with and without special tokens
             write("tokenizer", f"{name}-{first}", bytes([first]) + content.encode())
     write("tokenizer", "no-utf8", b"\x01a\xff\xc3(\xe2\x82\xf0\x9f\x92 \xed\xa0\x80z")
 
@@ -219,6 +359,9 @@ def write_link_frames() -> None:
 
 if __name__ == "__main__":
     write_models()
+    write_parts()
+    write_safetensors()
+    write_folders()
     write_texts()
     write_templates()
     write_requests()
