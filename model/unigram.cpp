@@ -30,7 +30,7 @@ struct Unigram::Best {
 };
 
 Unigram::Unigram(const std::vector<std::string>& pieces, const std::vector<double>& scores)
-    : pieces_(pieces), scores_(scores), index_(pieces) {
+    : scores_(scores), index_(pieces) {
   double worst = 0;
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     if (pieces[id].empty()) continue;

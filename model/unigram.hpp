@@ -41,7 +41,6 @@ class Unigram {
 
   void reach(std::string_view text, std::size_t from, std::vector<Best>& best) const;
 
-  const std::vector<std::string>& pieces_;
   const std::vector<double>& scores_;
   TextIndex index_;
   std::size_t piece_bytes_max_ = 0;

@@ -94,10 +94,10 @@ def tokenizer(pretokenizer: str) -> dict[str, object]:
     }
 
 
-def sentencepiece() -> dict[str, object]:
+def sentencepiece(kind: str) -> dict[str, object]:
     tokens = ["<unk>", "<s>", "</s>", "<0x0A>", "<0x31>", "\u2581", "H", "i", "Hi", "\u2581Hi"]
     return {
-        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.model": kind,
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.token_type": [2, 3, 3, 6, 6, 1, 1, 1, 1, 1],
         "tokenizer.ggml.scores": [-float(i) for i in range(len(tokens))],
@@ -154,7 +154,8 @@ def write_models() -> None:
     write("gguf", "rope-llama3", gguf(model("llama"), llama3)[: -len(divisors)] + divisors)
     write("gguf", "rope-old", gguf(model("llama") | {"llama.rope.scale_linear": 2.0}, embedding))
     write("gguf", "tokenizer", gguf(tokenizer("gpt-2"), {}))
-    write("gguf", "sentencepiece", gguf(sentencepiece(), {}))
+    write("gguf", "sentencepiece", gguf(sentencepiece("llama"), {}))
+    write("gguf", "unigram", gguf(sentencepiece("t5"), {}))
     write("gguf", "aligned", gguf({"general.alignment": 64, "x": [1, -1]}, {}))
 
 
@@ -265,7 +266,7 @@ def write_texts() -> None:
         "spaces": "a    b\r\n \u00a0\u3000 \n",
         "marks": "_the\u2581\u2581a <s> the <s>x  aa\u2581 \ud7a3!?\u00b5 12345",
     }.items():
-        for first in range(16):  # of each vocabulary, with and without special tokens
+        for first in range(20):  # of each vocabulary, with and without special tokens
             write("tokenizer", f"{name}-{first}", bytes([first]) + content.encode())
     write("tokenizer", "no-utf8", b"\x01a\xff\xc3(\xe2\x82\xf0\x9f\x92 \xed\xa0\x80z")
 

@@ -78,7 +78,9 @@ model::Tokenizer make_byte_level(const std::string& pretokenizer) {
 
 // Bytes, and pieces of which the later is the better. `more` may reach across words, which takes
 // another way through the encoder.
-model::Tokenizer make_sentencepiece(bool adds_space, const std::vector<std::string>& more) {
+model::Tokenizer make_sentencepiece(const std::string& kind,
+                                    bool adds_space,
+                                    const std::vector<std::string>& more) {
   Vocabulary vocabulary;
   const char* digits = "0123456789ABCDEF";
   for (unsigned byte = 0; byte < 256; ++byte) {
@@ -93,7 +95,7 @@ model::Tokenizer make_sentencepiece(bool adds_space, const std::vector<std::stri
   scores.number<std::uint64_t>(vocabulary.tokens.size());
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id)
     scores.number(static_cast<float>(id));
-  return parse(vocabulary.builder("llama")
+  return parse(vocabulary.builder(kind)
                    .boolean("tokenizer.ggml.add_space_prefix", adds_space)
                    .raw("tokenizer.ggml.scores", tests::GgufBuilder::kArray, scores));
 }
@@ -104,8 +106,10 @@ constexpr std::array kPretokenizers{
 std::vector<model::Tokenizer> make_tokenizers() {
   std::vector<model::Tokenizer> all;
   for (const char* name : kPretokenizers) all.push_back(make_byte_level(name));
-  all.push_back(make_sentencepiece(true, {"aa", "aaaa"}));
-  all.push_back(make_sentencepiece(false, {"aa", "aa▁a", "e▁"}));
+  all.push_back(make_sentencepiece("llama", true, {"aa", "aaaa"}));
+  all.push_back(make_sentencepiece("llama", false, {"aa", "aa▁a", "e▁"}));
+  all.push_back(make_sentencepiece("t5", true, {"aa", "aaaa"}));
+  all.push_back(make_sentencepiece("t5", false, {"aa", "aa▁a", "e▁"}));
   return all;
 }
 
