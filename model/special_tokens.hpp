@@ -31,7 +31,13 @@ class SpecialTokenFinder {
   std::optional<Hit> find(std::string_view text, std::size_t from) const;
 
  private:
-  std::array<std::vector<Token>, 256> by_first_byte_;  // longest first
+  // The longest token that the text, which is not empty, starts with. Its time grows with the
+  // length of what matches and the logarithm of the number of tokens: a vocabulary may have
+  // thousands that begin alike.
+  const Token* longest_at(std::string_view text) const;
+
+  std::vector<Token> tokens_;                // sorted by text
+  std::array<std::ptrdiff_t, 257> first_{};  // by first byte: where its tokens start
 };
 
 }  // namespace troupe::model
