@@ -113,7 +113,7 @@ const std::vector<Named>& all_named() {
         kDeepseekTail,
         kDeepseekCjk,
         kDeepseekNumbers},
-       false,
+       true,
        false},
   };
   return kNamed;
@@ -237,8 +237,12 @@ void Pretokenizer::Rules::split_valid(std::string_view text,
   std::size_t done = 0;
   while (done < text.size()) {
     const std::size_t word = by_words ? word_bytes(text.substr(done)) : 0;
-    const auto [begin, end] =
-        word > 0 ? std::pair(done, done + word) : patterns[stage].find(text, done, data);
+    if (word > 0) {  // no later pattern cuts it
+      pieces.push_back(text.substr(done, word));
+      done += word;
+      continue;
+    }
+    const auto [begin, end] = patterns[stage].find(text, done, data);
     pass_on(done, begin);
     pass_on(begin, end);
     done = end;

@@ -20,6 +20,10 @@ namespace {
 // Ids are int32 and the largest vocabularies have a quarter of a million tokens.
 constexpr std::size_t kVocabMax = 1U << 21;
 
+// Longer ones are not looked for in texts: a search takes as long as a token at every byte.
+// Published ones have fewer than 64 bytes.
+constexpr std::size_t kSpecialTokenBytesMax = 1024;
+
 // Token types of GGUF that matter here.
 constexpr std::int64_t kOrdinary = 1;
 constexpr std::int64_t kUnknown = 2;
@@ -218,7 +222,7 @@ void read_pieces(const std::vector<std::string>& tokens,
     const bool special = types[id] == kControl || types[id] == kUserDefined;
     tables.special[id] = special;
     tables.pieces.push_back(special ? tokens[id] : plain_piece(tables.kind, tokens[id], types[id]));
-    if (special && !tokens[id].empty()) {
+    if (special && !tokens[id].empty() && tokens[id].size() <= kSpecialTokenBytesMax) {
       special_tokens.push_back({tokens[id], static_cast<std::int32_t>(id)});
     }
   }
