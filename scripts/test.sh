@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test, from a bare Debian 12 or a clean clone. Usage: scripts/test.sh [--quick]
-# --quick leaves out the sanitizers, fuzzing, the second model and the end-to-end tests.
+# --quick leaves out the sanitizers, fuzzing, slow tests and the end-to-end tests.
 # Prints one line for each phase, and last 'N passed, N failed'. Logs: build/test-logs/.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -71,7 +71,7 @@ setup_python() {
 
 fetch_models() {
   scripts/fetch_model.sh smollm2-135m-instruct "$TROUPE_MODELS" || return 1
-  $quick || scripts/fetch_model.sh qwen2.5-coder-0.5b-instruct "$TROUPE_MODELS"
+  scripts/fetch_model.sh qwen2.5-coder-0.5b-instruct "$TROUPE_MODELS"
 }
 
 models_are_there() {
