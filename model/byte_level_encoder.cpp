@@ -9,12 +9,14 @@ namespace troupe::model {
 ByteLevelEncoder::ByteLevelEncoder(const VocabularyTables& tables,
                                    std::unique_ptr<const Pretokenizer> pretokenizer)
     : tables_(tables), pretokenizer_(std::move(pretokenizer)) {
-  if (pretokenizer_->prefers_whole_pieces()) {
+  if (tables_.ignores_merges.value_or(pretokenizer_->prefers_whole_pieces())) {
     whole_ = std::make_unique<const TextIndex>(tables_.pieces);
   }
 }
 
-void ByteLevelEncoder::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
+void ByteLevelEncoder::encode(std::string_view text,
+                              bool /*at_start*/,
+                              std::vector<std::int32_t>& ids) const {
   std::vector<std::string_view> pieces;
   pretokenizer_->split(text, pieces);
   std::vector<std::int32_t> bytes;

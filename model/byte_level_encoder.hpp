@@ -17,7 +17,7 @@ class ByteLevelEncoder final : public TextEncoder {
   ByteLevelEncoder(const VocabularyTables& tables,
                    std::unique_ptr<const Pretokenizer> pretokenizer);
 
-  void encode(std::string_view text, std::vector<std::int32_t>& ids) const override;
+  void encode(std::string_view text, bool at_start, std::vector<std::int32_t>& ids) const override;
 
  private:
   void encode_piece(std::string_view piece,

@@ -168,7 +168,10 @@ HfConfig read_hf_config(const JsonTree& config, const std::string& name) {
   result.family = family.architecture;
   result.layers = fields.count("num_hidden_layers");
   result.tied = fields.flag_or("tie_word_embeddings", false);
-  result.attention_bias = family.attention_bias || fields.flag_or("attention_bias", false);
+  // Of these families Llama and Qwen3 have the flag, for all four matrices.
+  const bool has_flag = family.model_type == "llama" || family.model_type == "qwen3";
+  result.output_bias = has_flag && fields.flag_or("attention_bias", false);
+  result.attention_bias = family.attention_bias || result.output_bias;
   const std::uint64_t hidden = fields.count("hidden_size");
   const std::uint64_t heads = fields.count("num_attention_heads");
   if (heads == 0 || heads > hidden)

@@ -17,6 +17,7 @@ struct HfConfig {
   std::uint64_t layers = 0;
   bool tied = false;            // the head is the embedding
   bool attention_bias = false;  // queries, keys and values have biases
+  bool output_bias = false;     // and what attention gives, too
   // [head_dim / 2] what the angle of each pair is divided by, of Llama 3; empty: all by 1.
   std::vector<float> rope_factors;
 };

@@ -106,6 +106,12 @@ std::vector<TensorInfo> name_tensors(const HfShards& shards,
                config.family + " with " + std::to_string(config.layers) +
                " layers: fetch the model again");
     if (name->empty() || (config.tied && *name == "output.weight")) continue;
+    // transformers leaves such a bias out, so that the model would compute something else.
+    const bool is_of_output = name->ends_with("attn_output.bias");
+    if (name->ends_with(".bias") && !(is_of_output ? config.output_bias : config.attention_bias))
+      fail(folder,
+           "tensor " + in_quotes(tensor.name) +
+               " is a bias that config.json does not announce: fetch the model again");
     tensors.push_back(tensor_of(tensor, std::move(*name), folder));
   }
   return tensors;
@@ -129,6 +135,9 @@ void check_whole(const HfConfig& config,
     for (const char* of : {"q", "k", "v"})
       expect("blk." + std::to_string(layer) + ".attn_" + of + ".bias",
              "its attention has biases: fetch the model again");
+    if (config.output_bias)
+      expect("blk." + std::to_string(layer) + ".attn_output.bias",
+             "config.json says attention_bias: fetch the model again");
   }
 }
 

@@ -71,8 +71,7 @@ bool is_deepseek_llm(const Steps& steps) {
   constexpr std::string_view kMarks = R"(\s?[!-/:-~)";
   return steps.size() == 7 && (steps[0] == "[\r\n]" || steps[0] == R"([\r\n])") &&
          steps[1].starts_with(kLetters) && steps[2].starts_with(kMarks) && steps[3] == R"(\s+$)" &&
-         steps[4] == "[一-龥ࠀ-一가-퟿]+" &&
-         (steps[5] == kEachDigit || steps[5] == R"(\p{N}+)") && steps[6] == kBytes;
+         steps[4] == "[一-龥ࠀ-一가-퟿]+" && steps[5] == kEachDigit && steps[6] == kBytes;
 }
 
 }  // namespace

@@ -57,9 +57,10 @@ void check_against(const std::set<std::string, std::less<>>& expected,
                " does not say: fetch the model again");
   }
   if (found.size() == expected.size()) return;
+  std::set<std::string_view> names;
+  for (const SafeTensor& tensor : found) names.insert(tensor.name);
   const auto missing = std::find_if(expected.begin(), expected.end(), [&](const auto& wanted) {
-    return std::none_of(
-        found.begin(), found.end(), [&](const SafeTensor& t) { return t.name == wanted; });
+    return !names.contains(wanted);
   });
   fail(name,
        "lacks tensor " + in_quotes(*missing) + ", which " + kIndex +

@@ -9,6 +9,7 @@
 
 #include "model/gguf_cursor.hpp"
 #include "model/hf_fields.hpp"
+#include "model/hf_post_processor.hpp"
 #include "model/hf_pretokenizer.hpp"
 
 namespace troupe::model {
@@ -40,6 +41,7 @@ class Reader {
       : tokenizer_(tokenizer),
         config_(config != nullptr ? *config : kNone),
         model_(tokenizer.find("model") != nullptr ? *tokenizer.find("model") : kNone),
+        name_(name),
         fields_(model_, name),
         bytes_fall_back_(fields_.flag_or("byte_fallback", false)) {}
 
@@ -120,6 +122,13 @@ class Reader {
              "names token " + std::to_string(id) + " " + in_quotes(*content->text()) +
                  " where model.vocab has " + in_quotes(tokens_[id]) + ": fetch the model again");
       tokens_[id] = *content->text();
+      for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
+        const JsonTree* set = token.find(flag);
+        if (set != nullptr && set->flag() == true)
+          fail("added_tokens",
+               "has " + in_quotes(*content->text()) + " with " + flag +
+                   ", which is not supported: give a model without it");
+      }
       const JsonTree* special = token.find("special");
       types_[id] = special != nullptr && special->flag() == true ? kControl : kUserDefined;
       added_[tokens_[id]] = id;
@@ -164,19 +173,19 @@ class Reader {
   }
 
   void read_byte_level() {
-    const JsonTree* pre_tokenizer = tokenizer_.find("pre_tokenizer");
+    const JsonTree* pre_tokenizer = step("pre_tokenizer", "pretokenizers");
     const auto pre = pre_tokenizer != nullptr ? known_pretokenizer(*pre_tokenizer) : std::nullopt;
     if (!pre)
       fail("pre_tokenizer",
            "is none that is known: supported are those of GPT-2, SmolLM, Qwen2, Llama 3, "
            "DeepSeek-LLM and DeepSeek-R1's distillations");
     metadata_["tokenizer.ggml.pre"] = *pre;
-    // Composed characters (NFC), which Qwen2 asks for, are left as the text has them, as GGUF does.
-    const JsonTree* normalizer = tokenizer_.find("normalizer");
-    if (normalizer != nullptr && HfFields(*normalizer, "").text_or("type", "") != "NFC")
+    // Composed characters (NFC), which Qwen2 asks for, are left as the text has them:
+    // docs/decisions/0021-hugging-face-folders.md
+    const JsonTree* normalizer = step("normalizer", "normalizers");
+    if (normalizer != nullptr && !has_type(normalizer, "NFC"))
       fail("normalizer", "is not supported with tokens of bytes: give a model without one");
-    if (fields_.flag_or("ignore_merges", false) && *pre != "llama-bpe")
-      fail("model.ignore_merges", "is true, which is supported for Llama 3 only");
+    metadata_["troupe.ignore_merges"] = fields_.flag_or("ignore_merges", false);
     std::vector<std::string> lines;
     lines.reserve(merges().size());
     for (const JsonTree& merge : merges()) {
@@ -190,7 +199,9 @@ class Reader {
   // that score, so that the first merge that makes a token gives the token's place among all.
   void read_sentence_pieces() {
     metadata_["tokenizer.ggml.pre"] = std::string("default");
-    metadata_["tokenizer.ggml.add_space_prefix"] = adds_space();
+    const std::string spaces = space_prefix();
+    metadata_["tokenizer.ggml.add_space_prefix"] = spaces != "never";
+    if (spaces != "never") metadata_["troupe.add_space_prefix"] = spaces;
     std::map<std::string, std::size_t, std::less<>> ranks;
     for (const JsonTree& merge : merges()) {
       const auto [left, right] = merge_of(merge);
@@ -203,6 +214,14 @@ class Reader {
       scores.push_back(rank == ranks.end() ? -1e9 : -static_cast<double>(rank->second));
     }
     metadata_["tokenizer.ggml.scores"] = std::move(scores);
+  }
+
+  // What is done to texts at this point; a sequence of no steps is none.
+  const JsonTree* step(std::string_view name, std::string_view list) const {
+    const JsonTree* found = tokenizer_.find(name);
+    const JsonTree* steps = has_type(found, "Sequence") ? found->find(list) : nullptr;
+    const bool is_empty = steps != nullptr && steps->array() != nullptr && steps->array()->empty();
+    return is_empty ? nullptr : found;
   }
 
   static bool has_type(const JsonTree* step, std::string_view type) {
@@ -220,29 +239,40 @@ class Reader {
            has_text(&step, "content", kSpace);
   }
 
-  // Whether a space goes before the text. Older files say so by a normalizer, newer ones by a
-  // pre-tokenizer.
-  bool adds_space() const {
-    const JsonTree* normalizer = tokenizer_.find("normalizer");
-    const JsonTree* pre_tokenizer = tokenizer_.find("pre_tokenizer");
+  // Where a space goes before the text, as vocabulary.cpp reads it. Older files say so by a
+  // normalizer, newer ones by a pre-tokenizer.
+  std::string space_prefix() const {
+    const JsonTree* normalizer = step("normalizer", "normalizers");
+    const JsonTree* pre_tokenizer = step("pre_tokenizer", "pretokenizers");
     if (normalizer == nullptr && has_type(pre_tokenizer, "Metaspace") &&
         has_text(pre_tokenizer, "replacement", kSpace)) {
-      return !has_text(pre_tokenizer, "prepend_scheme", "never");
+      return metaspace(*pre_tokenizer);
     }
     if (pre_tokenizer == nullptr && normalizer != nullptr) {
-      if (makes_spaces(*normalizer)) return false;
+      if (makes_spaces(*normalizer)) return "never";
       const JsonTree* list = normalizer->find("normalizers");
       const bool is_pair =
           list != nullptr && list->array() != nullptr && list->array()->size() == 2;
       if (is_pair && has_type(&list->array()->front(), "Prepend") &&
           has_text(&list->array()->front(), "prepend", kSpace) &&
           makes_spaces(list->array()->back())) {
-        return true;
+        return "always";
       }
     }
     fail("normalizer",
          "and pre_tokenizer are none that are known: supported are those of Llama 2 "
          "and Mistral");
+  }
+
+  std::string metaspace(const JsonTree& found) const {
+    // Where it splits (which is so when it does not say), no token has a space after anything.
+    const JsonTree* splits = found.find("split");
+    if (splits == nullptr || splits->flag() != false)
+      fail("pre_tokenizer", "splits at spaces, which is not supported: give a GGUF file");
+    if (has_text(&found, "prepend_scheme", "never")) return "never";
+    if (has_text(&found, "prepend_scheme", "first")) return "at start";
+    if (has_text(&found, "prepend_scheme", "always")) return "where missing";
+    fail("pre_tokenizer", "has no prepend_scheme that is known: give a GGUF file");
   }
 
   // The text of bos_token and the like in tokenizer_config.json: plain, or an object's content.
@@ -254,7 +284,9 @@ class Reader {
     if (added != added_.end()) return added->second;
     const auto token = std::find(tokens_.begin(), tokens_.end(), *found->text());
     if (token == tokens_.end())
-      fail(which + "_token", "is " + in_quotes(*found->text()) + ", which is no token");
+      fail("the vocabulary",
+           "has no token " + in_quotes(*found->text()) + ", which tokenizer_config.json gives as " +
+               which + "_token: fetch the model again");
     return static_cast<std::size_t>(token - tokens_.begin());
   }
 
@@ -268,23 +300,19 @@ class Reader {
   }
 
   // What the post-processor puts before a text decides; without one, tokenizer_config.json.
-  bool adds_bos() const {
-    if (!bos_) return false;
-    const JsonTree* processor = tokenizer_.find("post_processor");
-    const JsonTree* steps = processor != nullptr ? processor->find("processors") : nullptr;
-    if (steps != nullptr && steps->array() != nullptr) {
-      for (const JsonTree& step : *steps->array()) {
-        if (has_type(&step, "TemplateProcessing")) processor = &step;
-      }
-    }
-    if (!has_type(processor, "TemplateProcessing")) {
+  bool adds_bos() {
+    const auto around = read_hf_template(tokenizer_, name_);
+    if (!around) {
       const JsonTree* flag = config_.find("add_bos_token");
-      return flag != nullptr && flag->flag() == true;
+      return bos_ && flag != nullptr && flag->flag() == true;
     }
-    const JsonTree* single = processor->find("single");
-    if (single == nullptr || single->array() == nullptr || single->array()->empty()) return false;
-    const JsonTree* first = single->array()->front().find("SpecialToken");
-    return has_text(first, "id", tokens_[*bos_]);
+    if (!around->first) return false;
+    if (*around->first >= tokens_.size() || (bos_ && *bos_ != *around->first))
+      fail("post_processor",
+           "begins texts with token " + std::to_string(*around->first) +
+               ", which is not the bos_token of tokenizer_config.json: fetch the model again");
+    metadata_["tokenizer.ggml.bos_token_id"] = *around->first;
+    return true;
   }
 
   // A text, or a list of named ones, of which the default is meant.
@@ -302,6 +330,7 @@ class Reader {
   const JsonTree& tokenizer_;
   const JsonTree& config_;
   const JsonTree& model_;
+  const std::string& name_;
   HfFields fields_;  // of model_
   bool bytes_fall_back_;
   std::vector<std::string> tokens_;

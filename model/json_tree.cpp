@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <unordered_set>
 #include <utility>
 
 #include "config/user_error.hpp"
@@ -112,11 +111,15 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   // RFC 8259 leaves open what a second member of the same name means: two readers of one file may
   // disagree.
   void check_keys(const JsonTree::Object& object) const {
-    std::unordered_set<std::string_view> keys(object.size());
-    for (const JsonMember& member : object) {
-      if (!keys.insert(member.key).second)
-        fail("has the key " + in_quotes(member.key) + " twice: fetch the file again");
-    }
+    // Sorted, for a file may hold keys that all fall into one bucket of a hash table.
+    std::vector<std::string_view> keys(object.size());
+    std::transform(object.begin(), object.end(), keys.begin(), [](const JsonMember& member) {
+      return std::string_view(member.key);
+    });
+    std::sort(keys.begin(), keys.end());
+    const auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice != keys.end())
+      fail("has the key " + in_quotes(*twice) + " twice: fetch the file again");
   }
 
   const std::string& name_;

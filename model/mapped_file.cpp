@@ -105,7 +105,8 @@ std::optional<OpenPath> OpenPath::file(const std::string& name) const {
 
 std::shared_ptr<const MappedFile> OpenPath::map() const {
   const struct stat status = status_of(descriptor_, name_);
-  if (!S_ISREG(status.st_mode)) fail(name_, "is not a regular file: give a .gguf file");
+  if (!S_ISREG(status.st_mode))
+    fail(name_, "is not a regular file: put one there, or give another path");
   if (status.st_size == 0) fail(name_, "the file is empty: fetch it again");
   return std::make_shared<const MappedFile>(
       descriptor_, static_cast<std::size_t>(status.st_size), name_);

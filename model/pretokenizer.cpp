@@ -59,8 +59,10 @@ constexpr const char* kLlama3 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d))"
                                 R"(|[)" SPACES R"(]+)";
 
 // The five patterns in tokenizer.json of deepseek-ai/deepseek-llm-7b-base, each of which cuts what
-// the one before it left. Digits follow as they do in llama.cpp. White space at the end is matched
-// from its beginning only, which finds the same and keeps runs inside a text linear.
+// the one before it left. Each digit is
+// a piece after them; llama.cpp keeps runs, which is the same where no token has two. White space
+// at the end is matched from its beginning only, which finds the same and keeps runs inside a text
+// linear.
 constexpr const char* kDeepseekLines = R"([\r\n])";
 // Letters with a case, by number: normalising this file must not change them.
 constexpr const char* kDeepseekLetters =
@@ -85,7 +87,7 @@ constexpr const char* kDeepseekLetters =
 constexpr const char* kDeepseekPunctuation = R"([)" SPACES R"(]?[!-/:-~！-／：-～‘-‟　-。]+)";
 constexpr const char* kDeepseekTail = R"((?<![)" SPACES R"(])[)" SPACES R"(]+\z)";
 constexpr const char* kDeepseekCjk = R"([一-龥ࠀ-一가-퟿]+)";
-constexpr const char* kDeepseekNumbers = R"(\p{N}+)";
+constexpr const char* kDeepseekNumbers = R"(\p{N})";
 
 #undef SPACES
 

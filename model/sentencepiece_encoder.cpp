@@ -21,6 +21,21 @@ std::size_t word_bytes(std::string_view text) {
                                          : std::min(text.find(' ', begin), text.size());
 }
 
+bool adds_space(SpacePrefix where, std::string_view text, bool at_start) {
+  const bool has_space = text.starts_with(' ') || text.starts_with(sentencepiece::kSpace);
+  switch (where) {
+    case SpacePrefix::kNone:
+      return false;
+    case SpacePrefix::kAlways:
+      return true;
+    case SpacePrefix::kWhereMissing:
+      return !has_space;
+    case SpacePrefix::kAtStart:
+      return at_start && !has_space;
+  }
+  return false;
+}
+
 std::vector<std::string> ordinary_pieces(const VocabularyTables& tables) {
   std::vector<std::string> texts(tables.pieces.size());
   for (std::size_t id = 0; id < texts.size(); ++id) {
@@ -144,9 +159,11 @@ std::optional<std::int32_t> SentencepieceEncoder::find(std::string_view piece) c
   return index_.find(piece);
 }
 
-void SentencepieceEncoder::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
+void SentencepieceEncoder::encode(std::string_view text,
+                                  bool at_start,
+                                  std::vector<std::int32_t>& ids) const {
   if (text.empty()) return;
-  const bool prefix = tables_.adds_space_prefix;
+  const bool prefix = adds_space(tables_.space_prefix, text, at_start);
   std::string changed;
   if (prefix || text.find(sentencepiece::kSpace) != std::string_view::npos) {
     // The original writes spaces as that character and cannot tell them apart afterwards.

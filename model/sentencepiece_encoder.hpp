@@ -19,8 +19,8 @@ class SentencepieceEncoder final : public TextEncoder {
   // `tables` must outlive it.
   explicit SentencepieceEncoder(const VocabularyTables& tables);
 
-  // Puts a space before the text when the vocabulary wants it.
-  void encode(std::string_view text, std::vector<std::int32_t>& ids) const override;
+  // Puts a space before the text where the vocabulary wants it.
+  void encode(std::string_view text, bool at_start, std::vector<std::int32_t>& ids) const override;
 
  private:
   class Pass;

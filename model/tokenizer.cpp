@@ -67,11 +67,11 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, SpecialTokens
   while (special == SpecialTokens::kParse) {
     const auto hit = vocabulary_->tables.special_tokens.find(text, done);
     if (!hit) break;
-    vocabulary_->encoder->encode(text.substr(done, hit->at - done), ids);
+    vocabulary_->encoder->encode(text.substr(done, hit->at - done), done == 0, ids);
     ids.push_back(hit->id);
     done = hit->at + hit->bytes;
   }
-  vocabulary_->encoder->encode(text.substr(done), ids);
+  vocabulary_->encoder->encode(text.substr(done), done == 0, ids);
   return ids;
 }
 
@@ -83,9 +83,10 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   bool at_start = true;
   for (const std::int32_t id : ids) {
     std::string_view piece = vocabulary_->piece(id);
-    if (at_start && tables.adds_space_prefix && piece.starts_with(' ')) piece.remove_prefix(1);
+    if (at_start && tables.space_prefix != SpacePrefix::kNone && piece.starts_with(' '))
+      piece.remove_prefix(1);
     text += piece;
-    at_start = is_special(id);
+    at_start = is_special(id) && tables.space_prefix != SpacePrefix::kAtStart;
   }
   return text;
 }

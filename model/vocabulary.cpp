@@ -229,12 +229,24 @@ void read_pieces(const std::vector<std::string>& tokens,
   tables.special_tokens = SpecialTokenFinder(std::move(special_tokens));
 }
 
+// GGUF knows always and never; folders (hf_tokenizer.cpp) say the others beside it.
+SpacePrefix read_space_prefix(const ModelFile& file) {
+  if (!file.find_bool("tokenizer.ggml.add_space_prefix").value_or(true)) return SpacePrefix::kNone;
+  const std::string key = "troupe.add_space_prefix";
+  const std::string_view where = file.find_string(key).value_or("always");
+  if (where == "always") return SpacePrefix::kAlways;
+  if (where == "where missing") return SpacePrefix::kWhereMissing;
+  if (where == "at start") return SpacePrefix::kAtStart;
+  fail(file, key, "is " + in_quotes(where) + ", which is not known: convert the model again");
+}
+
 void read_byte_level(const ModelFile& file, const TextIndex& ids, VocabularyTables& tables) {
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const std::string name = byte_level::name_of(static_cast<std::uint8_t>(byte));
     tables.byte_ids[byte] = ids.find(name).value_or(-1);
   }
   tables.merges = read_merges(file, ids, tables.pieces.size());
+  tables.ignores_merges = file.find_bool("troupe.ignore_merges");  // hf_tokenizer.cpp
 }
 
 void read_sentencepiece(const ModelFile& file,
@@ -251,7 +263,7 @@ void read_sentencepiece(const ModelFile& file,
     const auto byte = types[id] == kByte ? sentencepiece::byte_of(tokens[id]) : std::nullopt;
     if (byte) tables.byte_ids[*byte] = static_cast<std::int32_t>(id);
   }
-  tables.adds_space_prefix = file.find_bool("tokenizer.ggml.add_space_prefix").value_or(true);
+  tables.space_prefix = read_space_prefix(file);
 }
 
 // Texts are taken as they are: models of these families change none before they cut it.

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,14 @@ enum class VocabularyKind : std::uint8_t {
   kUnigram,        // "t5": SentencePiece, too, but the best sum of scores
 };
 
+// Where text is encoded as if after a space.
+enum class SpacePrefix : std::uint8_t {
+  kNone,
+  kAlways,        // at the start and after special tokens
+  kWhereMissing,  // the same, except before a space
+  kAtStart,       // at the start only, except before a space
+};
+
 struct VocabularyTables {
   VocabularyKind kind = VocabularyKind::kByteLevel;
   std::vector<std::string> pieces;  // [vocab] the bytes of each token; a special token's own text
@@ -34,7 +43,9 @@ struct VocabularyTables {
   std::int32_t eos = -1;                        // -1: none
   std::int32_t unknown = -1;                    // -1: none
   bool adds_bos = false;
-  bool adds_space_prefix = false;  // SentencePiece only: text is encoded as if after a space
+  SpacePrefix space_prefix = SpacePrefix::kNone;  // SentencePiece only
+  std::optional<bool> ignores_merges;  // whether a piece that is a token stays whole; not said:
+                                       // as its pre-tokenizer has it
 };
 
 // Throws config::UserError naming the file and the key.

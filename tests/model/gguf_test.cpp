@@ -295,7 +295,8 @@ BOOST_AUTO_TEST_CASE(paths_that_are_no_model_file_are_refused_with_what_to_do) {
       message_of(open).starts_with(name + ": is a folder without config.json: give a .gguf"));
   std::filesystem::remove(temporary.path);
   BOOST_REQUIRE(::mkfifo(name.c_str(), 0600) == 0);
-  BOOST_TEST(message_of(open) == name + ": is not a regular file: give a .gguf file");
+  BOOST_TEST(message_of(open) ==
+             name + ": is not a regular file: put one there, or give another path");
   std::filesystem::remove(temporary.path);
   std::ofstream(temporary.path).close();
   BOOST_TEST(message_of(open) == name + ": the file is empty: fetch it again");

@@ -1,23 +1,17 @@
-// What is read, and what is refused, of config.json, tokenizer.json and the files of a folder.
+// What is read, and what is refused, of config.json and the files of a folder.
 #include "model/hf_folder.hpp"
-
-#include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "config/user_error.hpp"
-#include "model/architecture.hpp"
 #include "model/hf_config.hpp"
 #include "model/hf_names.hpp"
-#include "model/hf_pretokenizer.hpp"
-#include "model/hf_tokenizer.hpp"
 #include "model/model_file.hpp"
 #include "model/precision.hpp"
-#include "tests/support/model_files.hpp"
+#include "tests/model/hf_folder_copy.hpp"
 
 using namespace troupe;
 using nlohmann::json;
@@ -25,55 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A copy of one of the tiny folders, whose files a test may change.
-struct Folder {
-  explicit Folder(const std::string& name) {
-    fs::remove_all(path);
-    fs::copy(tests::repository() / "tests/model/data/hf" / name, path);
-  }
-
-  ~Folder() { fs::remove_all(path); }
-
-  json read(const std::string& file) const {
-    std::ifstream stream(path / file);
-    return json::parse(stream);
-  }
-
-  void write(const std::string& file, const std::string& text) const {
-    std::ofstream(path / file) << text;
-  }
-
-  // Empty when the folder is accepted.
-  std::string refusal() const {
-    try {
-      model::read_architecture(model::ModelFile::open(path));
-    } catch (const config::UserError& error) {
-      return error.what();
-    }
-    return {};
-  }
-
-  void check_refused(const std::string& words) const {
-    const std::string line = refusal();
-    BOOST_TEST(line.starts_with(path.string()), line);
-    BOOST_TEST(line.find(words) != std::string::npos, "'" << line << "' lacks '" << words << "'");
-    BOOST_TEST(line.find('\n') == std::string::npos);
-  }
-
-  // With `change` made to a JSON file, the folder is refused.
-  template <typename Change>
-  void check_refused(const std::string& file, const Change& change, const std::string& words) {
-    const json before = read(file);
-    json after = before;
-    change(after);
-    write(file, after.dump());
-    check_refused(words);
-    write(file, before.dump());
-  }
-
-  fs::path path =
-      fs::temp_directory_path() / ("troupe_hf_folder_test_" + std::to_string(::getpid()));
-};
+using Folder = tests::HfFolderCopy;
 
 json llama_config() {
   return {{"model_type", "llama"},
@@ -181,98 +127,27 @@ BOOST_AUTO_TEST_CASE(every_tensor_of_the_families_has_a_name_in_gguf) {
     BOOST_TEST(!model::gguf_tensor_name(unknown, 2), unknown);
 }
 
-BOOST_AUTO_TEST_CASE(pre_tokenizers_are_known_by_their_patterns) {
-  const auto name_of = [](const json& fields) {
-    return model::known_pretokenizer(model::read_json(fields.dump(), "t")).value_or("none");
-  };
-  const auto split = [](const std::string& regex) -> json {
-    return {{"type", "Split"},
-            {"pattern", {{"Regex", regex}}},
-            {"behavior", "Isolated"},
-            {"invert", false}};
-  };
-  const auto sequence = [](const json& steps) -> json {
-    return {{"type", "Sequence"}, {"pretokenizers", steps}};
-  };
-  const json by_pattern = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
-  const json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
-  const json digits = {{"type", "Digits"}, {"individual_digits", true}};
-  const std::string head = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)";
-  const std::string tail = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-  BOOST_TEST(name_of(by_pattern) == "gpt-2");
-  BOOST_TEST(name_of(sequence({digits, by_pattern})) == "smollm");
-  BOOST_TEST(name_of(sequence({split(head + R"(\p{N})" + tail), bytes})) == "qwen2");
-  BOOST_TEST(name_of(sequence({split(head + R"(\p{N}{1,3})" + tail), bytes})) == "llama-bpe");
-  BOOST_TEST(name_of(sequence({split("[\r\n]"),
-                               split(R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓ]+)"),
-                               split(R"(\s?[!-/:-~！-／]+)"),
-                               split(R"(\s+$)"),
-                               split("[一-龥ࠀ-一가-퟿]+"),
-                               digits,
-                               bytes})) == "deepseek-llm");
-  BOOST_TEST(name_of(sequence({split(R"(\p{N}{1,2})"), bytes})) == "none");
-  BOOST_TEST(name_of(bytes) == "none");
-  BOOST_TEST(name_of({{"type", "ByteLevel"}, {"add_prefix_space", true}}) == "none");
-  BOOST_TEST(name_of(sequence(json::array())) == "none");
-}
-
-BOOST_AUTO_TEST_CASE(sentence_pieces_get_the_places_of_their_merges_as_scores) {
-  const std::string space = "\xE2\x96\x81";
-  const json fields = {
-      {"added_tokens", {{{"id", 0}, {"content", "<unk>"}, {"special", true}}}},
-      {"normalizer",
-       {{"type", "Sequence"},
-        {"normalizers",
-         {{{"type", "Prepend"}, {"prepend", space}},
-          {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", space}}}}}},
-      {"model",
-       {{"type", "BPE"},
-        {"byte_fallback", true},
-        {"vocab", {{"<unk>", 0}, {"<0x0A>", 1}, {"a", 2}, {"b", 3}, {"ab", 4}, {"aab", 5}}},
-        {"merges", {"a b", "a ab"}}}}};
-  const model::JsonTree config = model::read_json(R"({"unk_token":"<unk>"})", "c");
-  const model::Metadata metadata =
-      model::read_hf_tokenizer(model::read_json(fields.dump(), "t"), &config, 8, "t");
-  BOOST_TEST(text_of(metadata, "tokenizer.ggml.model") == "llama");
-  BOOST_TEST(std::get<bool>(metadata.at("tokenizer.ggml.add_space_prefix")));
-  const auto& scores = std::get<std::vector<double>>(metadata.at("tokenizer.ggml.scores"));
-  BOOST_TEST(scores == (std::vector<double>{-1e9, -1e9, -1e9, -1e9, 0, -1, -1e9, -1e9}),
-             boost::test_tools::per_element());
-  const auto& types = std::get<std::vector<std::int64_t>>(metadata.at("tokenizer.ggml.token_type"));
-  BOOST_TEST(types == (std::vector<std::int64_t>{2, 6, 1, 1, 1, 1, 5, 5}),
-             boost::test_tools::per_element());
-}
-
-BOOST_AUTO_TEST_CASE(a_tokenizer_that_would_give_other_ids_is_refused) {
-  Folder folder("llama");
-  const std::string file = "tokenizer.json";
+BOOST_AUTO_TEST_CASE(biases_that_the_config_does_not_announce_are_refused) {
+  for (const char* type : {"llama", "mistral", "qwen2", "qwen3"}) {
+    json fields = llama_config();
+    fields["model_type"] = type;
+    const bool has_flag = type == std::string("llama") || type == std::string("qwen3");
+    BOOST_TEST(config_of(fields).attention_bias == (type == std::string("qwen2")));
+    BOOST_TEST(!config_of(fields).output_bias);
+    fields["attention_bias"] = true;
+    BOOST_TEST(config_of(fields).output_bias == has_flag);
+    BOOST_TEST(config_of(fields).attention_bias == (type != std::string("mistral")));
+  }
+  Folder folder("qwen2");
   folder.check_refused(
-      file, [](json& t) { t["model"]["type"] = "Unigram"; }, "'Unigram'");
+      "config.json", [](json& c) { c["model_type"] = "llama"; }, "does not announce");
   folder.check_refused(
-      file, [](json& t) { t["pre_tokenizer"] = nullptr; }, "none that is known");
-  folder.check_refused(
-      file,
-      [](json& t) {
-        t["normalizer"] = {{"type", "NFKC"}};
+      "config.json",
+      [](json& c) {
+        c["model_type"] = "llama";
+        c["attention_bias"] = true;
       },
-      "normalizer");
-  folder.check_refused(
-      file, [](json& t) { t["model"]["vocab"]["extra"] = 5; }, "id 5 twice");
-  folder.check_refused(
-      file, [](json& t) { t["model"]["vocab"]["extra"] = 408; }, "408 rows");
-  folder.check_refused(
-      file, [](json& t) { t["model"]["vocab"]["extra"] = -1; }, "not 0 to");
-  folder.check_refused(
-      file, [](json& t) { t["model"]["vocab"]["extra"] = 1ULL << 40; }, "not 0 to");
-  folder.check_refused(
-      file, [](json& t) { t["model"]["merges"][3] = 7; }, "no pair of tokens");
-  folder.check_refused(
-      file, [](json& t) { t["added_tokens"][0]["id"] = 9; }, "names token 9");
-  folder.check_refused(
-      file, [](json& t) { t["model"].erase("vocab"); }, "model.vocab");
-  folder.check_refused(
-      file, [](json& t) { t["model"]["ignore_merges"] = true; }, "model.ignore_merges");
-  BOOST_TEST(folder.refusal() == "");
+      "lacks the tensor that GGUF calls blk.0.attn_output.bias");
 }
 
 BOOST_AUTO_TEST_CASE(a_config_that_is_not_supported_names_its_field) {
@@ -348,7 +223,7 @@ BOOST_AUTO_TEST_CASE(links_inside_a_folder_are_followed_and_other_things_refused
   BOOST_TEST(folder.refusal() == "");
   fs::remove(shard);
   fs::create_directory(shard);
-  folder.check_refused("not a regular file");
+  folder.check_refused("model.safetensors: is not a regular file: put one there");
 }
 
 BOOST_AUTO_TEST_CASE(a_folder_gives_the_model_its_name_and_keeps_its_packed_weights) {

@@ -1,5 +1,7 @@
 // Against ids and logits that Hugging Face made from the same folders:
-// scripts/golden/make_hf_folders.py.
+// scripts/golden/make_hf_folders.py, and make_hf_tokenizers.py beside it.
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -26,20 +28,28 @@ std::filesystem::path folder_of(const std::string& name) {
   return tests::repository() / "tests/model/data/hf" / name;
 }
 
-nlohmann::json goldens_of(const std::string& name) {
-  std::ifstream stream(folder_of(name) / "goldens.json");
+nlohmann::json goldens_in(const std::filesystem::path& file) {
+  std::ifstream stream(file);
   return nlohmann::json::parse(stream);
 }
 
-void check_ids(const std::string& name) {
-  const Tokenizer tokenizer(ModelFile::open(folder_of(name)));
-  const nlohmann::json goldens = goldens_of(name);
+nlohmann::json goldens_of(const std::string& name) {
+  return goldens_in(folder_of(name) / "goldens.json");
+}
+
+void check_texts(const Tokenizer& tokenizer, const nlohmann::json& goldens) {
   BOOST_TEST(goldens.at("texts").size() > 10U);
   for (const auto& golden : goldens.at("texts")) {
     const Ids ids = tokenizer.encode(golden.at("text").get<std::string>(), SpecialTokens::kParse);
     BOOST_TEST(ids == golden.at("ids").get<Ids>(),
                golden.at("text") << " became " << nlohmann::json(ids));
+    if (golden.contains("decoded"))
+      BOOST_TEST(tokenizer.decode(ids) == golden.at("decoded").get<std::string>());
   }
+}
+
+void check_ids(const std::string& name) {
+  check_texts(Tokenizer(ModelFile::open(folder_of(name))), goldens_of(name));
 }
 
 // [tokens, vocab]
@@ -90,6 +100,25 @@ BOOST_AUTO_TEST_SUITE(hf_golden)
 BOOST_AUTO_TEST_CASE(llama_texts_have_the_ids_of_hugging_face) { check_ids("llama"); }
 
 BOOST_AUTO_TEST_CASE(qwen2_texts_have_the_ids_of_hugging_face) { check_ids("qwen2"); }
+
+BOOST_AUTO_TEST_CASE(every_kind_of_tokenizer_gives_the_ids_of_hugging_face) {
+  const nlohmann::json goldens = goldens_in(folder_of("tokenizers.json"));
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() /
+                                       ("troupe_hf_golden_test_" + std::to_string(getpid()));
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(folder_of("llama"), folder);
+  std::filesystem::remove(folder / "tokenizer_config.json");
+  BOOST_TEST(goldens.at("cases").size() == 8U);
+  for (const auto& one : goldens.at("cases")) {
+    BOOST_TEST_CONTEXT(one.at("name").get<std::string>()) {
+      nlohmann::json tokenizer = one.at("tokenizer");
+      tokenizer["model"] = goldens.at("models").at(one.at("model").get<std::string>());
+      std::ofstream(folder / "tokenizer.json") << tokenizer.dump();
+      check_texts(Tokenizer(ModelFile::open(folder)), one);
+    }
+  }
+  std::filesystem::remove_all(folder);
+}
 
 BOOST_AUTO_TEST_CASE(llama_in_bf16_shards_computes_what_transformers_does) {
   check_logits("llama");
