@@ -4,8 +4,10 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "config/user_error.hpp"
@@ -30,18 +32,21 @@ constexpr std::size_t kTokenizerConfigBytesMax = std::size_t{16} << 20;
   throw config::UserError(file + ": " + problem);
 }
 
-// The text of a file of the folder; nothing when it is not there.
-std::optional<std::string> read_text(const OpenPath& folder,
-                                     const std::string& name,
-                                     std::size_t bytes_max) {
+// A file of the folder; null when it is not there.
+std::shared_ptr<const MappedFile> map_file(const OpenPath& folder,
+                                           const std::string& name,
+                                           std::size_t bytes_max) {
   const auto file = folder.file(name);
-  if (!file) return std::nullopt;
-  const auto mapping = file->map();
-  const std::span<const std::byte> bytes = mapping->bytes();
-  if (bytes.size() > bytes_max)
+  if (!file) return nullptr;
+  auto mapping = file->map();
+  if (mapping->bytes().size() > bytes_max)
     fail(file->name(),
          "has more than " + std::to_string(bytes_max >> 20) + " MiB: fetch the model again");
-  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return mapping;
+}
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
 std::string path_in(const OpenPath& folder, const std::string& name) {
@@ -51,9 +56,9 @@ std::string path_in(const OpenPath& folder, const std::string& name) {
 std::optional<JsonTree> read_tree(const OpenPath& folder,
                                   const std::string& name,
                                   std::size_t bytes_max) {
-  const std::optional<std::string> text = read_text(folder, name, bytes_max);
-  if (!text) return std::nullopt;
-  return read_json(*text, path_in(folder, name));
+  const auto file = map_file(folder, name, bytes_max);
+  if (file == nullptr) return std::nullopt;
+  return read_json(text_of(*file), path_in(folder, name));
 }
 
 JsonTree require_tree(const OpenPath& folder, const std::string& name, std::size_t bytes_max) {
@@ -176,8 +181,8 @@ Metadata read_tokenizer(const OpenPath& folder, std::uint64_t rows) {
   Metadata metadata = read_hf_tokenizer(
       tokenizer, config ? &*config : nullptr, rows, path_in(folder, "tokenizer.json"));
   // Where both are, transformers takes the file.
-  if (auto source = read_text(folder, "chat_template.jinja", kConfigBytesMax))
-    metadata["tokenizer.chat_template"] = std::move(*source);
+  if (const auto source = map_file(folder, "chat_template.jinja", kConfigBytesMax))
+    metadata["tokenizer.chat_template"] = std::string(text_of(*source));
   return metadata;
 }
 

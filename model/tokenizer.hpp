@@ -27,9 +27,10 @@ class Tokenizer {
   // Safe to call from several threads at once. Any bytes are accepted, UTF-8 or not, and come back
   // unchanged from `decode`, except bytes for which the vocabulary has no token: these are left
   // out, as the original tokenizers do (SmolLM2 lacks 21: six control characters, 0xF1, 0xF2 and
-  // those that UTF-8 never uses). With kAsText no special token is found, user-defined ones
-  // included. Adds no begin-of-sequence token: see `adds_bos`. Throws std::length_error above 1
-  // GiB.
+  // those that UTF-8 never uses), and one space at the start of a text where a folder's vocabulary
+  // takes it for the one that it would put there. With kAsText no special token is found,
+  // user-defined ones included. Adds no begin-of-sequence token: see `adds_bos`. Throws
+  // std::length_error above 1 GiB.
   std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special) const;
 
   // The bytes of one token; special tokens give their text. `id` must be in [0, vocab_size()). A
