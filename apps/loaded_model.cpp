@@ -26,7 +26,8 @@ constexpr std::uint64_t kVocabularyEntryBytes = 256;
 
 // What q4 packs of a tensor: matrices, of which the embedding is one where it is the head too.
 std::uint64_t grouped_tensor_bytes(const model::TensorInfo& tensor) {
-  if (tensor.shape.size() != 2) return 0;
+  // Of a tensor that nothing reads the type may be unknown, and its sizes anything.
+  if (tensor.shape.size() != 2 || tensor.data.empty()) return 0;
   return kernels::grouped_bytes(model::grouped_bits(tensor.type),
                                 static_cast<std::int32_t>(tensor.shape[1]),
                                 static_cast<std::int32_t>(tensor.shape[0]));
@@ -100,10 +101,15 @@ std::shared_ptr<const model::ChatTemplate> load_chat_template(const model::Model
   return std::make_shared<const model::ChatTemplate>(file, source, path.string());
 }
 
-std::string name_of_file(const std::filesystem::path& path) {
+// The same for every part of a model in several files, whichever was given.
+std::string name_of(const model::ModelFile& file) {
+  const std::filesystem::path path = file.name();
   std::error_code error;
-  const bool is_folder = std::filesystem::is_directory(path, error);
-  return is_folder ? model::folder_name(path) : path.stem().string();
+  if (std::filesystem::is_directory(path, error)) return model::folder_name(path);
+  const std::string stem = path.stem().string();
+  constexpr std::size_t kPartBytes = std::string_view("-00001-of-00003").size();
+  const bool in_parts = file.parts().size() > 1 && stem.size() > kPartBytes;
+  return in_parts ? stem.substr(0, stem.size() - kPartBytes) : stem;
 }
 
 }  // namespace
@@ -115,7 +121,7 @@ LoadedModel load_model(const config::ModelConfig& config) {
   loaded.architecture = model::read_architecture(file);
   loaded.tokenizer = std::make_shared<const model::Tokenizer>(file);
   loaded.chat_template = load_chat_template(file, config.chat_template);
-  loaded.alias = config.alias.empty() ? name_of_file(config.file) : config.alias;
+  loaded.alias = config.alias.empty() ? name_of(file) : config.alias;
   loaded.context_max = context_of(loaded.architecture, config.context, file.name());
   loaded.vocabulary_hash = hash_vocabulary(*loaded.tokenizer);
   return loaded;

@@ -23,8 +23,8 @@ constexpr std::int32_t query_tile_tokens(std::int32_t group) {
 // 256 keys are anchored at absolute positions and merged in ascending order, so a query's bits
 // depend on its sequence alone.
 //
-// On tiles queries and softmax numerators are rounded to BF16 (the sum of numerators is not), keys
-// and values of the cache are BF16 already, and sums are FP32.
+// On tiles and BF16 vectors queries and softmax numerators are rounded to BF16 (the sum of
+// numerators is not), keys and values of the cache are BF16 already, and sums are FP32.
 //
 // Cost: a query and head do 4·keys·head_dim operations and keys exponentials; a group of heads
 // shares 2·keys·head_dim values. Prefill is bound by exponentials, decode by memory.

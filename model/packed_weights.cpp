@@ -18,7 +18,7 @@ constexpr int kPackedVersion = 2;
 std::string packed_key(const ModelFile& file, const Architecture& architecture) {
   const std::uint64_t text = checksum(std::as_bytes(std::span(kCalibrationText)));
   return weights_fingerprint(file) + "-default-v" + std::to_string(kPackedVersion) + "-" +
-         hexadecimal(text) + rope_id(architecture);
+         hexadecimal(text) + architecture_id(architecture);
 }
 
 }  // namespace

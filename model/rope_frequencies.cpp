@@ -71,11 +71,16 @@ std::vector<double> rope_frequencies(const Architecture& architecture) {
   return frequencies;
 }
 
-std::string rope_id(const Architecture& architecture) {
-  if (rope_scaling_name(architecture) == "none") return "";
-  std::vector<double> values = rope_frequencies(architecture);
-  values.push_back(architecture.rope_scaling.attention_factor);
-  return "-rope" + hexadecimal(checksum(std::as_bytes(std::span<const double>(values))));
+std::string architecture_id(const Architecture& architecture) {
+  const Architecture& a = architecture;
+  std::vector<double> values = rope_frequencies(a);
+  values.push_back(a.rope_scaling.attention_factor);
+  values.push_back(static_cast<double>(a.norm_epsilon));
+  for (const std::int32_t size :
+       {a.layers, a.hidden, a.heads, a.kv_heads, a.head_dim, a.feed_forward, a.vocab})
+    values.push_back(size);
+  for (const bool flag : {a.rope_interleaved, a.query_key_norms}) values.push_back(flag ? 1 : 0);
+  return "-a" + hexadecimal(checksum(std::as_bytes(std::span<const double>(values))));
 }
 
 std::string_view rope_scaling_name(const Architecture& architecture) {

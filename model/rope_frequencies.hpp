@@ -13,8 +13,9 @@ namespace troupe::model {
 // docs/decisions/0019-rope-scalings.md.
 std::vector<double> rope_frequencies(const Architecture& architecture);
 
-// Tells scalings apart that the weights' fingerprint does not see; empty without scaling.
-std::string rope_id(const Architecture& architecture);
+// Tells shapes, rotations and norms apart that a file's metadata state and the fingerprint of its
+// weights does not see: part of whatever is kept for a model.
+std::string architecture_id(const Architecture& architecture);
 
 // none, linear, yarn, dynamic, llama3.
 std::string_view rope_scaling_name(const Architecture& architecture);

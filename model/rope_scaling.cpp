@@ -24,9 +24,12 @@ constexpr float kDivisorMin = 0.5F;
 
 RopeScalingType read_type(const ModelFile& file, const ArchitectureKeys& keys) {
   const auto name = file.find_string(keys.key("rope.scaling.type"));
-  if (!name) {
-    const bool old_key = file.find_float(keys.key("rope.scale_linear")).value_or(1.0) != 1.0;
-    return old_key ? RopeScalingType::kLinear : RopeScalingType::kNone;
+  if (!name) {  // llama.cpp takes a factor without a type for a linear one
+    const auto states = [&](const char* key) {
+      return file.find_float(keys.key(key)).value_or(1.0) != 1.0;
+    };
+    const bool linear = states("rope.scaling.factor") || states("rope.scale_linear");
+    return linear ? RopeScalingType::kLinear : RopeScalingType::kNone;
   }
   if (*name == "none") return RopeScalingType::kNone;
   if (*name == "linear") return RopeScalingType::kLinear;
@@ -77,8 +80,8 @@ void read_yarn(const ModelFile& file, const ArchitectureKeys& keys, Architecture
 }
 
 // A file that states no longer context than the one before stretching means that one times the
-// factor, as configurations of transformers do.
-void read_dynamic(const ArchitectureKeys& keys, Architecture& architecture) {
+// factor, as configurations of transformers do for dynamic scaling and those of Qwen for YaRN.
+void lengthen_context(const ArchitectureKeys& keys, Architecture& architecture) {
   const RopeScaling& scaling = architecture.rope_scaling;
   if (architecture.context_max > scaling.original_context) return;
   const double stretched = scaling.original_context * scaling.factor;
@@ -101,7 +104,11 @@ void read_scaling(const ModelFile& file, const ArchitectureKeys& keys, Architect
   scaling.attention_factor =
       static_cast<double>(keys.positive("rope.scaling.attn_factor", kFactorMax, 1.0));
   if (scaling.type == RopeScalingType::kYarn) read_yarn(file, keys, architecture);
-  if (scaling.type == RopeScalingType::kDynamic) read_dynamic(keys, architecture);
+  const bool original =
+      file.find_uint(keys.key("rope.scaling.original_context_length")).has_value();
+  if (scaling.type == RopeScalingType::kDynamic ||
+      (scaling.type == RopeScalingType::kYarn && original))
+    lengthen_context(keys, architecture);
 }
 
 // Llama 3's scaling, which converters compute and store as one divisor for each frequency.

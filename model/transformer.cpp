@@ -86,9 +86,9 @@ Transformer::State::State(const ModelFile& file,
       calibrates(observer != nullptr),
       layers(make_layers(
           {file, architecture, weights, device, tokens_max_to_hold}, options, std::move(observer))),
-      numerics_id(layers->weights_id() + "-" + std::string(device.backend()) + "-r" +
-                  std::to_string(kKernelRevision) + "-" + std::string(layers->mode()) + "-kv" +
-                  std::string(name_of(options.kv)) + rope_id(architecture)),
+      numerics_id(layers->weights_id() + architecture_id(architecture) + "-" +
+                  std::string(device.backend()) + "-r" + std::to_string(kKernelRevision) + "-" +
+                  std::string(layers->mode()) + "-kv" + std::string(name_of(options.kv))),
       tokens_max(tokens_max_to_hold),
       kv(options.kv),
       frequencies(rope_frequencies(architecture)) {

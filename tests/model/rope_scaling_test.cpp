@@ -86,14 +86,14 @@ BOOST_AUTO_TEST_CASE(without_scaling_pairs_turn_at_powers_of_the_base) {
   const auto frequencies = rope_frequencies(a);
   BOOST_REQUIRE(frequencies.size() == 64U);
   for (std::size_t pair = 0; pair < 64; ++pair) check_near(frequencies[pair], plain(pair));
-  BOOST_TEST(rope_id(a).empty());
   BOOST_TEST(rope_scaling_name(a) == "none");
 }
 
 BOOST_AUTO_TEST_CASE(linear_scaling_slows_every_pair_by_the_factor) {
   const Description linear{{{"scaling.type", "linear"}, {"scaling.factor", 4.0F}}};
   const Description old_key{{{"scale_linear", 4.0F}}};
-  for (const Description& description : {linear, old_key}) {
+  const Description no_type{{{"scaling.factor", 4.0F}}};
+  for (const Description& description : {linear, old_key, no_type}) {
     const Architecture a = description.read();
     BOOST_TEST(rope_scaling_name(a) == "linear");
     for (const std::size_t pair : {0U, 31U, 63U}) check_near(divisor(a, pair), 4.0);
@@ -137,12 +137,36 @@ BOOST_AUTO_TEST_CASE(llama_3_divides_each_frequency_by_its_own_number) {
   check_near(divisor(a, 63), 8.0);
 }
 
+BOOST_AUTO_TEST_CASE(yarn_lengthens_a_context_that_was_left_as_it_was) {
+  Description qwen = kYarn;
+  qwen.context = 32768;
+  BOOST_TEST(qwen.read().context_max == 131072);
+}
+
+BOOST_AUTO_TEST_CASE(models_that_compute_differently_have_different_ids) {
+  const Architecture one = kPlain.read();
+  Architecture other = one;
+  const auto differs = [&] {
+    const bool found = architecture_id(other) != architecture_id(one);
+    other = one;
+    return found;
+  };
+  BOOST_TEST(!differs());
+  other.rope_base *= 2;
+  BOOST_TEST(differs());
+  other.rope_interleaved = !one.rope_interleaved;
+  BOOST_TEST(differs());
+  other.norm_epsilon *= 2;
+  BOOST_TEST(differs());
+  other.kv_heads *= 2;
+  BOOST_TEST(differs());
+}
+
 BOOST_AUTO_TEST_CASE(scalings_that_turn_differently_have_different_ids) {
-  const std::string yarn = rope_id(kYarn.read());
-  BOOST_TEST(yarn.starts_with("-rope"));
-  BOOST_TEST(yarn == rope_id(kYarn.read()));
-  BOOST_TEST(yarn != rope_id(with(kYarn, "scaling.factor", 2.0F).read()));
-  BOOST_TEST(yarn != rope_id(with(kYarn, "scaling.attn_factor", 2.0F).read()));
+  const std::string yarn = architecture_id(kYarn.read());
+  BOOST_TEST(yarn == architecture_id(kYarn.read()));
+  BOOST_TEST(yarn != architecture_id(with(kYarn, "scaling.factor", 2.0F).read()));
+  BOOST_TEST(yarn != architecture_id(with(kYarn, "scaling.attn_factor", 2.0F).read()));
 }
 
 BOOST_AUTO_TEST_CASE(scalings_that_the_engine_lacks_are_refused_with_what_it_has) {
