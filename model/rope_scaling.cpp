@@ -24,9 +24,10 @@ constexpr float kDivisorMin = 0.5F;
 
 RopeScalingType read_type(const ModelFile& file, const ArchitectureKeys& keys) {
   const auto name = file.find_string(keys.key("rope.scaling.type"));
-  if (!name) {  // llama.cpp takes a factor without a type for a linear one
+  if (!name) {  // llama.cpp takes a factor without a type for a linear one, and 0 for none
     const auto states = [&](const char* key) {
-      return file.find_float(keys.key(key)).value_or(1.0) != 1.0;
+      const double factor = file.find_float(keys.key(key)).value_or(0.0);
+      return factor != 0.0 && factor != 1.0;
     };
     const bool linear = states("rope.scaling.factor") || states("rope.scale_linear");
     return linear ? RopeScalingType::kLinear : RopeScalingType::kNone;
@@ -79,18 +80,21 @@ void read_yarn(const ModelFile& file, const ArchitectureKeys& keys, Architecture
   scaling.attention_factor *= 0.1 * std::log(scaling.factor) + 1.0;
 }
 
-// A file that states no longer context than the one before stretching means that one times the
-// factor, as configurations of transformers do for dynamic scaling and those of Qwen for YaRN.
+// What the context before stretching becomes. For dynamic scaling that counts where a file states
+// no longer context, as configurations of transformers do; for YaRN always, because those of Qwen
+// state what the model was trained for.
 void lengthen_context(const ArchitectureKeys& keys, Architecture& architecture) {
   const RopeScaling& scaling = architecture.rope_scaling;
-  if (architecture.context_max > scaling.original_context) return;
+  const bool is_dynamic = scaling.type == RopeScalingType::kDynamic;
+  if (is_dynamic && architecture.context_max > scaling.original_context) return;
   const double stretched = scaling.original_context * scaling.factor;
   if (stretched > kContextMax)
     keys.fail("rope.scaling.factor",
               "stretches the context to more than " +
                   std::to_string(static_cast<std::int32_t>(kContextMax)) +
                   " tokens: convert the model again");
-  architecture.context_max = static_cast<std::int32_t>(stretched);
+  architecture.context_max =
+      std::max(architecture.context_max, static_cast<std::int32_t>(stretched));
 }
 
 void read_scaling(const ModelFile& file, const ArchitectureKeys& keys, Architecture& architecture) {

@@ -137,10 +137,19 @@ BOOST_AUTO_TEST_CASE(llama_3_divides_each_frequency_by_its_own_number) {
   check_near(divisor(a, 63), 8.0);
 }
 
+BOOST_AUTO_TEST_CASE(a_factor_of_0_or_1_without_a_type_scales_nothing) {
+  for (const float factor : {0.0F, 1.0F}) {
+    const Description none{{{"scaling.factor", factor}}};
+    BOOST_TEST(rope_scaling_name(none.read()) == "none");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(yarn_lengthens_a_context_that_was_left_as_it_was) {
   Description qwen = kYarn;
-  qwen.context = 32768;
-  BOOST_TEST(qwen.read().context_max == 131072);
+  for (const std::uint32_t trained : {32768U, 40960U}) {
+    qwen.context = trained;
+    BOOST_TEST(qwen.read().context_max == 131072);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(models_that_compute_differently_have_different_ids) {

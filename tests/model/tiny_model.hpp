@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "kernels/reference/reference.hpp"
 #include "tests/kernels/random_weights.hpp"
 #include "tests/support/gguf_builder.hpp"
 
@@ -24,6 +26,8 @@ struct TinyModel {
   std::string narrow;       // a tensor that has one row too few
   std::string more_vector;  // a vector of a head's width that every layer has too
   bool tied = true;
+  std::optional<kernels::TensorType> all_matrices;  // of this type, instead of mixed ones
+  bool expanded = false;             // matrices as F32, with the values that their own types state
   std::int32_t poisoned_token = -1;  // its embedding is not a number; wants untied heads
 
   GgufBuilder builder() const {
@@ -74,16 +78,36 @@ struct TinyModel {
 
   void matrix(GgufBuilder& gguf,
               const std::string& name,
-              Type type,
+              Type mixed_type,
               std::uint32_t columns,
               std::uint32_t rows) const {
     if (name == leave_out) return;
     if (name == narrow) --rows;
+    const Type type = all_matrices.value_or(mixed_type);
     const auto seed = static_cast<std::uint32_t>(std::hash<std::string>()(name));
     auto data = kernels::random_weights(
         type, static_cast<std::int32_t>(columns), static_cast<std::int32_t>(rows), seed);
     if (name == "token_embd.weight" && poisoned_token >= 0) poison(data, type, columns);
-    gguf.tensor(name, type, {columns, rows}, data);
+    if (expanded) {
+      gguf.tensor_f32(name, {columns, rows}, values_of(data, type, columns));
+    } else {
+      gguf.tensor(name, type, {columns, rows}, data);
+    }
+  }
+
+  static std::vector<float> values_of(const std::vector<std::byte>& data,
+                                      Type type,
+                                      std::uint32_t columns) {
+    const std::size_t row_bytes = kernels::row_bytes(type, static_cast<std::int32_t>(columns));
+    const std::size_t rows = data.size() / row_bytes;
+    std::vector<float> values(rows * columns);
+    for (std::size_t row = 0; row < rows; ++row) {
+      kernels::reference::expand_row(type,
+                                     data.data() + row * row_bytes,
+                                     static_cast<std::int32_t>(columns),
+                                     values.data() + row * columns);
+    }
+    return values;
   }
 
   // The scale of the row's first block becomes FP16's quiet NaN.
