@@ -3,22 +3,27 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <fstream>
+#include <utility>
 
-#include "apps/text_file.hpp"
 #include "model/sha256.hpp"
 
 namespace troupe::apps {
 namespace {
 
-// A digest, two spaces and the longest path.
-constexpr std::size_t kStatementBytesMax = 8192;
 constexpr std::size_t kDigits = 64;
 
 std::optional<std::string> read_statement(const std::string& file) {
   const std::string beside = file + ".sha256";
   std::error_code error;
   if (!std::filesystem::exists(beside, error)) return std::nullopt;
-  return stated_sha256(read_text_file(beside, kStatementBytesMax));
+  // The digest and what follows it. Opening anything but a file could wait for ever.
+  std::string text(kDigits + 1, '\0');
+  std::ifstream in;
+  if (std::filesystem::is_regular_file(beside, error)) in.open(beside, std::ios::binary);
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return stated_sha256(text);
 }
 
 }  // namespace
@@ -36,12 +41,14 @@ std::string stated_sha256(const std::string& text) {
 }
 
 std::vector<FileChecksum> file_checksums(const model::ModelFile& file,
-                                         const std::function<void()>& on_part) {
+                                         const std::function<bool()>& goes_on) {
   std::vector<FileChecksum> checksums;
   for (const model::MappedPart& part : file.parts()) {
+    std::string digest = model::sha256(part.bytes, goes_on);
+    if (digest.empty()) break;
     checksums.push_back({.file = part.name,
                          .bytes = part.bytes.size(),
-                         .sha256 = model::sha256(part.bytes, on_part),
+                         .sha256 = std::move(digest),
                          .stated = read_statement(part.name)});
   }
   return checksums;

@@ -18,9 +18,10 @@ struct FileChecksum {
   std::optional<std::string> stated;  // by FILE.sha256, where there is one; empty: by no digest
 };
 
-// `on_part` is called now and then: large files take seconds.
+// Large files take seconds: `goes_on`, if any, is asked now and then, and files are left out from
+// when it says no.
 std::vector<FileChecksum> file_checksums(const model::ModelFile& file,
-                                         const std::function<void()>& on_part);
+                                         const std::function<bool()>& goes_on = {});
 
 // The digest at the beginning of what sha256sum writes, in lower case; empty when there is none.
 std::string stated_sha256(const std::string& text);

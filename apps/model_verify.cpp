@@ -39,7 +39,7 @@ struct Findings {
 };
 
 void check_files(const model::ModelFile& file, Findings& findings) {
-  findings.files = file_checksums(file, [] {});
+  findings.files = file_checksums(file, [] { return !interrupted(); });
   for (const FileChecksum& each : findings.files) {
     if (!each.stated || *each.stated == each.sha256) continue;
     findings.problems.push_back(
@@ -145,7 +145,8 @@ void add_model_verify_command(CLI::App& group, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = group.add_subcommand(
       "verify",
-      "Reads every byte of a model: directory, shapes, tokenizer and template, whether all values "
+      "Reads every byte of a model's weights: directory, shapes, tokenizer and template, whether "
+      "all values "
       "are finite, and its SHA-256, which is compared where a FILE.sha256 stands beside it. Exit "
       "code 0 only when all is well.");
   command->add_option("file", flags->file, "GGUF file or folder")->type_name("FILE")->required();

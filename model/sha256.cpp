@@ -11,7 +11,7 @@
 
 namespace troupe::model {
 
-std::string sha256(std::span<const std::byte> bytes, const std::function<void()>& on_part) {
+std::string sha256(std::span<const std::byte> bytes, const std::function<bool()>& goes_on) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         &EVP_MD_CTX_free);
   const bool begun = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
@@ -20,7 +20,7 @@ std::string sha256(std::span<const std::byte> bytes, const std::function<void()>
     const std::size_t size = std::min(kPartBytes, bytes.size());
     CHECK(EVP_DigestUpdate(context.get(), bytes.data(), size) == 1, "hashing memory cannot fail");
     bytes = bytes.subspan(size);
-    if (on_part) on_part();
+    if (goes_on && !goes_on()) return {};
   }
   std::array<unsigned char, 32> digest{};
   CHECK(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1, "the digest has 32 bytes");

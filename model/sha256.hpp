@@ -8,8 +8,8 @@
 
 namespace troupe::model {
 
-// 64 lower-case hexadecimal digits. `on_part`, if any, is called after each kPartBytes of
-// checksum.hpp and at the end: large files take seconds.
-std::string sha256(std::span<const std::byte> bytes, const std::function<void()>& on_part = {});
+// 64 lower-case hexadecimal digits. `goes_on`, if any, is asked after each kPartBytes of
+// checksum.hpp, because large files take seconds; nothing is returned when it says no.
+std::string sha256(std::span<const std::byte> bytes, const std::function<bool()>& goes_on = {});
 
 }  // namespace troupe::model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,10 @@ def test_verify_tells_a_changed_file_by_its_stated_digest(tmp_path):
     run = run_troupe("model", "verify", copy)
     assert run.returncode == 1 and "as the .sha256 beside it says" in run.stdout
     beside.write_text("no digest\n")
+    run = run_troupe("model", "verify", copy)
+    assert run.returncode == 1 and "does not begin with 64 hexadecimal digits" in run.stdout
+    beside.unlink()
+    os.mkfifo(beside)  # nobody writes to it: whoever opened it would wait for ever
     run = run_troupe("model", "verify", copy)
     assert run.returncode == 1 and "does not begin with 64 hexadecimal digits" in run.stdout
 
