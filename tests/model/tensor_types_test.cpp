@@ -23,6 +23,7 @@ constexpr std::int32_t kTokens = 40;  // two blocks of the cache
 
 tests::TinyModel model_of(TensorType type) {
   tests::TinyModel model;
+  model.layers = 1;
   model.feed_forward = 512;  // whole blocks of every type
   model.tied = false;
   model.all_matrices = type;
@@ -76,23 +77,25 @@ std::vector<float> expected_of(TensorType type) {
 BOOST_AUTO_TEST_SUITE(tensor_types)
 
 BOOST_AUTO_TEST_CASE(a_model_of_one_type_computes_with_the_values_that_its_blocks_state) {
-  // Rounding in FP32, of two layers; to BF16; to eight bits and less. No training has made errors
-  // harmless, and random blocks of some types (Q6_K) hold larger values, which sharpen attention:
-  // there 0.12, 0.21 and 0.48 were seen. A block that is misread gives more than 1.
+  // Rounding in FP32; to BF16; to eight bits and less. No training has made errors harmless, and
+  // random blocks of some types (Q6_K) hold larger values, which sharpen attention: in two layers
+  // 0.12, 0.21 and 0.48 were seen. A block that is misread gives more than 1.
   const std::vector<std::pair<Precision, double>> bounds = {{Precision::kFp32, 1e-4},
                                                             {Precision::kExact, 0.2},
                                                             {Precision::kDefault, 0.35},
                                                             {Precision::kQ4, 0.6}};
   for (const TensorType type : kernels::kAllTypes) {
     const std::vector<float> expected = expected_of(type);
-    for (const auto& device : kernels::all_cpu_devices(2)) {
+    const auto devices = kernels::all_cpu_devices(2);
+    for (const auto& device : devices) {
       for (const auto& [precision, most] : bounds) {
+        // Calibration takes most of the time, and the values of blocks are the same for it
+        // anywhere.
+        if (precision == Precision::kDefault && device != devices.front()) continue;
         const double found = distance(expected, logits_of(model_of(type), *device, precision));
         BOOST_TEST(found <= most,
                    kernels::type_name(type)
                        << " " << device->backend() << " " << name_of(precision) << ": " << found);
-        BOOST_TEST_MESSAGE(kernels::type_name(type) << " " << device->backend() << " "
-                                                    << name_of(precision) << ": " << found);
       }
     }
   }
