@@ -62,6 +62,12 @@ void check_model(const fs::path& file) {
     throw config::UserError(file.string() + ": not a model; --model wants a GGUF file or a folder" +
                             kRemedy);
   }
+  if (fs::is_directory(file, error) && !fs::exists(file / "config.json", error)) {
+    throw config::UserError(file.string() +
+                            ": a folder without config.json; --model wants a GGUF file or a "
+                            "Hugging Face folder" +
+                            kRemedy);
+  }
   if (access(file.c_str(), R_OK) != 0) {
     throw config::UserError(file.string() + ": cannot read the model: " + std::strerror(errno));
   }

@@ -52,3 +52,9 @@ def test_a_folder_that_lacks_a_file_is_refused_with_its_name(folder):
     run = run_troupe("generate", "--model", folder, "--prompt", PROMPT)
     assert run.returncode != 0 and "tokenizer.json" in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+def test_a_folder_that_is_no_model_is_refused_in_one_line(tmp_path):
+    run = run_troupe("serve", "--model", tmp_path)
+    assert run.returncode != 0 and "without config.json" in run.stderr
+    assert run.stderr.count("\n") == 1
