@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <cstring>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <string>
@@ -17,6 +19,7 @@
 #include "model/tokenizer.hpp"
 #include "model/transformer.hpp"
 #include "tests/kernels/backends.hpp"
+#include "tests/model/hf_folder_copy.hpp"
 #include "tests/support/model_files.hpp"
 
 namespace troupe::model {
@@ -69,8 +72,9 @@ std::vector<float> logits_of(const ModelFile& file, kernels::Device& device, con
   return logits;
 }
 
-void check_logits(const std::string& name) {
-  const ModelFile file = ModelFile::open(folder_of(name));
+// The weights of `folder` compute the golden logits of `name`.
+void check_logits(const std::string& name, const std::filesystem::path& folder) {
+  const ModelFile file = ModelFile::open(folder);
   const nlohmann::json goldens = goldens_of(name);
   const Ids tokens = goldens.at("tokens").get<Ids>();
   std::vector<float> expected;
@@ -91,6 +95,32 @@ void check_logits(const std::string& name) {
     BOOST_TEST(size > 1.0);           // else the tolerance would say nothing
     BOOST_TEST(worst < 1e-4 * size);  // FP32 sums in another order
   }
+}
+
+void check_logits(const std::string& name) { check_logits(name, folder_of(name)); }
+
+// A shard of BF16 as F32, with a header whose length is odd, so that no tensor lies at a multiple
+// of its size.
+void widen_at_odd_offsets(const std::filesystem::path& shard) {
+  std::ifstream stream(shard, std::ios::binary);
+  const std::string before(std::istreambuf_iterator<char>(stream), {});
+  std::uint64_t length = 0;
+  std::memcpy(&length, before.data(), sizeof length);
+  nlohmann::json header = nlohmann::json::parse(before.substr(8, length));
+  for (auto& tensor : header) {
+    if (!tensor.contains("dtype")) continue;
+    BOOST_REQUIRE(tensor["dtype"] == "BF16");
+    tensor["dtype"] = "F32";
+    for (auto& offset : tensor["data_offsets"]) offset = 2 * offset.get<std::uint64_t>();
+  }
+  std::string text = header.dump();
+  if (text.size() % 2 == 0) text += ' ';
+  const std::uint64_t odd = text.size();
+  std::string after(reinterpret_cast<const char*>(&odd), sizeof odd);
+  after += text;
+  for (std::size_t i = 8 + length; i < before.size(); i += 2)
+    after += std::string(2, '\0') + before.substr(i, 2);
+  std::ofstream(shard, std::ios::binary) << after;
 }
 
 }  // namespace
@@ -122,6 +152,14 @@ BOOST_AUTO_TEST_CASE(every_kind_of_tokenizer_gives_the_ids_of_hugging_face) {
 
 BOOST_AUTO_TEST_CASE(llama_in_bf16_shards_computes_what_transformers_does) {
   check_logits("llama");
+}
+
+BOOST_AUTO_TEST_CASE(llama_in_f32_that_begins_at_odd_offsets_computes_the_same) {
+  const tests::HfFolderCopy copy("llama");
+  for (const auto& entry : std::filesystem::directory_iterator(copy.path)) {
+    if (entry.path().extension() == ".safetensors") widen_at_odd_offsets(entry.path());
+  }
+  check_logits("llama", copy.path);
 }
 
 BOOST_AUTO_TEST_CASE(qwen2_in_f16_computes_what_transformers_does) { check_logits("qwen2"); }

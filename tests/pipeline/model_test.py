@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from node import SMOLLM2, require, run_troupe
+from node import BINARY, SMOLLM2, require, run_troupe
 
 TEXT = "The quick brown fox jumps over the lazy dog. One, two, three, four, five, six, seven.\n" * 2
 CONTEXT = 16
@@ -128,3 +129,26 @@ def test_inspect_prints_the_same_for_people(model):
     assert run.returncode == 0
     for words in ("one sequence", "q4", "total bytes for", "fingerprint", "chat template", "{%"):
         assert words in run.stdout
+
+
+def peak_rss(*arguments: object) -> int:
+    """Bytes that a command of ours had in memory at most, mapped weights included."""
+    process = subprocess.Popen([BINARY, *map(str, arguments)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, arguments
+    return usage.ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("precision", ["default", "exact", "q4", "fp32"])
+def test_a_full_context_takes_no_more_memory_than_was_planned(model, precision, tmp_path):
+    facts = as_json("model", "inspect", require(model), "--no-checksums")
+    plan = facts["memory"]["one_sequence"][precision]
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"{number} is followed by {number + 1}.\n" for number in range(250)))
+    flags = ["--model", model, "--precision", precision]
+    run_troupe("generate", *flags, "--prompt", "a", "--max-tokens", 1)  # packs, where nobody has
+    peak = peak_rss("perplexity", *flags, "--file", text, "--context", 2048)
+    # Else it is not the peak of a whole model; of the embeddings a text needs some rows only.
+    assert plan["weights_bytes"] / 2 < peak
+    assert peak <= 1.1 * plan["total_bytes_for_2048_tokens"]

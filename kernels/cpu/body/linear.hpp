@@ -243,7 +243,7 @@ inline void expand_floats(TensorType type, const std::uint8_t* row, std::int32_t
   for (std::int32_t i = 0; i < k; i += kLanes) {
     const int count = k - i < kLanes ? k - i : kLanes;
     if (type == TensorType::kF32) {
-      const auto* values = reinterpret_cast<const float*>(row) + i;
+      const auto* values = reinterpret_cast<const float*>(row + 4 * i);
       store(out + i, count == kLanes ? load(values) : load_first(values, count));
     } else {
       store(out + i,
