@@ -163,15 +163,25 @@ inline __m512i four_of_row(const std::uint8_t* x) {
   return _mm512_set1_epi32(four);
 }
 
+// Weights to ask for beside a panel's products: while the panel itself comes from memory, what lies
+// a little ahead in it; else, for each 64 values of k, a part of what the next tile begins with.
+struct Fetch {
+  bool is_cold;
+  const std::int8_t* next;
+  std::ptrdiff_t bytes;
+};
+
 // `Rows` rows of x against one panel. `x` is unsigned: [Rows, padded].
-template <int Rows>
+template <int Rows, bool kCold>
 inline void dot_panel(const Int8Linear& op,
                       std::int32_t row,
                       const std::uint8_t* x,
-                      std::int32_t column) {
-  constexpr std::ptrdiff_t kAhead = 2048;  // bytes of weights asked for in advance
+                      std::int32_t column,
+                      const Fetch& fetch) {
+  constexpr std::ptrdiff_t kAhead = 2048;  // bytes
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   const std::int8_t* w = op.weights.tiles + column * padded;
+  const std::int8_t* next = fetch.next;
   // Short chains for few rows: one accumulator alone would wait for the latency of each product.
   constexpr int kChains = Rows == 1 ? 4 : Rows == 2 ? 2 : 1;
   __m512i sum[kChains][Rows][2];
@@ -181,12 +191,16 @@ inline void dot_panel(const Int8Linear& op,
     for (int r = 0; r < Rows; ++r) sum[c][r][0] = sum[c][r][1] = _mm512_setzero_si512();
   }
   for (std::ptrdiff_t k = 0; k < padded; k += 64) {
+    if (!kCold) {
+      for (std::ptrdiff_t i = 0; i < fetch.bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
+      next += fetch.bytes;
+    }
 #pragma GCC unroll 16
     for (int four = 0; four < 16; ++four) {
       const __m512i w0 = _mm512_load_si512(w + four * 64);
       const __m512i w1 = _mm512_load_si512(w + 1024 + four * 64);
-      __builtin_prefetch(w + kAhead + four * 64, 0, 3);
-      __builtin_prefetch(w + kAhead + 1024 + four * 64, 0, 3);
+      if (kCold) __builtin_prefetch(w + kAhead + four * 64, 0, 3);
+      if (kCold) __builtin_prefetch(w + kAhead + 1024 + four * 64, 0, 3);
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
         const __m512i xs = four_of_row(x + r * padded + k + four * 4);
@@ -215,18 +229,20 @@ inline void dot_rows(const Int8Linear& op,
                      std::int32_t row,
                      std::int32_t rows,
                      const std::uint8_t* x,
-                     std::int32_t column) {
+                     std::int32_t column,
+                     const Fetch& fetch) {
   switch (rows) {
     case 1:
-      return dot_panel<1>(op, row, x, column);
+      return dot_panel<1, true>(op, row, x, column, fetch);
     case 2:
-      return dot_panel<2>(op, row, x, column);
+      return dot_panel<2, true>(op, row, x, column, fetch);
     case 3:
-      return dot_panel<3>(op, row, x, column);
+      return dot_panel<3, true>(op, row, x, column, fetch);
     case 4:
-      return dot_panel<4>(op, row, x, column);
+      return dot_panel<4, true>(op, row, x, column, fetch);
     default:
-      return dot_panel<8>(op, row, x, column);
+      if (fetch.is_cold) return dot_panel<8, true>(op, row, x, column, fetch);
+      return dot_panel<8, false>(op, row, x, column, fetch);
   }
 }
 
@@ -245,13 +261,21 @@ void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* s
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch) {
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   auto* x = reinterpret_cast<std::uint8_t*>(scratch);
+  // Of many rows those that follow the first eight ask for the next tile, in equal parts of whole
+  // lines. Of few rows the next tile is as likely another thread's.
+  const std::int32_t groups = op.rows / 8 - 1;
+  const std::ptrdiff_t part = groups < 7 ? 0 : (2048 / groups + 63) / 64 * 64;
+  Fetch fetch{true, op.weights.tiles + end * padded, part};
   for (std::int32_t row = 0; row < op.rows;) {
     const std::int32_t left = op.rows - row;
     const std::int32_t rows = left >= 8 ? 8 : left >= 4 ? 4 : left;
     to_unsigned(op.x + row * padded, rows * padded, x);
-    for (std::int32_t column = begin; column < end; column += kInt8Columns)
-      dot_rows(op, row, rows, x, column);
+    for (std::int32_t column = begin; column < end; column += kInt8Columns) {
+      dot_rows(op, row, rows, x, column, fetch);
+      if (!fetch.is_cold) fetch.next += fetch.bytes * (padded / 64);
+    }
     row += rows;
+    fetch.is_cold = false;
   }
 }
 
