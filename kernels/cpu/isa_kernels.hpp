@@ -53,8 +53,10 @@ constexpr std::int32_t rope_append_scratch_floats(std::int32_t head_dim) {
   return 2 * kv_padded(head_dim);
 }
 
-// One row as floats, or eight as bytes.
-constexpr std::int32_t int8_scratch_floats(std::int32_t k) { return 2 * int8_padded_k(k); }
+// One row as floats, or kInt8RowTile rows as bytes.
+constexpr std::int32_t int8_scratch_floats(std::int32_t k) {
+  return kInt8RowTile / 4 * int8_padded_k(k);
+}
 
 // Columns of y that a panel of 32 expanded rows makes: half are the gate's where there is one.
 constexpr std::int32_t bf16_panel_columns(const Bf16Linear& op) {

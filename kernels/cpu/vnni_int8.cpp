@@ -163,15 +163,14 @@ inline __m512i four_of_row(const std::uint8_t* x) {
   return _mm512_set1_epi32(four);
 }
 
-// Weights to ask for beside a panel's products: while the panel itself comes from memory, what lies
-// a little ahead in it; else, for each 64 values of k, a part of what the next tile begins with.
+// Weights to ask for beside a panel's products, for each 64 values of k: a part of the next panel.
 struct Fetch {
-  bool is_cold;
   const std::int8_t* next;
   std::ptrdiff_t bytes;
 };
 
-// `Rows` rows of x against one panel. `x` is unsigned: [Rows, padded].
+// `Rows` rows of x against one panel. `x` is unsigned: [Rows, padded]. While the panel itself comes
+// from memory (kCold), what lies a little ahead in it is asked for instead.
 template <int Rows, bool kCold>
 inline void dot_panel(const Int8Linear& op,
                       std::int32_t row,
@@ -225,6 +224,7 @@ inline void dot_panel(const Int8Linear& op,
   finish_panel(op, {row, Rows, column, totals[0]});
 }
 
+template <bool kCold>
 inline void dot_rows(const Int8Linear& op,
                      std::int32_t row,
                      std::int32_t rows,
@@ -233,16 +233,15 @@ inline void dot_rows(const Int8Linear& op,
                      const Fetch& fetch) {
   switch (rows) {
     case 1:
-      return dot_panel<1, true>(op, row, x, column, fetch);
+      return dot_panel<1, kCold>(op, row, x, column, fetch);
     case 2:
-      return dot_panel<2, true>(op, row, x, column, fetch);
+      return dot_panel<2, kCold>(op, row, x, column, fetch);
     case 3:
-      return dot_panel<3, true>(op, row, x, column, fetch);
+      return dot_panel<3, kCold>(op, row, x, column, fetch);
     case 4:
-      return dot_panel<4, true>(op, row, x, column, fetch);
+      return dot_panel<4, kCold>(op, row, x, column, fetch);
     default:
-      if (fetch.is_cold) return dot_panel<8, true>(op, row, x, column, fetch);
-      return dot_panel<8, false>(op, row, x, column, fetch);
+      return dot_panel<8, kCold>(op, row, x, column, fetch);
   }
 }
 
@@ -259,23 +258,32 @@ void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* s
 }
 
 void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch) {
+  constexpr std::int32_t kRowsMax = 8;  // of dot_panel
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   auto* x = reinterpret_cast<std::uint8_t*>(scratch);
-  // Of many rows those that follow the first eight ask for the next tile, in equal parts of whole
-  // lines. Of few rows the next tile is as likely another thread's.
-  const std::int32_t groups = op.rows / 8 - 1;
-  const std::ptrdiff_t part = groups < 7 ? 0 : (2048 / groups + 63) / 64 * 64;
-  Fetch fetch{true, op.weights.tiles + end * padded, part};
-  for (std::int32_t row = 0; row < op.rows;) {
-    const std::int32_t left = op.rows - row;
-    const std::int32_t rows = left >= 8 ? 8 : left >= 4 ? 4 : left;
+  // A block of rows and a panel stay in the first two caches while they meet.
+  for (std::int32_t row = 0; row < op.rows; row += kInt8RowTile) {
+    const std::int32_t rows = op.rows - row < kInt8RowTile ? op.rows - row : kInt8RowTile;
     to_unsigned(op.x + row * padded, rows * padded, x);
+    const std::int32_t groups = (rows + kRowsMax - 1) / kRowsMax;
+    // The first block brings the tile into the second cache, where the others find it.
+    const std::ptrdiff_t part = row > 0 ? 0 : (2048 / groups + 63) / 64 * 64;
     for (std::int32_t column = begin; column < end; column += kInt8Columns) {
-      dot_rows(op, row, rows, x, column, fetch);
-      if (!fetch.is_cold) fetch.next += fetch.bytes * (padded / 64);
+      // Threads go through neighbouring tiles: what follows the last panel is needed next, too.
+      Fetch fetch{op.weights.tiles + (column + kInt8Columns) * padded, part};
+      for (std::int32_t first = 0; first < rows;) {
+        const std::int32_t left = rows - first;
+        const std::int32_t count = left >= kRowsMax ? kRowsMax : left >= 4 ? 4 : left;
+        const bool is_cold = groups == 1 || (row == 0 && column == begin && first == 0);
+        if (is_cold) {
+          dot_rows<true>(op, row + first, count, x + first * padded, column, fetch);
+        } else {
+          dot_rows<false>(op, row + first, count, x + first * padded, column, fetch);
+        }
+        fetch.next += part * (padded / 64);
+        first += count;
+      }
     }
-    row += rows;
-    fetch.is_cold = false;
   }
 }
 
