@@ -29,10 +29,14 @@ AttentionTile attention_tile(const Attention& op, std::int32_t index) {
     if (index < tiles * op.pool.kv_heads) {
       const std::int32_t begin = index / op.pool.kv_heads * tile_tokens;
       const std::int32_t end = begin + tile_tokens;
+      const AttentionSequence* next = &sequence;
+      if (index + 1 == tiles * op.pool.kv_heads) next = i + 1 < op.count ? next + 1 : nullptr;
       return {&sequence,
               index % op.pool.kv_heads,
               begin,
-              end < sequence.tokens ? end : sequence.tokens};
+              end < sequence.tokens ? end : sequence.tokens,
+              next,
+              (index + 1) % op.pool.kv_heads};
     }
     index -= tiles * op.pool.kv_heads;
   }

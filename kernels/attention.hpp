@@ -44,6 +44,9 @@ struct AttentionTile {
   std::int32_t kv_head = 0;
   std::int32_t query_begin = 0;  // within the sequence's queries
   std::int32_t query_end = 0;
+  // Whose keys and values the next tile reads, to be fetched in time; null after the last.
+  const AttentionSequence* next_sequence = nullptr;
+  std::int32_t next_kv_head = 0;
 };
 
 std::int32_t attention_tile_count(const Attention& op);

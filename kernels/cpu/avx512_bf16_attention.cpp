@@ -30,15 +30,30 @@ inline __m512bh load_pairs(const std::uint16_t* pairs) {
   return __m512bh(_mm512_loadu_si512(pairs));
 }
 
+// Two tiles of keys or values to ask for beside the products of two others. Few rows multiply them
+// faster than memory brings them, so it has to be busy all the time.
+struct Fetch {
+  const std::uint16_t* soon;   // of the next block: into the first cache
+  const std::uint16_t* later;  // of the next split, or of the tile after this one: into the second
+};
+
 // sum[r] += 16 pairs of row r times the 16 rows of two tiles. Rows lie `stride` values apart.
 template <int Rows>
 inline void add_products(Vec (&sum)[Rows][2],
                          const std::uint16_t* rows,
                          std::ptrdiff_t stride,
                          const std::uint16_t* first_tile,
-                         const std::uint16_t* second_tile) {
+                         const std::uint16_t* second_tile,
+                         const Fetch& fetch) {
 #pragma GCC unroll 4
   for (int pair = 0; pair < 16; ++pair) {
+    if (Rows < kRowsMax) {
+#pragma GCC unroll 2
+      for (int line = 0; line < 2; ++line) {
+        __builtin_prefetch(fetch.soon + pair * 64 + line * 32, 0, 3);
+        __builtin_prefetch(fetch.later + pair * 64 + line * 32, 0, 2);
+      }
+    }
     const __m512bh first = load_pairs(first_tile + pair * 32);
     const __m512bh second = load_pairs(second_tile + pair * 32);
 #pragma GCC unroll 8
@@ -74,13 +89,13 @@ struct Score {
   void rows(std::int32_t row) const {
     const std::uint16_t* q = w.q + row / 16 * 16 * w.padded + row % 16 * 32;
     for (std::int32_t block = 0; block < w.blocks; ++block) {
-      if (Rows < kRowsMax && block + 1 < w.blocks && !w.is_int8())
-        fetch(w.keys(block + 1), 64 * w.padded);
+      const Fetch fetch{w.keys(w.block_after(block)), w.ahead(block)};
       Vec sum[Rows][2];
       clear(sum);
       for (std::int32_t d = 0; d < w.padded; d += 32) {
         const std::uint16_t* keys = w.keys(block) + d * 32;
-        add_products(sum, q + d * 16, 32, keys, keys + kTileValues);
+        const Fetch ahead{fetch.soon + d * 32, fetch.later + d * 32};
+        add_products(sum, q + d * 16, 32, keys, keys + kTileValues, ahead);
       }
       put(sum, w.scores + row * kScoreStride + block * kKvBlockTokens, kScoreStride);
     }
@@ -99,7 +114,10 @@ struct Weigh {
       clear(sum);
       for (std::int32_t block = 0; block < w.blocks; ++block) {
         const std::uint16_t* values = w.values(block) + d * 32;
-        add_products(sum, w.numerators(row, block), 2 * kScoreStride, values, values + kTileValues);
+        const Fetch fetch{w.values(w.block_after(block)) + d * 32,
+                          w.ahead(block) + 32 * w.padded + d * 32};
+        add_products(
+            sum, w.numerators(row, block), 2 * kScoreStride, values, values + kTileValues, fetch);
       }
       put(sum, out + row * w.padded + d, w.padded);
     }

@@ -45,12 +45,30 @@ struct TileRows {
   }
 
   const std::byte* block(std::int32_t position) const {
-    const std::ptrdiff_t index = at.sequence->blocks[position / kKvBlockTokens];
+    return block_of(*at.sequence, at.kv_head, position);
+  }
+
+  // Block number `block` of the split after the one at `begin`, or of the next tile's first split
+  // if this tile has no more; null where that has fewer.
+  const std::byte* block_ahead(std::int32_t begin, std::int32_t block) const {
+    const std::int32_t position = begin + kKvSplitTokens + block * kKvBlockTokens;
+    if (begin + kKvSplitTokens < end())
+      return position < end() ? block_of(*at.sequence, at.kv_head, position) : nullptr;
+    if (at.next_sequence == nullptr) return nullptr;
+    if (block * kKvBlockTokens >= at.next_sequence->position + at.next_sequence->tokens)
+      return nullptr;
+    return block_of(*at.next_sequence, at.next_kv_head, block * kKvBlockTokens);
+  }
+
+  const std::byte* block_of(const AttentionSequence& sequence,
+                            std::int32_t kv_head,
+                            std::int32_t position) const {
+    const std::ptrdiff_t index = sequence.blocks[position / kKvBlockTokens];
     const std::ptrdiff_t values = 2 * 32 * ((op.pool.head_dim + 31) / 32 * 32);
     const std::ptrdiff_t bytes = op.pool.type == KvType::kF32    ? 4 * values
                                  : op.pool.type == KvType::kBf16 ? 2 * values
                                                                  : values + 256;
-    return op.pool.storage + (index * op.pool.layers * op.pool.kv_heads + at.kv_head) * bytes;
+    return op.pool.storage + (index * op.pool.layers * op.pool.kv_heads + kv_head) * bytes;
   }
 };
 

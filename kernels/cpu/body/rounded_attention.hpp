@@ -47,6 +47,19 @@ struct Work {
     return reinterpret_cast<const std::uint16_t*>(t.block(begin + block * kKvBlockTokens));
   }
 
+  // Of the split; the last one itself at the end.
+  std::int32_t block_after(std::int32_t block) const {
+    return block + 1 < blocks ? block + 1 : block;
+  }
+
+  // The block as far into the next split, or into the first one of the next tile; where there is
+  // none, and of int8, whose expanded values are near, the block itself.
+  const std::uint16_t* ahead(std::int32_t block) const {
+    const std::byte* next = t.block_ahead(begin, block);
+    return next == nullptr || is_int8() ? keys(block)
+                                        : reinterpret_cast<const std::uint16_t*>(next);
+  }
+
   const std::uint16_t* values(std::int32_t block) const { return keys(block) + 32 * padded; }
 
   // A row's numerators of a block take the place of the first half of its scores.
