@@ -142,8 +142,12 @@ inline void many_tokens(const Bf16Linear& op, std::int32_t begin, std::int32_t e
   const std::int32_t columns = bf16_panel_columns(op);
   const std::ptrdiff_t panel_values = std::ptrdiff_t{kPanel} * bf16_padded_k(op.k);
   const Stretch whole{0, op.k};
-  for (std::int32_t column = begin; column < end; column += columns)
-    expand_whole(op, column, panels + (column - begin) / columns * panel_values);
+  for (std::int32_t column = begin; column < end; column += columns) {
+    Bf16* panel = panels + (column - begin) / columns * panel_values;
+    for_stretches(op.k, [&](Stretch stretch) {
+      expand_panel(op, column, stretch, panel + std::ptrdiff_t{stretch.begin} * kPanel, [] {});
+    });
+  }
   TokenTiles unit;
   alignas(64) float sums[2][kPanel * 32];
   Outputs outputs{};  // of the block before

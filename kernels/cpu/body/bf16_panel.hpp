@@ -115,14 +115,13 @@ inline void expand_panel(const Bf16Linear& op,
               meanwhile);
 }
 
-// All of k, a stretch at a time: rows of a panel lie 2 kB apart from step to step, so a whole row
-// of it would fall into two sets of the L1 cache.
-inline void expand_whole(const Bf16Linear& op, std::int32_t column, Bf16* panel) {
-  const std::int32_t depth = stretch_of(op.k);
-  for (std::int32_t k = 0; k < op.k; k += depth) {
-    const Stretch stretch{k, op.k - k < depth ? op.k - k : depth};
-    expand_panel(op, column, stretch, panel + std::ptrdiff_t{k} * kPanel, [] {});
-  }
+// Calls visit(stretch) for all of k. Rows of a panel lie 2 kB apart from step to step, so a whole
+// row of it would fall into two sets of the L1 cache.
+template <typename Visit>
+inline void for_stretches(std::int32_t k, Visit visit) {
+  const std::int32_t depth = stretch_of(k);
+  for (std::int32_t begin = 0; begin < k; begin += depth)
+    visit(Stretch{begin, k - begin < depth ? k - begin : depth});
 }
 
 }  // namespace
