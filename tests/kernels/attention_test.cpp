@@ -241,6 +241,19 @@ BOOST_AUTO_TEST_CASE(tiles_cover_every_query_and_head_once) {
   BOOST_TEST((std::count(seen.begin(), seen.end(), 1) == 26 * 3));
 }
 
+BOOST_AUTO_TEST_CASE(every_tile_names_what_the_one_after_it_reads) {
+  const AttentionSequence sequences[] = {
+      {.row = 0, .tokens = 1}, {.row = 1, .tokens = 17}, {.row = 18, .tokens = 8}};
+  const Attention op{.pool = {.kv_heads = 3}, .sequences = sequences, .count = 3, .heads = 9};
+  const std::int32_t last = attention_tile_count(op) - 1;
+  for (std::int32_t i = 0; i < last; ++i) {
+    const AttentionTile next = attention_tile(op, i + 1);
+    BOOST_TEST(attention_tile(op, i).next_sequence == next.sequence);
+    BOOST_TEST(attention_tile(op, i).next_kv_head == next.kv_head);
+  }
+  BOOST_TEST(attention_tile(op, last).next_sequence == nullptr);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace troupe::kernels

@@ -186,7 +186,7 @@ BOOST_AUTO_TEST_CASE(weights_are_the_files_values_rounded_to_bf16) {
 BOOST_AUTO_TEST_CASE(every_number_of_rows_gives_each_row_the_same_bits) {
   for (const auto& device : all_cpu_devices(2)) {
     const bool fast = device->prefers_bf16();
-    Layer layer(TensorType::kQ4_1, fast ? 70 : 20, 96, 77);
+    Layer layer(TensorType::kQ4_1, fast ? 70 : 20, 608, 77);  // three stretches of k
     const std::vector<float> whole = result(*device, layer, true, true);
     check_close(layer, whole, true, true);
     for (; layer.rows > 0; --layer.rows) {
@@ -256,8 +256,10 @@ BOOST_AUTO_TEST_CASE(several_layers_share_one_run) {
 // The exponential and FP32 sums differ by some 1e-6, which may tip a value to the other BF16.
 BOOST_AUTO_TEST_CASE(a_gated_layer_writes_the_next_layers_input) {
   for (const auto& device : all_cpu_devices(2)) {
-    for (const auto& [rows, k, n] :
-         {std::array{1, 64, 32}, std::array{9, 96, 77}, std::array{40, 576, 131}}) {
+    for (const auto& [rows, k, n] : {std::array{1, 64, 32},
+                                     std::array{2, 608, 50},
+                                     std::array{9, 96, 77},
+                                     std::array{40, 576, 131}}) {
       Layer layer(TensorType::kQ4_0, rows, k, n);
       for (float& value : layer.x) value *= 0.1F;
       layer.pack();
@@ -281,10 +283,10 @@ BOOST_AUTO_TEST_CASE(a_gated_layer_writes_the_next_layers_input) {
 BOOST_AUTO_TEST_CASE(a_gated_row_has_the_same_bits_in_any_company) {
   for (const auto& device : all_cpu_devices(2)) {
     constexpr std::int32_t kColumns = 80;
-    Layer layer(TensorType::kQ4_K, 37, 256, kColumns);
+    Layer layer(TensorType::kQ4_K, 37, 512, kColumns);
     const std::vector<Bf16> whole = gated_result(*device, layer);
     const std::int32_t padded = bf16_padded_k(kColumns);
-    for (const std::int32_t rows : {33, 17, 16, 1}) {  // x shrinks
+    for (const std::int32_t rows : {33, 17, 16, 5, 2, 1}) {  // x shrinks
       layer.rows = rows;
       layer.pack();
       const std::vector<Bf16> found = gated_result(*device, layer);

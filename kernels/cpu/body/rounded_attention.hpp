@@ -121,13 +121,6 @@ inline void expand_int8(const Work& w) {
   }
 }
 
-// A tile load that misses the first cache holds up the products behind it: what comes next is asked
-// for before it is needed.
-inline void fetch(const std::uint16_t* from, std::int32_t values) {
-  const auto* bytes = reinterpret_cast<const char*>(from);
-  for (std::int32_t i = 0; i < 2 * values; i += 64) __builtin_prefetch(bytes + i, 0, 3);
-}
-
 // The largest score in each lane; scores of int8 keys are multiplied by the keys' scales first.
 template <bool kInt8>
 inline Vec largest_scores(const Work& w, std::int32_t row, std::int32_t visible) {
