@@ -67,11 +67,11 @@ constexpr std::int32_t bf16_panel_columns(const Bf16Linear& op) {
 // so that they cover the padding of a gated layer.
 inline constexpr std::int32_t kBf16Panels = 2;
 
-// Panels, and a tile of x.
+// Panels of all of k, or sixteen normalised rows of x.
 constexpr std::int32_t bf16_scratch_floats(std::int32_t k) {
   const std::int32_t least = 256;  // two panels by turns for one stretch of k, where x is small
   const std::int32_t depth = k < least ? least : bf16_padded_k(k);
-  return (kBf16Panels * 32 + kBf16Tokens) * depth / 2;
+  return kBf16Panels * 32 * depth / 2;
 }
 
 }  // namespace troupe::kernels
