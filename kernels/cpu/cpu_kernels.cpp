@@ -1,13 +1,10 @@
-// The tables, and what this CPU has.
+// The tables, and the choice among them.
 #include "kernels/cpu/cpu_kernels.hpp"
-
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <string>
 
 #include "config/user_error.hpp"
+#include "kernels/cpu/cpu_features.hpp"
 #include "kernels/reference/reference.hpp"
 
 namespace troupe::kernels {
@@ -50,52 +47,6 @@ constexpr GroupedOps kScalarGroupedOps{reference::group_rows, reference::grouped
 constexpr Bf16Ops kAmxBf16Ops{true, avx512_bf16::pack_bf16, amx::bf16_linear};
 constexpr Bf16Ops kAvx512Bf16Ops{true, avx512_bf16::pack_bf16, avx512_bf16::bf16_linear};
 constexpr Bf16Ops kPlainBf16Ops{false, reference::pack_bf16, reference::bf16_linear};
-
-bool cpu_has_avx2() {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-         __builtin_cpu_supports("f16c") != 0;
-}
-
-bool cpu_has_avx512() {
-  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") != 0 &&
-         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0;
-}
-
-bool cpu_has_vnni() { return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
-
-// What attention on BF16 vectors takes, and BF16 layers and attention beside tiles; every CPU with
-// tiles has had all of it.
-bool cpu_has_bf16() {
-  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&
-         __builtin_cpu_supports("avx512vbmi2") != 0;
-}
-
-// Products of BF16 vectors are twice as fast as FP32 ones on AMD's CPUs (Zen 4 and later) and half
-// as fast on Intel's that have tiles, so the choice of itself differs.
-bool has_fast_bf16_vectors() { return __builtin_cpu_is("amd") != 0; }
-
-// Bits of CPUID leaf 7: TILE, INT8 and BF16 of AMX; g++ 12 has no name for them.
-bool cpu_has_tiles() {
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  constexpr unsigned kTile = 1U << 24;
-  constexpr unsigned kInt8 = 1U << 25;
-  constexpr unsigned kBf16 = 1U << 22;
-  constexpr unsigned kAll = kTile | kInt8 | kBf16;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll;
-}
-
-// Tiles need the kernel's permission, which holds for every thread of the process from then on.
-// docs.kernel.org/arch/x86/xstate.html
-bool may_use_tiles() {
-  constexpr long kRequestPermission = 0x1023;
-  constexpr long kTileData = 18;
-  return cpu_has_vnni() && cpu_has_bf16() && cpu_has_tiles() &&
-         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
 
 std::string available_backends() {
   return std::string(may_use_tiles() ? "amx, " : "") +
