@@ -45,8 +45,10 @@ struct Transformer::State {
   // The parts of a step, in order.
   void load_tokens(std::span<const SequenceSlice> slices);
   void norm_heads(float* x, const float* weight, std::int32_t heads);
-  void attention_block(std::int32_t layer, const kernels::KvPool& pool);
-  void head(std::span<const SequenceSlice> slices, std::span<float> logits);
+  void append_keys(std::int32_t layer, const kernels::KvPool& pool);
+  void keep_wanted_rows(std::span<const SequenceSlice> slices);
+  void attend(std::int32_t layer, const kernels::KvPool& pool);
+  void head(std::span<float> logits);
 
   kernels::Device& device;
   Architecture architecture;
@@ -62,7 +64,7 @@ struct Transformer::State {
   kernels::DeviceBuffer centers;    // float [layers, kv_heads, head_dim]: see RopeAppend; or none
 
   // The step at hand.
-  std::int32_t tokens = 0;
+  std::int32_t tokens = 0;  // rows of residual and q; fewer once the last layer's keys are written
   std::vector<kernels::AttentionSequence> sequences;
   std::vector<std::int32_t> ids;  // [tokens]
 
@@ -217,7 +219,8 @@ void Transformer::State::norm_heads(float* x, const float* weight, std::int32_t 
                               .epsilon = architecture.norm_epsilon});
 }
 
-void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPool& pool) {
+// Queries of the layer, and its keys and values into the cache.
+void Transformer::State::append_keys(std::int32_t layer, const kernels::KvPool& pool) {
   const Architecture& a = architecture;
   layers->attention_inputs(layer, residual, tokens, inputs);
   if (a.query_key_norms) {
@@ -225,7 +228,6 @@ void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPo
     norm_heads(inputs.q, w.query_norm, a.heads);
     norm_heads(inputs.k, w.key_norm, a.kv_heads);
   }
-  const auto count = static_cast<std::int32_t>(sequences.size());
   device.run(kernels::RopeAppend{.pool = pool,
                                  .q = inputs.q,
                                  .k = inputs.k,
@@ -234,36 +236,57 @@ void Transformer::State::attention_block(std::int32_t layer, const kernels::KvPo
                                  .sin = sin,
                                  .key_center = key_center(layer),
                                  .sequences = sequences.data(),
-                                 .count = count,
+                                 .count = static_cast<std::int32_t>(sequences.size()),
                                  .heads = a.heads,
                                  .spread = kernels::kv_spread(pool.type, a.head_dim),
                                  .interleaved = a.rope_interleaved});
+}
+
+// Rows whose logits nobody wants are done once the last layer has their keys and values: the others
+// move to the front, and with them go their sequences.
+void Transformer::State::keep_wanted_rows(std::span<const SequenceSlice> slices) {
+  std::int32_t rows = 0;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const kernels::AttentionSequence sequence = sequences[i];
+    const std::int32_t wanted = slices[i].logit_rows;
+    if (wanted == 0) continue;
+    const std::int32_t skipped = sequence.tokens - wanted;
+    const auto move = [&](float* x, std::int32_t width) {
+      device.move(
+          x + std::ptrdiff_t{rows} * width,
+          x + std::ptrdiff_t{sequence.row + skipped} * width,
+          static_cast<std::size_t>(wanted) * static_cast<std::size_t>(width) * sizeof(float));
+    };
+    if (rows != sequence.row + skipped) {
+      move(residual, architecture.hidden);
+      move(inputs.q, architecture.heads * architecture.head_dim);
+    }
+    sequences[kept++] = {sequence.blocks, rows, wanted, sequence.position + skipped};
+    rows += wanted;
+  }
+  sequences.resize(kept);
+  tokens = rows;
+}
+
+void Transformer::State::attend(std::int32_t layer, const kernels::KvPool& pool) {
+  const Architecture& a = architecture;
   device.run(kernels::Attention{.pool = pool,
                                 .q = inputs.q,
                                 .out = attended,
                                 .sequences = sequences.data(),
-                                .count = count,
+                                .count = static_cast<std::int32_t>(sequences.size()),
                                 .heads = a.heads,
                                 .scale = 1.0F / std::sqrt(static_cast<float>(a.head_dim))});
   layers->attention_output(layer, attended, tokens, residual);
 }
 
-// The wanted rows are copied to consecutive ones, so that the head is one layer over just those.
-void Transformer::State::head(std::span<const SequenceSlice> slices, std::span<float> logits) {
-  const std::ptrdiff_t hidden = architecture.hidden;
-  std::int32_t rows = 0;
-  for (std::size_t i = 0; i < slices.size(); ++i) {
-    const std::int32_t wanted = slices[i].logit_rows;
-    const std::ptrdiff_t first = sequences[i].row + sequences[i].tokens - wanted;
-    const auto bytes = static_cast<std::size_t>(wanted * hidden) * sizeof(float);
-    if (wanted > 0) device.move(residual + rows * hidden, residual + first * hidden, bytes);
-    rows += wanted;
-  }
+void Transformer::State::head(std::span<float> logits) {
   const bool observed = calibrates && logits.empty();
-  CHECK(observed || logits.size() == static_cast<std::size_t>(rows) *
+  CHECK(observed || logits.size() == static_cast<std::size_t>(tokens) *
                                          static_cast<std::size_t>(architecture.vocab),
         "logits hold the wanted rows");
-  if (rows > 0) layers->head(residual, rows, observed ? nullptr : logits.data());
+  if (tokens > 0) layers->head(residual, tokens, observed ? nullptr : logits.data());
 }
 
 Transformer::Transformer(const ModelFile& file,
@@ -292,10 +315,15 @@ void Transformer::forward(std::span<const SequenceSlice> slices,
   }
   s.load_tokens(slices);
   for (std::int32_t i = 0; i < s.architecture.layers; ++i) {
-    s.attention_block(i, cache.layer(i));
+    s.append_keys(i, cache.layer(i));
+    // An observer sees the inputs of all layers for all tokens.
+    if (i + 1 == s.architecture.layers && !s.calibrates) s.keep_wanted_rows(slices);
+    if (s.tokens == 0) break;
+    s.attend(i, cache.layer(i));
     s.layers->feed_forward(i, s.tokens, s.residual);
   }
-  s.head(slices, logits);
+  if (s.calibrates) s.keep_wanted_rows(slices);
+  s.head(logits);
   s.device.synchronize();
 }
 
