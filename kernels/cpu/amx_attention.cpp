@@ -30,14 +30,14 @@ inline void score_block(const Work& w, std::int32_t block) {
   if (kLower) _tile_zero(2);
   if (kLower) _tile_zero(3);
   for (std::int32_t d = 0; d < w.padded; d += 32, keys += 2 * kTileValues) {
-    const std::uint16_t* q = w.q + d * 16;
-    _tile_loadd(4, q, 64);
+    const std::uint16_t* q = w.q + d;
+    _tile_loadd(4, q, 2L * w.padded);
     _tile_loadd(6, keys, 64);
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, keys + kTileValues, 64);
     _tile_dpbf16ps(1, 4, 7);
     if (!kLower) continue;
-    _tile_loadd(5, q + 16 * w.padded, 64);
+    _tile_loadd(5, q + 16 * w.padded, 2L * w.padded);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }

@@ -17,7 +17,10 @@ namespace troupe::kernels::avx512_bf16 {
 
 namespace {
 
-constexpr int kRowsMax = 8;  // with two vectors each: 16 sums, more than the latency of 2 a cycle
+// With two vectors each: 20 sums, more than the latency of 2 a cycle, and the 30 rows of a tile of
+// groups of three are three times as many.
+constexpr int kRowsMax = 10;
+constexpr int kFewRows = 7;  // which are multiplied faster than memory brings keys
 
 // A pair of BF16 in all lanes.
 inline __m512bh broadcast_pair(const std::uint16_t* pair) {
@@ -47,7 +50,7 @@ inline void add_products(Vec (&sum)[Rows][2],
                          const Fetch& fetch) {
 #pragma GCC unroll 4
   for (int pair = 0; pair < 16; ++pair) {
-    if (Rows < kRowsMax) {
+    if (Rows <= kFewRows) {
 #pragma GCC unroll 2
       for (int line = 0; line < 2; ++line) {
         __builtin_prefetch(fetch.soon + pair * 64 + line * 32, 0, 3);
@@ -56,7 +59,7 @@ inline void add_products(Vec (&sum)[Rows][2],
     }
     const __m512bh first = load_pairs(first_tile + pair * 32);
     const __m512bh second = load_pairs(second_tile + pair * 32);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
     for (int r = 0; r < Rows; ++r) {
       const __m512bh x = broadcast_pair(rows + r * stride + pair * 2);
       sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, first);
@@ -67,60 +70,57 @@ inline void add_products(Vec (&sum)[Rows][2],
 
 template <int Rows>
 inline void clear(Vec (&sum)[Rows][2]) {
-#pragma GCC unroll 8
+#pragma GCC unroll 10
   for (int r = 0; r < Rows; ++r) sum[r][0] = sum[r][1] = zero();
 }
 
 template <int Rows>
 inline void put(const Vec (&sum)[Rows][2], float* to, std::int32_t stride) {
-#pragma GCC unroll 8
+#pragma GCC unroll 10
   for (int r = 0; r < Rows; ++r) {
     store(to + r * stride, sum[r][0]);
     store(to + r * stride + kLanes, sum[r][1]);
   }
 }
 
-// Scores of Rows rows with all blocks of keys. Rows of one tile of q lie 32 values apart; a tile
-// ends at 16, a multiple of kRowsMax.
+// Scores of Rows rows with one block of keys.
 struct Score {
   const Work& w;
+  std::int32_t block;
 
   template <int Rows>
   void rows(std::int32_t row) const {
-    const std::uint16_t* q = w.q + row / 16 * 16 * w.padded + row % 16 * 32;
-    for (std::int32_t block = 0; block < w.blocks; ++block) {
-      const Fetch fetch{w.keys(w.block_after(block)), w.ahead(block)};
-      Vec sum[Rows][2];
-      clear(sum);
-      for (std::int32_t d = 0; d < w.padded; d += 32) {
-        const std::uint16_t* keys = w.keys(block) + d * 32;
-        const Fetch ahead{fetch.soon + d * 32, fetch.later + d * 32};
-        add_products(sum, q + d * 16, 32, keys, keys + kTileValues, ahead);
-      }
-      put(sum, w.scores + row * kScoreStride + block * kKvBlockTokens, kScoreStride);
+    const std::uint16_t* q = w.q + row * w.padded;
+    const Fetch fetch{w.keys(w.block_after(block)), w.ahead(block)};
+    Vec sum[Rows][2];
+    clear(sum);
+    for (std::int32_t d = 0; d < w.padded; d += 32) {
+      const std::uint16_t* keys = w.keys(block) + d * 32;
+      const Fetch ahead{fetch.soon + d * 32, fetch.later + d * 32};
+      add_products(sum, q + d, w.padded, keys, keys + kTileValues, ahead);
     }
+    put(sum, w.scores + row * kScoreStride + block * kKvBlockTokens, kScoreStride);
   }
 };
 
-// Values of all blocks, weighted by the numerators of Rows rows.
+// Dimensions d to d + 31 of the values of all blocks, weighted by the numerators of Rows rows.
 struct Weigh {
   const Work& w;
   float* out;
+  std::int32_t d;
 
   template <int Rows>
   void rows(std::int32_t row) const {
-    for (std::int32_t d = 0; d < w.padded; d += 32) {
-      Vec sum[Rows][2];
-      clear(sum);
-      for (std::int32_t block = 0; block < w.blocks; ++block) {
-        const std::uint16_t* values = w.values(block) + d * 32;
-        const Fetch fetch{w.values(w.block_after(block)) + d * 32,
-                          w.ahead(block) + 32 * w.padded + d * 32};
-        add_products(
-            sum, w.numerators(row, block), 2 * kScoreStride, values, values + kTileValues, fetch);
-      }
-      put(sum, out + row * w.padded + d, w.padded);
+    Vec sum[Rows][2];
+    clear(sum);
+    for (std::int32_t block = 0; block < w.blocks; ++block) {
+      const std::uint16_t* values = w.values(block) + d * 32;
+      const Fetch fetch{w.values(w.block_after(block)) + d * 32,
+                        w.ahead(block) + 32 * w.padded + d * 32};
+      add_products(
+          sum, w.numerators(row, block), 2 * kScoreStride, values, values + kTileValues, fetch);
     }
+    put(sum, out + row * w.padded + d, w.padded);
   }
 };
 
@@ -129,9 +129,11 @@ inline void attend_split(const TileRows& t, std::int32_t begin, const Part& part
     const Work w(t, first, begin, scratch);
     const Part rows{part.out + first * w.padded, part.maximum + first, part.sum + first};
     if (w.is_int8()) expand_int8(w);
-    each_rows<kRowsMax>(w.count, Score{w});
+    for (std::int32_t block = 0; block < w.blocks; ++block)
+      each_rows<kRowsMax>(w.count, Score{w, block});
     softmax(w, rows);
-    each_rows<kRowsMax>(w.count, Weigh{w, rows.out});
+    for (std::int32_t d = 0; d < w.padded; d += 32)
+      each_rows<kRowsMax>(w.count, Weigh{w, rows.out, d});
   }
 }
 

@@ -177,7 +177,7 @@ inline void few_tokens(const Bf16Linear& op, std::int32_t column, Bf16* panels) 
       expand_panel(op, column + i * columns, stretch, panels + i * kStretch * kPanel, [] {});
     const Bf16* x = op.x + std::ptrdiff_t{stretch.begin} * op.rows;
     const std::int32_t values = bf16_padded_k(stretch.count);
-    last_rows<kFewTokens>(op.rows, 0, StretchTimesTokens<Panels>{panels, x, values, sums});
+    rows_at_once<kFewTokens>(op.rows, 0, StretchTimesTokens<Panels>{panels, x, values, sums});
   });
   const Finish finish{op, 0, op.rows};
   for (std::int32_t t = 0; t < op.rows; ++t) {

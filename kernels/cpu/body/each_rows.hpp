@@ -4,19 +4,23 @@
 namespace {
 
 template <int Rows, typename Visit>
-inline void last_rows(std::int32_t left, std::int32_t row, const Visit& visit) {
+inline void rows_at_once(std::int32_t count, std::int32_t row, const Visit& visit) {
   if constexpr (Rows > 0) {
-    if (left == Rows) return visit.template rows<Rows>(row);
-    last_rows<Rows - 1>(left, row, visit);
+    if (count == Rows) return visit.template rows<Rows>(row);
+    rows_at_once<Rows - 1>(count, row, visit);
   }
 }
 
-// Calls visit.rows<Rows>(row) for rows 0 to count - 1: Most of them at a time, then the rest.
+// Calls visit.rows<Rows>(row) for rows 0 to count - 1, at most Most of them at a time and always about
+// as many: a few at the end would not fill registers.
 template <int Most, typename Visit>
 inline void each_rows(std::int32_t count, const Visit& visit) {
   std::int32_t row = 0;
-  for (; count - row >= Most; row += Most) visit.template rows<Most>(row);
-  last_rows<Most - 1>(count - row, row, visit);
+  for (std::int32_t groups = (count + Most - 1) / Most; groups > 0; --groups) {
+    const std::int32_t rows = (count - row + groups - 1) / groups;
+    rows_at_once<Most>(rows, row, visit);
+    row += rows;
+  }
 }
 
 }  // namespace

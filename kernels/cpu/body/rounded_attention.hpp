@@ -74,7 +74,7 @@ struct Work {
   std::int32_t padded;      // head_dim in whole tiles of 32
   std::int32_t begin;       // position of the split's first key
   std::int32_t blocks;      // that the tile's last query sees
-  const std::uint16_t* q;   // BF16 [2 tiles of rows][padded / 32][16][32]
+  const std::uint16_t* q;   // BF16 [count, padded]
   float* scores;            // [32, kScoreStride]
   float* factors;           // [2, 256]: scales of int8 keys and values
   std::uint16_t* expanded;  // BF16 [8 blocks][2][32 · padded], for int8
@@ -86,11 +86,11 @@ inline void prepare_rows(const TileRows& t, float* scratch) {
   const std::int32_t padded = (dims + 31) / 32 * 32;
   for (std::int32_t row = 0; row < t.rows; ++row) {
     const float* q = t.op.q + t.offset(row);
-    std::uint16_t* to = queries_at(scratch) + row / 16 * 16 * padded + row % 16 * 32;
+    std::uint16_t* to = queries_at(scratch) + row * padded;
     for (std::int32_t d = 0; d < padded; d += 16) {
       const std::int32_t left = dims - d;
       const Vec x = left >= 16 ? load(q + d) : left > 0 ? load_first(q + d, left) : zero();
-      store_bf16(to + d / 32 * kTileValues + d % 32, x);
+      store_bf16(to + d, x);
     }
   }
 }
