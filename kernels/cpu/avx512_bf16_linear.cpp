@@ -56,29 +56,50 @@ inline void expand_transposed(const Bf16Linear& op, std::int32_t column, Bf16* p
   });
 }
 
-// The BF16 of sixteen channels of one token into the next layer's x, a pair every `tokens` pairs.
-inline void put_pairs(Bf16* out, std::int32_t tokens, Vec value) {
-  if (tokens == 1) return store_bf16(out, value);
-  const __m256i apart =
-      _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(tokens));
-  _mm256_i32scatter_epi32(out, apart, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)), 4);
+// Channels of the next layer's x: pairs of one channel and the next, as they lie there.
+inline __m256i pairs_of(Vec channels) {
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(channels));
 }
 
-// What becomes of the sums of a panel's channels, for one token of a tile of `tokens`.
+// Sixteen channels of one token into the next layer's x, a pair every `tokens` pairs.
+inline void put_pairs(Bf16* out, std::int32_t tokens, __m256i pairs) {
+  if (tokens == 1) return _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), pairs);
+  const __m256i apart =
+      _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(tokens));
+  _mm256_i32scatter_epi32(out, apart, pairs, 4);
+}
+
+// What becomes of the sums of a panel's channels, for some tokens of a tile of `tokens`.
 struct Finish {
   const Bf16Linear& op;
   std::int32_t first;  // row of x and y that begins the tile
   std::int32_t tokens;
 
-  void put(std::int32_t token, std::int32_t column, Vec low, Vec high) const {
-    if (op.up != nullptr) {
-      Bf16* tile = op.packed_y + std::ptrdiff_t{first} * bf16_padded_k(op.n);
-      put_pairs(tile + column * tokens + token * 2, tokens, gated(low, high));
-      return;
-    }
+  template <int Tokens>
+  void put(std::int32_t token, std::int32_t column, const Vec (&sum)[Tokens][2]) const {
+    if (op.up != nullptr) return put_gated(token, column, sum);
     float* y = op.y + static_cast<std::ptrdiff_t>(first + token) * op.n + column;
-    put_row(op, y, column, low);
-    put_row(op, y + kHalf, column + kHalf, high);
+    for (int t = 0; t < Tokens; ++t, y += op.n) {
+      put_row(op, y, column, sum[t][0]);
+      put_row(op, y + kHalf, column + kHalf, sum[t][1]);
+    }
+  }
+
+  // Eight tokens change places with eight pairs, which makes each pair's tokens one store.
+  template <int Tokens>
+  void put_gated(std::int32_t token, std::int32_t column, const Vec (&sum)[Tokens][2]) const {
+    Bf16* out =
+        op.packed_y + std::ptrdiff_t{first} * bf16_padded_k(op.n) + column * tokens + token * 2;
+    __m256i rows[Tokens];
+#pragma GCC unroll 8
+    for (int t = 0; t < Tokens; ++t) rows[t] = pairs_of(short_gated(sum[t][0], sum[t][1]));
+    if constexpr (Tokens == 8) {
+      transpose8(rows);
+      for (int pair = 0; pair < 8; ++pair)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + pair * 2 * tokens), rows[pair]);
+    } else {
+      for (int t = 0; t < Tokens; ++t) put_pairs(out + 2 * t, tokens, rows[t]);
+    }
   }
 };
 
@@ -107,7 +128,7 @@ struct PanelTimesTile {
         }
       }
     }
-    for (int t = 0; t < Tokens; ++t) finish.put(token + t, column, sum[t][0], sum[t][1]);
+    finish.put(token, column, sum);
   }
 };
 
@@ -181,8 +202,10 @@ inline void few_tokens(const Bf16Linear& op, std::int32_t column, Bf16* panels) 
   });
   const Finish finish{op, 0, op.rows};
   for (std::int32_t t = 0; t < op.rows; ++t) {
-    for (int i = 0; i < Panels; ++i)
-      finish.put(t, column + i * columns, sums[t][2 * i], sums[t][2 * i + 1]);
+    for (int i = 0; i < Panels; ++i) {
+      const Vec sum[1][2] = {{sums[t][2 * i], sums[t][2 * i + 1]}};
+      finish.put(t, column + i * columns, sum);
+    }
   }
 }
 

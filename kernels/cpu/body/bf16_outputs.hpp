@@ -39,8 +39,8 @@ inline void finish_pair(const Bf16Linear& op,
               static_cast<std::ptrdiff_t>((column + pair) / 2) * tokens;
   const float* gate = sums + pair * 32;
   const float* up = gate + 512;
-  const Vec even = gated(load(gate), load(up));
-  const Vec odd = gated(load(gate + 32), load(up + 32));
+  const Vec even = short_gated(load(gate), load(up));
+  const Vec odd = short_gated(load(gate + 32), load(up + 32));
   const __m512i pairs = _mm512_or_si512(round_bf16(even), _mm512_slli_epi32(round_bf16(odd), 16));
   _mm512_mask_storeu_epi32(out, first_lanes(tokens), pairs);
 }
@@ -53,7 +53,7 @@ inline void finish_token(const Bf16Linear& op, std::int32_t column) {
   const Vec low = load(sums);
   const Vec high = load(sums + kHalf);
   if (op.up != nullptr) {
-    store_bf16(op.packed_y + column, gated(low, high));
+    store_bf16(op.packed_y + column, short_gated(low, high));
   } else {
     put_row(op, op.y + column, column, low);
     put_row(op, op.y + column + kHalf, column + kHalf, high);
