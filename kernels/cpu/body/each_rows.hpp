@@ -11,8 +11,8 @@ inline void rows_at_once(std::int32_t count, std::int32_t row, const Visit& visi
   }
 }
 
-// Calls visit.rows<Rows>(row) for rows 0 to count - 1, at most Most of them at a time and always about
-// as many: a few at the end would not fill registers.
+// Calls visit.rows<Rows>(row) for rows 0 to count - 1, at most Most of them at a time and always
+// about as many: a few at the end would not fill registers.
 template <int Most, typename Visit>
 inline void each_rows(std::int32_t count, const Visit& visit) {
   std::int32_t row = 0;
