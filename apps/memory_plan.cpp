@@ -72,13 +72,14 @@ void check_sequences(const Budget& b) {
       b.needs.sequence_bytes + blocks_for(kSequenceTokensMin, b.needs) * b.needs.block_bytes;
   const std::uint64_t fit = b.room() / each;
   if (b.needs.sequences_max <= fit) return;
+  const std::string fewer =
+      fit > 0 ? "set batch.sequences_max = " + std::to_string(fit) + " or " : "";
   throw config::UserError("batch.sequences_max = " + std::to_string(b.needs.sequences_max) + ": " +
                           std::to_string(b.needs.sequences_max) + " sequences of at least " +
                           std::to_string(kSequenceTokensMin) + " tokens need " +
                           mib(each * b.needs.sequences_max) + " of KV cache and logits, and " +
                           mib(b.room()) + " are left of the " + mib(b.needs.limit) + " of " +
-                          b.needs.limit_source + ": set batch.sequences_max = " +
-                          std::to_string(std::max<std::uint64_t>(fit, 1)) + " or raise the limit");
+                          b.needs.limit_source + ": " + fewer + "raise the limit");
 }
 
 void check_context(const Budget& b, std::uint64_t per_context) {

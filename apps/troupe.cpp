@@ -1,5 +1,6 @@
 // The one binary: commands for people, and the hidden roles that root starts (front, worker-N).
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -64,6 +65,9 @@ int run_role(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file that may not grow (ulimit -f, LimitFSIZE=) is an error of who writes it, not a death.
+  // Processes that root starts inherit this.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run_role(argc, argv);
   } catch (const troupe::config::UserError& error) {

@@ -94,6 +94,14 @@ BOOST_AUTO_TEST_CASE(a_batch_of_128_where_64_fit_is_refused_and_64_is_named) {
   BOOST_TEST(refusal(n) == "accepted");
 }
 
+BOOST_AUTO_TEST_CASE(where_not_one_sequence_fits_no_number_of_them_is_named) {
+  MemoryNeeds n = needs();
+  n.limit = (200 + 2) * kMib * 16 / 15;
+  const std::string text = refusal(n);
+  BOOST_TEST(says(text, {"batch.sequences_max = ", ": raise the limit"}));
+  BOOST_TEST(text.find("set batch.sequences_max") == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_context_that_does_not_fit_is_refused_and_one_that_does_is_named) {
   MemoryNeeds n = needs();
   n.sequences_max = 1;

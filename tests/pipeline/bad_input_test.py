@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import subprocess
 import threading
 
 import msgpack
 import pytest
 import zmq
 
-from node import HANG_S, SMOLLM2, Node, eventually, free_ports, require, run_troupe
+from node import BINARY, HANG_S, SMOLLM2, Node, eventually, free_ports, require, run_troupe
 from troupe_client import Client, TroupeError, protocol
 
 HI = {"model": "test", "prompt": "Hi", "max_tokens": 2}
@@ -35,6 +37,20 @@ def refused_serve(tmp_path, **changed: object) -> str:
     lines = [line for line in run.stderr.splitlines() if line.startswith("troupe")]
     assert lines, run
     return "\n".join(lines)
+
+
+def test_a_limit_on_file_sizes_leaves_packed_weights_in_memory(tmp_path):
+    model = tmp_path / "model.gguf"
+    shutil.copy(require(SMOLLM2), model)
+    (tmp_path / "ids.json").write_text("[1, 2, 3]")
+    arguments = ["logits", "--model", model, "--tokens-file", tmp_path / "ids.json", "--json"]
+    limited = ["sh", "-c", 'ulimit -f 2000 && exec "$@"', "sh", BINARY, *arguments]
+    run = subprocess.run(
+        list(map(str, limited)), capture_output=True, text=True, timeout=4 * HANG_S
+    )
+    assert run.returncode == 0, run
+    assert json.loads(run.stdout)["positions"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ids.json", "model.gguf"]
 
 
 def test_a_missing_model_is_named_with_the_remedy(tmp_path):
