@@ -103,11 +103,8 @@ messages::Batch batch_of(std::int32_t step) {
 }
 
 void check(model::Precision precision, kernels::CpuBackend backend) {
-  const bool rounded = precision == model::Precision::kDefault;
-  TinyEngine tiny({.threads = 2,
-                   .precision = precision,
-                   .kv = rounded ? kernels::KvType::kBf16 : kernels::KvType::kF32,
-                   .backend = backend});
+  TinyEngine tiny(
+      {.threads = 2, .precision = precision, .kv = kernels::KvType::kBf16, .backend = backend});
   constexpr std::int32_t kWarm = 40;  // until every scratch has met its largest step
   constexpr std::int32_t kCounted = 100;
   std::vector<messages::Batch> batches;
@@ -139,6 +136,10 @@ BOOST_AUTO_TEST_CASE(a_step_of_known_sequences_allocates_nothing_in_int8) {
 
 BOOST_AUTO_TEST_CASE(a_step_of_known_sequences_allocates_nothing_in_exact) {
   check(model::Precision::kExact, kernels::CpuBackend::kAuto);
+}
+
+BOOST_AUTO_TEST_CASE(a_step_of_known_sequences_allocates_nothing_in_q4) {
+  check(model::Precision::kQ4, kernels::CpuBackend::kAuto);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -90,6 +90,19 @@ BOOST_AUTO_TEST_CASE(in_any_schedule_an_answer_has_the_bits_that_it_has_alone_in
       model::Precision::kExact, kernels::KvType::kBf16, number_from("TROUPE_SCHEDULES", 500));
 }
 
+BOOST_AUTO_TEST_CASE(so_it_has_in_exact_with_an_int8_cache) {
+  check_tiny(
+      model::Precision::kExact, kernels::KvType::kInt8, number_from("TROUPE_SCHEDULES", 250));
+}
+
+BOOST_AUTO_TEST_CASE(so_it_has_in_q4) {
+  check_tiny(model::Precision::kQ4, kernels::KvType::kBf16, number_from("TROUPE_SCHEDULES", 500));
+}
+
+BOOST_AUTO_TEST_CASE(so_it_has_in_fp32) {
+  check_tiny(model::Precision::kFp32, kernels::KvType::kF32, number_from("TROUPE_SCHEDULES", 250));
+}
+
 BOOST_AUTO_TEST_CASE(so_it_has_with_a_real_model) {
   const auto path = model_file(kSmolLm2);
   const model::ModelFile file = model::ModelFile::open(path);
