@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engines import json_of  # noqa: E402
+from arguments import count, program  # noqa: E402
+from engines import Unavailable, json_of  # noqa: E402
 
 LOOP_SECONDS_MAX = 900  # a loop ends by itself should nobody end it
 # Its arguments are the cores to keep busy; it answers with a line when all loops run. A child
@@ -85,13 +86,13 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", type=Path, required=True, help="GGUF file")
-    add("--troupe", default="build/release/apps/troupe", help="the binary")
+    add("--troupe", type=program, default="build/release/apps/troupe", help="the binary")
     add("--precision", default="default")
-    add("--streams", type=int, default=8)
-    add("--prompt", type=int, default=128, help="tokens of each prompt")
-    add("--generate", type=int, default=64, help="decode steps that are timed")
+    add("--streams", type=count, default=8)
+    add("--prompt", type=count, default=128, help="tokens of each prompt")
+    add("--generate", type=count, default=64, help="decode steps that are timed")
     add("--sessions", choices=["one", "each"], default="one", help="of the loops")
-    add("--rounds", type=int, default=5)
+    add("--rounds", type=count, default=5)
     add("--least", type=float, default=0.0, help="exit 1 when less of decoding remains (median)")
     add("--json", action="store_true")
     return parser.parse_args()
@@ -119,4 +120,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Unavailable as refusal:
+        sys.exit(f"busy_neighbours: {refusal}")

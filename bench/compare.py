@@ -22,6 +22,7 @@ sys.path.insert(0, str(BENCH))
 
 import report  # noqa: E402
 import scaling  # noqa: E402
+from arguments import count, existing_file, program  # noqa: E402
 from engines import Peer, Plan, Troupe, Unavailable  # noqa: E402
 from peers.peer import Task  # noqa: E402
 
@@ -185,22 +186,20 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("folder", type=Path, help="where the table, the JSON, the plot and the peers' logs go")
     add("--model", type=Path, action="append", help="GGUF, again for another; default: models/")
-    add("--rounds", type=int, default=5)
-    add("--threads", type=int, default=2)
+    add("--rounds", type=count, default=5)
+    add("--threads", type=count, default=2)
     add("--modes", type=lambda text: text.split(","), default=MODES, help="Troupe's precisions")
     add("--streams", type=numbers, default=STREAMS, help="of decoding, separated by commas")
-    add("--prefill", type=int, default=512, help="tokens of the prompt whose prefill is timed")
-    add("--prompt", type=int, default=128, help="tokens of each stream before decoding")
-    add("--generate", type=int, default=64, help="decode steps that are timed")
-    add("--troupe", default="build/release/apps/troupe", help="the binary")
+    add("--prefill", type=count, default=512, help="tokens of the prompt whose prefill is timed")
+    add("--prompt", type=count, default=128, help="tokens of each stream before decoding")
+    add("--generate", type=count, default=64, help="decode steps that are timed")
+    add("--troupe", type=program, default="build/release/apps/troupe", help="the binary")
     add("--peer", type=peer_option, action="append", default=[], help="NAME=PYTHON of bench/peers")
     add("--cache", type=Path, default=Path("build/peers/models"), help="for converted weights")
-    add("--refresh", type=Path, help="a document whose table is to be replaced")
+    add("--refresh", type=existing_file, help="a document whose table is to be replaced")
     add("--no-plot", action="store_true", help="where matplotlib is missing")
     scaling.add_options(parser)
     arguments = parser.parse_args()
-    if min(arguments.rounds, arguments.threads, arguments.generate) < 1:
-        parser.error("--rounds, --threads and --generate must be at least 1")
     arguments.model = arguments.model or sorted(Path("models").glob("*.gguf"))
     if not arguments.model:
         parser.error("no model: run scripts/fetch_model.sh or name one with --model")

@@ -31,11 +31,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engines import Plan, Troupe  # noqa: E402
+from arguments import count, program  # noqa: E402
+from engines import Plan, Troupe, Unavailable  # noqa: E402
 from peers.peer import Task  # noqa: E402
 
 READY_SECONDS_MAX = 600  # the first start packs weights
 EVENT = b"data: "  # begins every server-sent event
+HEAD_BYTES_MAX = 2000  # a refusal's headers and text
 WHOLE = b'"finish_reason":"length"'  # is in the last one of an answer that has all its tokens
 
 
@@ -143,6 +145,7 @@ class Stream:
     connection: socket.socket
     events: int = 0
     whole: bool = False  # it had as many tokens as were asked for
+    head: bytes = b""  # of an answer without events: why it was refused
     tail: bytes = b""  # of the last read: an event's first bytes may be split
     heard: float = 0.0  # seconds of perf_counter, of the latest event
     gaps: list[float] = field(default_factory=list)  # milliseconds between reads with events
@@ -151,6 +154,8 @@ class Stream:
         """False when the answer is whole."""
         data = self.connection.recv(1 << 16)
         text = self.tail + data
+        if not self.events:
+            self.head = (self.head + data)[:HEAD_BYTES_MAX]
         events = text.count(EVENT) - self.tail.count(EVENT)
         if events:
             self.hear(events)
@@ -211,7 +216,9 @@ def run_streams(node: Node, arguments: argparse.Namespace) -> Figures:
         if window is None and min(stream.events for stream in streams) > 0:
             window = marks(node, streams)
     if window is None or not all(stream.whole for stream in streams):
-        raise SystemExit("http_streams: a stream ended early; see the node's error.log")
+        early = next(stream for stream in streams if not stream.whole)
+        said = early.head.partition(b"\r\n\r\n")[2].decode(errors="replace")
+        raise SystemExit(f"http_streams: a stream ended after {early.events} events: {said}")
     return figures(window, ended, streams, arguments)
 
 
@@ -238,10 +245,10 @@ def node_parser(description: str, streams: int, of_streams: str) -> argparse.Arg
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     add = parser.add_argument
     add("--model", type=Path, required=True, help="GGUF file")
-    add("--troupe", default="build/release/apps/troupe", help="the binary")
+    add("--troupe", type=program, default="build/release/apps/troupe", help="the binary")
     add("--precision", default="default")
-    add("--threads", type=int, default=2)
-    add("--streams", type=int, default=streams, help=of_streams)
+    add("--threads", type=count, default=2)
+    add("--streams", type=count, default=streams, help=of_streams)
     return parser
 
 
@@ -254,9 +261,9 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def parse_arguments() -> argparse.Namespace:
     parser = node_parser(__doc__, 16, "that decode side by side")
     add = parser.add_argument
-    add("--prompt", type=int, default=128, help="tokens of each prompt")
-    add("--generate", type=int, default=256, help="tokens of each answer")
-    add("--rounds", type=int, default=5)
+    add("--prompt", type=count, default=128, help="tokens of each prompt")
+    add("--generate", type=count, default=256, help="tokens of each answer")
+    add("--rounds", type=count, default=5)
     add("--least", type=float, default=0.0, help="exit 1 when the ratio of medians is below")
     add("--json", action="store_true")
     add("--on-front", metavar="COMMAND", help="for each of its threads, as 'chrt -b -p 0'")
@@ -305,4 +312,7 @@ def line(engine: float, http: Figures) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Unavailable as refusal:
+        sys.exit(f"http_streams: {refusal}")

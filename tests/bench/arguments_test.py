@@ -1,0 +1,45 @@
+"""Wrong inputs of the benchmarks end with one line, before anything is measured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import BENCH
+
+
+def refusal(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(BENCH / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode not in (0, -9), done
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("script", ["busy_neighbours.py", "http_streams.py"])
+@pytest.mark.parametrize("option", ["--streams", "--prompt", "--generate", "--rounds"])
+def test_what_is_counted_is_at_least_one(fake_troupe, script, option):
+    said = refusal(script, "--model", "m.gguf", "--troupe", fake_troupe, option, 0)
+    assert f"argument {option}: must be at least 1" in said
+
+
+@pytest.mark.parametrize("script", ["busy_neighbours.py", "http_streams.py"])
+def test_a_binary_that_is_not_there_is_named(script):
+    said = refusal(script, "--model", "m.gguf", "--troupe", "/nonexistent")
+    assert "--troupe: /nonexistent cannot be run: build it" in said
+
+
+def test_what_troupe_refuses_is_passed_on(fake_troupe):
+    said = refusal(
+        "busy_neighbours.py", "--model", "m.gguf", "--troupe", fake_troupe, "--precision", "q4"
+    )
+    assert said == "busy_neighbours: troupe: --precision q4 is planned"
+
+
+def test_a_comparison_checks_its_document_and_prompt_first(fake_troupe, tmp_path):
+    begin = (tmp_path, "--model", "m.gguf", "--troupe", fake_troupe)
+    assert "argument --refresh: /no.md is not a file" in refusal(
+        "compare.py", *begin, "--refresh", "/no.md"
+    )
+    assert "argument --prefill: must be at least 1" in refusal("compare.py", *begin, "--prefill", 0)
