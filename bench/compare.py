@@ -175,10 +175,7 @@ def peer_option(text: str) -> tuple[str, str]:
 
 
 def numbers(text: str) -> list[int]:
-    values = [int(part) for part in text.split(",")]
-    if min(values) < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return values
+    return [count(part) for part in text.split(",")]
 
 
 def parse_arguments() -> argparse.Namespace:

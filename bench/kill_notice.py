@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from arguments import count
 from http_streams import Node, node_parser, open_stream, parse, pid_of
 
 COMES_BACK_SECONDS_MAX = 60
@@ -80,7 +81,7 @@ def row(name: str, values: list[float]) -> str:
 
 def main() -> None:
     parser = node_parser(__doc__, 4, "that decode when the kill comes")
-    parser.add_argument("--kills", type=int, default=50, help="of each process")
+    parser.add_argument("--kills", type=count, default=50, help="of each process")
     arguments = parse(parser)
     with tempfile.TemporaryDirectory(prefix="troupe-") as name:
         folder = Path(name)

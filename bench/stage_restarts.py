@@ -14,6 +14,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from arguments import count
 from http_streams import Node, node_parser, open_stream, parse
 from kill_notice import row
 
@@ -43,9 +44,9 @@ def downtimes(folder: Path) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = node_parser(__doc__, 8, "that decode side by side")
-    parser.add_argument("--rounds", type=int, default=100, help="of such streams")
+    parser.add_argument("--rounds", type=count, default=100, help="of such streams")
     parser.add_argument(
-        "--every", type=int, default=80, help="so-manieth message of a kind throws"
+        "--every", type=count, default=80, help="so-manieth message of a kind throws"
     )
     arguments = parse(parser)
     with tempfile.TemporaryDirectory(prefix="troupe-") as name:

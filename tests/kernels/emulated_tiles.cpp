@@ -50,13 +50,22 @@ std::array<T, kRowBytes / sizeof(T)> row_of(const Tile& tile, int row) {
   return values;
 }
 
-// What both products ask of their tiles: sums [m][n], left [m][k], right [k][n], words of 4 bytes.
-void require_shapes(const Tile& sums, const Tile& left, const Tile& right) {
-  require(&sums != &left && &sums != &right && &left != &right, "one tile twice in a product");
-  require(sums.rows == left.rows, "sums and the left operand differ in rows");
-  require(sums.row_bytes == right.row_bytes, "sums and the right operand differ in columns");
-  require(left.row_bytes == 4 * right.rows, "left columns and right rows differ");
-}
+// The tiles of a product: sums [m][n], left [m][k], right [k][n], words of 4 bytes.
+struct Product {
+  Product(int sums_number, int left_number, int right_number)
+      : sums(configured(sums_number)),
+        left(configured(left_number)),
+        right(configured(right_number)) {
+    require(&sums != &left && &sums != &right && &left != &right, "one tile twice in a product");
+    require(sums.rows == left.rows, "sums and the left operand differ in rows");
+    require(sums.row_bytes == right.row_bytes, "sums and the right operand differ in columns");
+    require(left.row_bytes == 4 * right.rows, "left columns and right rows differ");
+  }
+
+  Tile& sums;
+  const Tile& left;
+  const Tile& right;
+};
 
 // Denormals are zero, in operands and in results, whatever the thread's mode.
 float flushed(float x) { return std::fabs(x) < FLT_MIN ? std::copysign(0.0F, x) : x; }
@@ -110,10 +119,7 @@ void store(int number, void* to, std::ptrdiff_t stride) {
 }
 
 void multiply_int8(int sums_number, int left_number, int right_number) {
-  Tile& sums = configured(sums_number);
-  const Tile& left = configured(left_number);
-  const Tile& right = configured(right_number);
-  require_shapes(sums, left, right);
+  const auto [sums, left, right] = Product(sums_number, left_number, right_number);
   for (int m = 0; m < sums.rows; ++m) {
     auto sum = row_of<std::int32_t>(sums, m);
     const auto x = row_of<std::int8_t>(left, m);
@@ -130,10 +136,7 @@ void multiply_int8(int sums_number, int left_number, int right_number) {
 
 // Even and odd values of k have sums of their own, which meet at the end.
 void multiply_bf16(int sums_number, int left_number, int right_number) {
-  Tile& sums = configured(sums_number);
-  const Tile& left = configured(left_number);
-  const Tile& right = configured(right_number);
-  require_shapes(sums, left, right);
+  const auto [sums, left, right] = Product(sums_number, left_number, right_number);
   for (int m = 0; m < sums.rows; ++m) {
     auto sum = row_of<float>(sums, m);
     const auto x = row_of<std::uint16_t>(left, m);

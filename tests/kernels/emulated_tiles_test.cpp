@@ -10,26 +10,20 @@
 #include "kernels/device.hpp"
 
 namespace troupe::kernels {
+
+#include "kernels/cpu/body/tile_unit.hpp"
+
 namespace {
 
 BOOST_AUTO_TEST_SUITE(tiles_in_software)
 
-struct alignas(64) Config {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t bytes_per_row[16] = {};
-  std::uint8_t rows[16] = {};
-};
-
-// Sums of 2 × 3 in tile 0, left rows of `left_bytes` in 1, as many words of right rows in 2.
-void configure_small(std::uint16_t left_bytes) {
-  Config config;
+// Sums of 2 × 3 in tile 0, left rows of 8 bytes in 1, right rows of 3 words in 2.
+void configure_small() {
+  TileConfig config;
   config.bytes_per_row[0] = config.bytes_per_row[2] = 12;
-  config.bytes_per_row[1] = left_bytes;
-  config.rows[0] = config.rows[1] = 2;
-  config.rows[2] = static_cast<std::uint8_t>(left_bytes / 4);
-  emulated_tiles::configure(&config);
+  config.bytes_per_row[1] = 8;
+  config.rows[0] = config.rows[1] = config.rows[2] = 2;
+  load_configuration(config);
 }
 
 BOOST_AUTO_TEST_CASE(the_tile_backend_runs_wherever_its_vectors_do) {
@@ -38,7 +32,7 @@ BOOST_AUTO_TEST_CASE(the_tile_backend_runs_wherever_its_vectors_do) {
 }
 
 BOOST_AUTO_TEST_CASE(a_product_of_bytes_is_the_one_of_the_manual) {
-  configure_small(8);
+  configure_small();
   const std::int8_t left[2][8] = {{1, 2, 3, 4, 5, 6, 7, 8}, {-1, 0, 0, 0, 0, 0, 0, -128}};
   // Rows of four values of k for each of three columns.
   const std::int8_t right[2][12] = {{1, 1, 1, 1, 0, 0, 0, 1, 2, 0, 0, 0},
@@ -57,7 +51,7 @@ BOOST_AUTO_TEST_CASE(a_product_of_bytes_is_the_one_of_the_manual) {
 // 2^24 takes no single 1 more, so the order of the additions shows: the even values of k are added
 // by themselves (2^24 - 2^24 = 0), as are the odd ones (1 + 1), then both.
 BOOST_AUTO_TEST_CASE(a_product_of_bf16_adds_even_and_odd_values_of_k_apart) {
-  configure_small(8);
+  configure_small();
   constexpr std::uint16_t kOne = 0x3F80;
   constexpr std::uint16_t kLarge = 0x4B80;  // 2^24
   constexpr std::uint16_t kMinusLarge = 0xCB80;

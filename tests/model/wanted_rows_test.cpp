@@ -27,8 +27,8 @@ BOOST_AUTO_TEST_CASE(wanted_rows_are_the_last_ones_whatever_others_want) {
       const auto none = random_tokens(9, 6);
       const auto many = random_tokens(40, 7);
       std::vector<float> expected = last_rows(alone(engine, one, 12), engine, 2);
-      const std::vector<float> all = alone(engine, many, 40).logits;
-      expected.insert(expected.end(), all.end() - 33 * 67, all.end());
+      const std::vector<float> more = last_rows(alone(engine, many, 40), engine, 33);
+      expected.insert(expected.end(), more.begin(), more.end());
       const std::vector<float> continued = last_rows(alone(engine, none, 9), engine, 1);
 
       const std::int32_t blocks[] = {7, 8, 9, 10};
@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(wanted_rows_are_the_last_ones_whatever_others_want) {
   }
 }
 
-// Operations by kind of one step whose last `wanted` rows are asked for.
+// How often an operation runs in one step whose last `wanted` rows are asked for.
 std::uint64_t runs_of(const char* name, std::int32_t wanted) {
   kernels::ProfilingDevice device(kernels::make_cpu_device(1));
   Engine engine(kFamilies[0], device);
