@@ -19,6 +19,7 @@
 #include "config/user_error.hpp"
 #include "model/architecture.hpp"
 #include "model/chat_template.hpp"
+#include "model/checksum.hpp"
 #include "model/model_file.hpp"
 #include "model/precision.hpp"
 #include "model/rope_frequencies.hpp"
@@ -160,11 +161,11 @@ Json memory_json(const model::ModelFile& file,
           {"one_sequence", precisions_json(file, architecture)}};
 }
 
-// The fingerprint is what packed weights are known by; it samples the tensors only.
+// The fingerprint is what packed weights are known by.
 Json checksums_json(const model::ModelFile& file, bool whole) {
-  Json json{{"fingerprint", model::weights_fingerprint(file)}};
-  if (!whole) return json;
-  Progress progress("computing SHA-256");
+  if (!whole) return Json::object();
+  Progress progress("computing checksums");
+  Json json{{"fingerprint", model::hexadecimal(model::weights_fingerprint(file))}};
   for (const FileChecksum& each : file_checksums(file)) {
     const bool agrees = each.stated == each.sha256;
     const char* stated = agrees ? "as stated" : each.stated ? "NOT as stated" : "none stated";
@@ -254,7 +255,7 @@ void add_model_command(CLI::App& app, int& exit_code) {
   command->add_option("file", flags->file, "GGUF file or folder")->type_name("FILE")->required();
   command->add_flag("--json", flags->json, "one object");
   command->add_flag(
-      "--no-checksums", flags->no_checksums, "without SHA-256, for which every byte is read");
+      "--no-checksums", flags->no_checksums, "without those for which every byte is read");
   command->callback([flags, &exit_code] { exit_code = run_inspect(*flags); });
   add_model_verify_command(*group, exit_code);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "model/checksum.hpp"
 #include "model/linear_layers.hpp"
 #include "model/model_file.hpp"
 
@@ -11,11 +12,11 @@ namespace {
 
 class Bf16Layers final : public LinearLayers {
  public:
-  explicit Bf16Layers(const LayersSource& source)
+  Bf16Layers(const LayersSource& source, const WeightsOptions& options)
       : a_(source.architecture),
         weights_(source.weights),
         device_(source.device),
-        id_(weights_fingerprint(source.file)),
+        id_(hexadecimal(weights_fingerprint(source.file, options.on_part))),
         rounded_(rows(source.rows_max, std::max(a_.hidden, a_.heads * a_.head_dim))),
         gated_(rows(source.rows_max, a_.feed_forward)) {}
 
@@ -114,8 +115,9 @@ class Bf16Layers final : public LinearLayers {
 
 }  // namespace
 
-std::unique_ptr<LinearLayers> make_bf16_layers(const LayersSource& source) {
-  return std::make_unique<Bf16Layers>(source);
+std::unique_ptr<LinearLayers> make_bf16_layers(const LayersSource& source,
+                                               const WeightsOptions& options) {
+  return std::make_unique<Bf16Layers>(source, options);
 }
 
 }  // namespace troupe::model

@@ -48,14 +48,14 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const ModelFile& file,
       let_go();
     }
   };
-  auto storage =
-      open_or_pack({.file = options.packed_file,
-                    .payload_bytes = bytes,
-                    .key = weights_fingerprint(file) + "-q4-v" + std::to_string(kGroupedVersion),
-                    .fill = fill,
-                    .on_waiting = options.on_waiting,
-                    .progress = options.progress,
-                    .on_part = options.on_part});
+  auto storage = open_or_pack({.file = options.packed_file,
+                               .payload_bytes = bytes,
+                               .source = file,
+                               .key = "q4-v" + std::to_string(kGroupedVersion),
+                               .fill = fill,
+                               .on_waiting = options.on_waiting,
+                               .progress = options.progress,
+                               .on_part = options.on_part});
   const std::byte* blocks = storage->payload().data();
   for (Matrix* matrix : matrices) {
     matrix->grouped = {blocks, grouped_bits(matrix->type), matrix->rows, matrix->columns};

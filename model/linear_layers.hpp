@@ -75,7 +75,8 @@ std::unique_ptr<LinearLayers> make_plain_layers(const LayersSource& source,
 
 // Weights as the file has them, rounded to BF16 as they are used, and activations in BF16. For
 // devices that prefer it.
-std::unique_ptr<LinearLayers> make_bf16_layers(const LayersSource& source);
+std::unique_ptr<LinearLayers> make_bf16_layers(const LayersSource& source,
+                                               const WeightsOptions& options);
 
 // Packed int8 weights; see packed_weights.hpp for where they come from.
 std::unique_ptr<LinearLayers> make_packed_layers(const LayersSource& source,

@@ -5,13 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "config/user_error.hpp"
+#include "model/checksum.hpp"
 #include "model/gguf_cursor.hpp"
 
 namespace troupe::model {
@@ -39,10 +43,29 @@ struct stat status_of(int descriptor, const std::string& name) {
   return status;
 }
 
+std::chrono::nanoseconds since_epoch(const timespec& time) {
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+// The device's number is left out: containers and reboots change it.
+std::uint64_t stamp_of(const struct stat& status) {
+  // The coarsest times that file systems keep (FAT: kernel.org/doc/html/latest/filesystems/vfat).
+  constexpr auto kCoarsest = std::chrono::seconds(2);
+  const auto written = since_epoch(status.st_mtim);
+  const auto changed = since_epoch(status.st_ctim);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  if (std::max(written, changed) + kCoarsest > now) return 0;
+  const std::array<std::uint64_t, 4> facts{status.st_ino,
+                                           static_cast<std::uint64_t>(status.st_size),
+                                           static_cast<std::uint64_t>(written.count()),
+                                           static_cast<std::uint64_t>(changed.count())};
+  return checksum(std::as_bytes(std::span(facts)));
+}
+
 }  // namespace
 
-MappedFile::MappedFile(int descriptor, std::size_t size, std::string name)
-    : name_(std::move(name)), size_(size) {
+MappedFile::MappedFile(int descriptor, std::size_t size, std::uint64_t stamp, std::string name)
+    : name_(std::move(name)), size_(size), stamp_(stamp) {
   address_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
   if (address_ == MAP_FAILED) {
     fail(name_,
@@ -109,7 +132,7 @@ std::shared_ptr<const MappedFile> OpenPath::map() const {
     fail(name_, "is not a regular file: put one there, or give another path");
   if (status.st_size == 0) fail(name_, "the file is empty: fetch it again");
   return std::make_shared<const MappedFile>(
-      descriptor_, static_cast<std::size_t>(status.st_size), name_);
+      descriptor_, static_cast<std::size_t>(status.st_size), stamp_of(status), name_);
 }
 
 }  // namespace troupe::model

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,7 +13,7 @@ namespace troupe::model {
 // A whole file, mapped read-only and shared, so that processes serving one model hold one copy.
 class MappedFile {
  public:
-  MappedFile(int descriptor, std::size_t size, std::string name);
+  MappedFile(int descriptor, std::size_t size, std::uint64_t stamp, std::string name);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -21,6 +22,11 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const;
 
+  // Of inode, size, and times of the last changes, when it was opened: a file whose stamp is the
+  // same has the same bytes (unless a program still writes through a mapping of it). Zero for one
+  // that was changed so recently that its times may not show a further change.
+  std::uint64_t stamp() const { return stamp_; }
+
   // Gives back the memory of what was read so far; it is mapped again when it is read again.
   void let_go() const;
 
@@ -28,6 +34,7 @@ class MappedFile {
   std::string name_;  // the path
   void* address_ = nullptr;
   std::size_t size_ = 0;
+  std::uint64_t stamp_ = 0;
 };
 
 // What a path led to. Whatever the path names later, this stays the file or folder that was found.

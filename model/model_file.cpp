@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "config/user_error.hpp"
+#include "model/checksum.hpp"
 #include "model/gguf_parts.hpp"
 #include "model/gguf_reader.hpp"
 #include "model/hf_folder.hpp"
@@ -125,6 +126,13 @@ std::vector<MappedPart> ModelFile::parts() const {
   std::vector<MappedPart> parts;
   for (const auto& part : parts_) parts.push_back({part->name(), part->bytes()});
   return parts;
+}
+
+std::uint64_t ModelFile::stamp() const {
+  std::vector<std::uint64_t> stamps;
+  for (const auto& part : parts_) stamps.push_back(part->stamp());
+  if (stamps.empty() || std::ranges::count(stamps, 0U) > 0) return 0;
+  return checksum(std::as_bytes(std::span(stamps)));
 }
 
 void ModelFile::let_go() const {

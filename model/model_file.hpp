@@ -66,6 +66,9 @@ class ModelFile {
   // The files that the model lies in, in order; none when parsed from the caller's bytes.
   std::vector<MappedPart> parts() const;
 
+  // Of all parts (mapped_file.hpp): the same stamp, the same bytes. Zero: nobody can tell.
+  std::uint64_t stamp() const;
+
   // Gives back the memory of what was read so far; it is mapped again when it is read again.
   void let_go() const;
 

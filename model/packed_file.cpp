@@ -23,24 +23,30 @@ namespace {
 // Little-endian, like every machine this runs on. The rest of the page is zero.
 struct Header {
   char magic[8] = {'T', 'R', 'P', 'I', 'N', 'T', '8', '\n'};
-  std::uint32_t version = 1;
+  std::uint32_t version = 2;
   std::uint32_t header_bytes = kPackedHeaderBytes;
   std::uint64_t payload_bytes = 0;
   std::uint64_t payload_checksum = 0;
   char key[128] = {};
+  std::uint64_t source_fingerprint = 0;
   std::uint64_t header_checksum = 0;  // of all before it
+  // Written anew in place where the model's file was copied or touched, so not under the checksum:
+  // a wrong one costs reading the model.
+  std::uint64_t source_stamp = 0;
 };
 
 std::uint64_t checksum_of(const Header& header) {
   return checksum(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, header_checksum)));
 }
 
-Header header_for(std::string_view key, std::uint64_t bytes, std::uint64_t payload) {
+Header header_for(std::string_view key, std::uint64_t bytes, const PackedSeal& seal) {
   CHECK(key.size() <= sizeof Header::key, "keys are short");
   Header header;
   header.payload_bytes = bytes;
-  header.payload_checksum = payload;
+  header.payload_checksum = seal.payload_checksum;
   key.copy(header.key, key.size());
+  header.source_fingerprint = seal.source.fingerprint;
+  header.source_stamp = seal.source.stamp;
   header.header_checksum = checksum_of(header);
   return header;
 }
@@ -171,26 +177,38 @@ bool PackedFileDraft::publish() {
   return true;
 }
 
-std::uint64_t seal_packed(std::span<std::byte> file,
-                          std::string_view key,
-                          const std::function<void()>& on_part) {
+PackedSeal seal_packed(std::span<std::byte> file,
+                       std::string_view key,
+                       const PackedSource& source,
+                       const std::function<void()>& on_part) {
   const std::span<std::byte> payload = file.subspan(kPackedHeaderBytes);
-  const Header header = header_for(key, payload.size(), checksum(payload, on_part));
+  const PackedSeal seal{checksum(payload, on_part), source};
+  const Header header = header_for(key, payload.size(), seal);
   std::memcpy(file.data(), &header, sizeof header);
-  return header.payload_checksum;
+  return seal;
 }
 
-std::optional<std::uint64_t> verify_packed(std::span<const std::byte> file,
-                                           std::string_view key,
-                                           const std::function<void()>& on_part) {
+std::optional<PackedSeal> verify_packed(std::span<const std::byte> file,
+                                        std::string_view key,
+                                        const std::function<void()>& on_part) {
   if (file.size() < kPackedHeaderBytes) return std::nullopt;
   Header header;
   std::memcpy(&header, file.data(), sizeof header);
+  const PackedSeal seal{header.payload_checksum, {header.source_fingerprint, header.source_stamp}};
   const std::span<const std::byte> payload = file.subspan(kPackedHeaderBytes);
-  const Header expected = header_for(key, payload.size(), header.payload_checksum);
+  const Header expected = header_for(key, payload.size(), seal);
   if (std::memcmp(&header, &expected, sizeof header) != 0) return std::nullopt;
-  if (checksum(payload, on_part) != header.payload_checksum) return std::nullopt;
-  return header.payload_checksum;
+  if (checksum(payload, on_part) != seal.payload_checksum) return std::nullopt;
+  return seal;
+}
+
+void stamp_packed(const std::filesystem::path& path, std::uint64_t stamp) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return;
+  // Half a stamp is a wrong one, which does no harm.
+  [[maybe_unused]] const auto written =
+      pwrite(fd, &stamp, sizeof stamp, offsetof(Header, source_stamp));
+  close(fd);
 }
 
 }  // namespace troupe::model

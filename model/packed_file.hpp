@@ -79,15 +79,30 @@ struct DraftResult {
   bool made_by_another = false;          // … or when another process ended its own meanwhile
 };
 
-// Writes magic, version, `key`, and the checksums of payload and header into the first page.
-// Returns the payload's checksum. `key` has at most 128 bytes. `on_part` as in checksum.hpp.
-std::uint64_t seal_packed(std::span<std::byte> file,
-                          std::string_view key,
-                          const std::function<void()>& on_part = {});
+// The weights that a payload was made of.
+struct PackedSource {
+  std::uint64_t fingerprint = 0;  // of all their bytes
+  std::uint64_t stamp = 0;        // of their file when it had them (mapped_file.hpp), or zero
+};
 
-// The payload's checksum; empty when anything does not match.
-std::optional<std::uint64_t> verify_packed(std::span<const std::byte> file,
-                                           std::string_view key,
-                                           const std::function<void()>& on_part = {});
+struct PackedSeal {
+  std::uint64_t payload_checksum = 0;
+  PackedSource source;
+};
+
+// Writes magic, version, `key`, `source`, and the checksums of payload and header into the first
+// page. `key` has at most 128 bytes. `on_part` as in checksum.hpp.
+PackedSeal seal_packed(std::span<std::byte> file,
+                       std::string_view key,
+                       const PackedSource& source,
+                       const std::function<void()>& on_part = {});
+
+// What the file states; empty when anything does not match.
+std::optional<PackedSeal> verify_packed(std::span<const std::byte> file,
+                                        std::string_view key,
+                                        const std::function<void()>& on_part = {});
+
+// States another stamp of the same weights, in place, if the file can be written.
+void stamp_packed(const std::filesystem::path& path, std::uint64_t stamp);
 
 }  // namespace troupe::model

@@ -80,7 +80,7 @@ class PackedLayers final : public LinearLayers {
     run(linear(packed_.layout().head, rows, logits, nullptr));
   }
 
-  std::string weights_id() const override { return packed_.hash(); }
+  std::string weights_id() const override { return packed_.id(); }
 
   std::string_view mode() const override { return "int8"; }
 

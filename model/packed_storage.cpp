@@ -1,27 +1,35 @@
 #include "model/packed_storage.hpp"
 
+#include <array>
 #include <optional>
 #include <utility>
 
+#include "model/checksum.hpp"
+#include "model/model_file.hpp"
 #include "model/packed_file.hpp"
+#include "model/weights.hpp"
 
 namespace troupe::model {
 namespace {
 
+std::string id_of(const PackedSeal& seal) {
+  const std::array<std::uint64_t, 2> words{seal.payload_checksum, seal.source.fingerprint};
+  return hexadecimal(checksum(std::as_bytes(std::span(words))));
+}
+
 class Storage final : public PackedStorage {
  public:
-  Storage(MappedBytes bytes, std::uint64_t checksum)
-      : bytes_(std::move(bytes)), checksum_(checksum) {}
+  Storage(MappedBytes bytes, const PackedSeal& seal) : bytes_(std::move(bytes)), id_(id_of(seal)) {}
 
   std::span<const std::byte> payload() const override {
     return std::span<const std::byte>(bytes_.bytes()).subspan(kPackedHeaderBytes);
   }
 
-  std::uint64_t checksum() const override { return checksum_; }
+  const std::string& id() const override { return id_; }
 
  private:
   MappedBytes bytes_;
-  std::uint64_t checksum_;
+  std::string id_;
 };
 
 using Shared = std::shared_ptr<const PackedStorage>;
@@ -34,19 +42,43 @@ std::size_t file_bytes(const Packing& packing) {
   return kPackedHeaderBytes + packing.payload_bytes;
 }
 
+std::uint64_t fingerprint_of(const Packing& packing) {
+  return weights_fingerprint(packing.source, [&packing] {
+    packing.source.let_go();
+    if (packing.on_part) packing.on_part();
+  });
+}
+
+bool is_made_of(const PackedSource& source, const Packing& packing) {
+  const std::uint64_t stamp = packing.source.stamp();
+  if (stamp != 0 && stamp == source.stamp) return true;
+  if (fingerprint_of(packing) != source.fingerprint) return false;
+  if (stamp != 0) stamp_packed(packing.file, stamp);
+  return true;
+}
+
 Shared open_existing(const Packing& packing) {
   std::optional<MappedBytes> mapping = map_packed_file(packing.file, file_bytes(packing));
   if (!mapping) return nullptr;
-  const std::optional<std::uint64_t> hash =
+  const std::optional<PackedSeal> seal =
       verify_packed(mapping->bytes(), packing.key, packing.on_part);
-  if (!hash) return nullptr;
-  return std::make_shared<Storage>(std::move(*mapping), *hash);
+  if (!seal || !is_made_of(seal->source, packing)) return nullptr;
+  return std::make_shared<Storage>(std::move(*mapping), *seal);
+}
+
+// Fills and seals `file`. The weights are hashed before they are used: what changes them meanwhile
+// changes their stamp, too.
+PackedSeal pack(std::span<std::byte> file,
+                const Packing& packing,
+                const std::function<void()>& let_go) {
+  const PackedSource source{fingerprint_of(packing), packing.source.stamp()};
+  packing.fill(file.subspan(kPackedHeaderBytes), let_go);
+  return seal_packed(file, packing.key, source, packing.on_part);
 }
 
 // The draft is closed, and its pages given back, before the file is opened again.
 bool pack_into(PackedFileDraft draft, const Packing& packing) {
-  packing.fill(draft.bytes().subspan(kPackedHeaderBytes), [&draft] { draft.let_go(); });
-  seal_packed(draft.bytes(), packing.key, packing.on_part);
+  pack(draft.bytes(), packing, [&draft] { draft.let_go(); });
   return draft.publish();
 }
 
@@ -75,9 +107,8 @@ Shared open_or_pack(const Packing& packing) {
     say(packing, packing.file.string() + " cannot be written: packed weights stay in memory");
   }
   MappedBytes memory = anonymous_bytes(file_bytes(packing));
-  packing.fill(memory.bytes().subspan(kPackedHeaderBytes), [] {});
-  const std::uint64_t hash = seal_packed(memory.bytes(), packing.key, packing.on_part);
-  return std::make_shared<Storage>(std::move(memory), hash);
+  const PackedSeal seal = pack(memory.bytes(), packing, [] {});
+  return std::make_shared<Storage>(std::move(memory), seal);
 }
 
 }  // namespace troupe::model

@@ -12,20 +12,24 @@
 
 namespace troupe::model {
 
+class ModelFile;
+
 // Payload of a cache file, read-only, or of memory where no file could be written.
 class PackedStorage {
  public:
   virtual ~PackedStorage() = default;
   virtual std::span<const std::byte> payload() const = 0;
 
-  // Of the payload: equal packed weights give equal answers.
-  virtual std::uint64_t checksum() const = 0;
+  // Of the payload and of all that it was made of, 16 hexadecimal digits: what has the same id
+  // gives the same answers.
+  virtual const std::string& id() const = 0;
 };
 
 struct Packing {
   std::filesystem::path file;     // empty: memory
   std::size_t payload_bytes = 0;  // a multiple of 64
-  std::string key;                // what the payload is made of, at most 128 bytes
+  const ModelFile& source;        // whose weights the payload is made of
+  std::string key;                // what else it depends on, at most 128 bytes
 
   // Fills the payload, which is zeroed and 64-byte aligned. `let_go` gives back the memory of what
   // is written so far (the file keeps it): to be called now and then, so that packing a model takes
@@ -33,15 +37,17 @@ struct Packing {
   std::function<void(std::span<std::byte> payload, const std::function<void()>& let_go)> fill;
   std::function<void(bool begins)> on_waiting;  // before and after, for another one; may be empty
   std::function<void(const std::string&)> progress;  // may be empty
-  // For each 32 MiB of the file that were checked or allocated: who looks on sees that a slow disk
-  // gets on. May be empty.
+  // For each 32 MiB that were checked or allocated: who looks on sees that a slow disk gets on. May
+  // be empty.
   std::function<void()> on_part;
 };
 
-// Maps packing.file when it is whole and has the key; else packs it under another name and renames,
-// so that nobody sees half of one. A process that finds another one packing waits for it, and then
-// maps the same file; what a killed one left is packed anew. Where the file cannot be written (a
-// folder that is read-only or full) the payload stays in this process's memory.
+// Maps packing.file when it is whole, has the key, and was made of these weights; else packs it
+// under another name and renames, so that nobody sees half of one. All weights are read when they
+// are packed, and after that when their file has another stamp than it had then (mapped_file.hpp).
+// A process that finds another one packing waits for it, and then maps the same file; what a killed
+// one left is packed anew. Where the file cannot be written (a folder that is read-only or full)
+// the payload stays in this process's memory.
 std::shared_ptr<const PackedStorage> open_or_pack(const Packing& packing);
 
 }  // namespace troupe::model

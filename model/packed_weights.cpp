@@ -14,20 +14,17 @@ namespace {
 // Goes up with any change of the layout or of the packer.
 constexpr int kPackedVersion = 2;
 
-// What the packed weights were made of.
-std::string packed_key(const ModelFile& file, const Architecture& architecture) {
+// What packed weights depend on beside the model's.
+std::string packed_key(const Architecture& architecture) {
   const std::uint64_t text = checksum(std::as_bytes(std::span(kCalibrationText)));
-  return weights_fingerprint(file) + "-default-v" + std::to_string(kPackedVersion) + "-" +
-         hexadecimal(text) + architecture_id(architecture);
+  return "default-v" + std::to_string(kPackedVersion) + "-" + hexadecimal(text) +
+         architecture_id(architecture);
 }
 
 }  // namespace
 
 PackedWeights::PackedWeights(PackedLayout layout, std::shared_ptr<const PackedStorage> storage)
-    : layout_(std::move(layout)),
-      storage_(std::move(storage)),
-      payload_(storage_->payload()),
-      hash_(hexadecimal(storage_->checksum())) {}
+    : layout_(std::move(layout)), storage_(std::move(storage)), payload_(storage_->payload()) {}
 
 kernels::Int8Weights PackedWeights::matrix(const PackedMatrix& m) const {
   return {.tiles = reinterpret_cast<const std::int8_t*>(payload_.data() + m.tiles),
@@ -58,7 +55,8 @@ PackedWeights open_packed_weights(const ModelFile& file,
   };
   auto storage = open_or_pack({.file = options.packed_file,
                                .payload_bytes = layout.bytes,
-                               .key = packed_key(file, architecture),
+                               .source = file,
+                               .key = packed_key(architecture),
                                .fill = fill,
                                .on_waiting = options.on_waiting,
                                .progress = options.progress,

@@ -27,17 +27,15 @@ class PackedWeights {
   kernels::Int8Weights matrix(const PackedMatrix& matrix) const;
   const float* floats(std::size_t offset) const;
 
-  // Of every packed bit: equal packed weights give equal answers.
-  const std::string& hash() const { return hash_; }
+  const std::string& id() const { return storage_->id(); }
 
  private:
   PackedLayout layout_;
   std::shared_ptr<const PackedStorage> storage_;
   std::span<const std::byte> payload_;
-  std::string hash_;
 };
 
-// Maps options.packed_file read-only when it is whole and made from these weights by this version;
+// Maps options.packed_file read-only when it is whole and made of these weights by this version;
 // else calibrates, packs, and writes it (under another name first, then renamed, so that nobody
 // sees half of one). Where the file cannot be written the weights stay in this process's memory.
 //

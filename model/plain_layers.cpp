@@ -31,7 +31,8 @@ class PlainLayers final : public LinearLayers {
         weights_(source.weights),
         device_(source.device),
         grouped_(open_grouped_weights(source.file, source.weights, source.device, options)),
-        id_(grouped_ ? hexadecimal(grouped_->checksum()) : weights_fingerprint(source.file)),
+        id_(grouped_ ? grouped_->id()
+                     : hexadecimal(weights_fingerprint(source.file, options.on_part))),
         observer_(std::move(observer)),
         normed_(floats(source.rows_max, a_.hidden)),
         gate_(floats(source.rows_max, a_.feed_forward)),

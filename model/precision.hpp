@@ -34,7 +34,7 @@ struct WeightsOptions {
   std::function<void(const std::string&)> progress;  // what a person waits for; may be empty
   // Before and after waiting for another process that packs the same weights; may be empty.
   std::function<void(bool begins)> on_waiting;
-  std::function<void()> on_part;  // the packed file gets on (packed_storage.hpp); may be empty
+  std::function<void()> on_part;  // of the files that were read or written (packed_storage.hpp)
 };
 
 // The name that a user gives it.

@@ -23,7 +23,7 @@ std::unique_ptr<LinearLayers> make_layers(const LayersSource& source,
                                           InputObserver observer) {
   if (options.precision == Precision::kDefault) return make_packed_layers(source, options);
   if (options.precision == Precision::kExact && source.device.prefers_bf16())
-    return make_bf16_layers(source);
+    return make_bf16_layers(source, options);
   return make_plain_layers(source, options, std::move(observer));
 }
 

@@ -139,22 +139,6 @@ void read_all(Reader& reader, const ModelFile& file, const Architecture& a, Weig
   weights.head = tied ? weights.embedding : reader.matrix("output.weight", a.vocab, a.hidden);
 }
 
-// FNV-1a over 64-bit values, www.isthe.com/chongo/tech/comp/fnv. Not for security: it tells
-// versions apart.
-class Hash {
- public:
-  void add(std::uint64_t value) { state_ = (state_ ^ value) * 0x100000001B3ULL ^ state_ >> 29; }
-
-  void add(std::span<const std::byte> bytes) {
-    for (const std::byte byte : bytes) add(static_cast<std::uint64_t>(byte));
-  }
-
-  std::string text() const { return hexadecimal(state_); }
-
- private:
-  std::uint64_t state_ = 0xCBF29CE484222325ULL;
-};
-
 }  // namespace
 
 Weights read_weights(const ModelFile& file,
@@ -169,21 +153,16 @@ Weights read_weights(const ModelFile& file,
   return weights;
 }
 
-std::string weights_fingerprint(const ModelFile& file) {
-  constexpr std::size_t kSampleBytes = 64;
-  Hash hash;
-  hash.add(file.size_bytes());
+std::uint64_t weights_fingerprint(const ModelFile& file, const std::function<void()>& on_part) {
+  std::vector<std::uint64_t> words;
   for (const TensorInfo& tensor : file.tensors()) {
-    hash.add(std::as_bytes(std::span(tensor.name)));
-    hash.add(static_cast<std::uint64_t>(tensor.type));
-    for (const std::uint64_t size : tensor.shape) hash.add(size);
-    const std::size_t sample = std::min(kSampleBytes, tensor.data.size());
-    for (const std::size_t at :
-         {std::size_t{0}, (tensor.data.size() - sample) / 2, tensor.data.size() - sample}) {
-      hash.add(tensor.data.subspan(at, sample));
-    }
+    words.push_back(checksum(std::as_bytes(std::span(tensor.name))));
+    words.push_back(static_cast<std::uint64_t>(tensor.type));
+    words.push_back(tensor.shape.size());
+    words.insert(words.end(), tensor.shape.begin(), tensor.shape.end());
+    words.push_back(checksum(tensor.data, on_part));
   }
-  return hash.text();
+  return checksum(std::as_bytes(std::span(words)));
 }
 
 }  // namespace troupe::model

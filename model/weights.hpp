@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <functional>
 #include <vector>
 
 #include "kernels/device.hpp"
@@ -57,9 +57,8 @@ Weights read_weights(const ModelFile& file,
                      const Architecture& architecture,
                      kernels::Device& device);
 
-// 16 hexadecimal digits of the file's size, all tensors' names, types and shapes, and samples of
-// each tensor's bytes: reading everything would cost a restarted worker more than the rest of its
-// start.
-std::string weights_fingerprint(const ModelFile& file);
+// Of all tensors' names, types, shapes and bytes. It reads all of them; `on_part` as in
+// checksum.hpp.
+std::uint64_t weights_fingerprint(const ModelFile& file, const std::function<void()>& on_part = {});
 
 }  // namespace troupe::model

@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(a_model_that_was_split_into_one_file_is_whole) {
 
 BOOST_AUTO_TEST_CASE(the_fingerprint_covers_every_part) {
   const Folder folder;
-  const std::string before = model::weights_fingerprint(ModelFile::open(folder.name(1)));
+  const std::uint64_t before = model::weights_fingerprint(ModelFile::open(folder.name(1)));
   part({2, 3, 3}, "c", 101).write(folder.name(3));
   BOOST_TEST(model::weights_fingerprint(ModelFile::open(folder.name(1))) != before);
 }

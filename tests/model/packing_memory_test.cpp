@@ -10,6 +10,7 @@
 #include <string>
 
 #include "model/model_file.hpp"
+#include "model/packed_file.hpp"
 #include "model/transformer.hpp"
 #include "tests/support/model_files.hpp"
 
@@ -76,6 +77,34 @@ BOOST_AUTO_TEST_CASE(q4_of_qwen_coder_stays_below_its_bound) {
 
 BOOST_AUTO_TEST_CASE(int8_of_qwen_coder_stays_below_its_bound) {
   check(tests::kQwenCoder, Precision::kDefault);
+}
+
+// The model is read once for a copy of its packed file, whose stamp is not the model's, and then no
+// more.
+BOOST_AUTO_TEST_CASE(a_model_is_read_again_only_where_its_stamp_is_another) {
+  const Folder folder;
+  const ModelFile file = ModelFile::open(tests::model_file(tests::kSmolLm2));
+  const auto device = kernels::make_cpu_device(0);
+  int parts = 0;
+  const auto start = [&] {
+    parts = 0;
+    const Transformer transformer(file,
+                                  *device,
+                                  1,
+                                  {.precision = Precision::kQ4,
+                                   .packed_file = folder.path / "packed.troupe",
+                                   .on_part = [&parts] { ++parts; }});
+    return transformer.numerics_id();
+  };
+  BOOST_REQUIRE(file.stamp() != 0U);
+  const std::string id = start();
+  BOOST_TEST(start() == id);
+  const int parts_of_the_packed_file = parts;
+  stamp_packed(folder.path / "packed.troupe", file.stamp() + 1);
+  BOOST_TEST(start() == id);
+  BOOST_TEST(parts >= parts_of_the_packed_file + std::ssize(file.tensors()));
+  BOOST_TEST(start() == id);
+  BOOST_TEST(parts == parts_of_the_packed_file);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
