@@ -142,8 +142,7 @@ int run_bench(const Flags& flags) {
   const LoadedModel model = load_model(config.model);
   const BenchPlan plan = plan_of(flags, model, kv_type(config));
   const int threads = make_device(config)->threads();
-  BenchRunner runner(
-      model, config, plan, [&](const std::string& text) { progress.update(text); }, interrupted);
+  BenchRunner runner(model, config, plan, progress, interrupted);
   runner.warm_up();
   std::vector<Row> rows;
   for (const std::int32_t batch : plan.batches) {

@@ -57,10 +57,13 @@ void check_plan(const BenchPlan& plan, const LoadedModel& model, kernels::KvType
   }
 }
 
-BenchRunner::BenchRunner(
-    const LoadedModel& model, const config::NodeConfig& config, BenchPlan plan, Say say, Stop stop)
+BenchRunner::BenchRunner(const LoadedModel& model,
+                         const config::NodeConfig& config,
+                         BenchPlan plan,
+                         Progress& progress,
+                         Stop stop)
     : plan_(std::move(plan)),
-      say_(std::move(say)),
+      progress_(progress),
       stop_(std::move(stop)),
       vocab_(model.architecture.vocab),
       sequences_max_(static_cast<std::uint32_t>(largest_batch(plan_))),
@@ -71,7 +74,7 @@ BenchRunner::BenchRunner(
                .sequences_max = sequences_max_,
                .kv_blocks = model::blocks_for(plan_.context()) * largest_batch(plan_),
                .end_tokens = model.tokenizer->end_of_generation(),
-               .weights = weights_options(config, say_)}) {}
+               .weights = weights_options(config, &progress)}) {}
 
 // The sequences of before leave, `batch` new ones join, each with blocks for its whole context.
 messages::Batch BenchRunner::joining(std::int32_t batch) {
@@ -145,7 +148,7 @@ double BenchRunner::decode_seconds() {
 }
 
 void BenchRunner::warm_up() {
-  say_("warming up");
+  progress_.update("warming up");
   engine_.warm_cache();
   prefill_seconds(joining(1));
   if (stop_()) return;
@@ -163,7 +166,7 @@ PhaseProfile BenchRunner::profiled(const std::function<double()>& phase) {
 }
 
 BenchProfile BenchRunner::profile(std::int32_t batch) {
-  say_("batch " + std::to_string(batch) + ": profile");
+  progress_.update("batch " + std::to_string(batch) + ": profile");
   messages::Batch first = joining(batch);
   BenchProfile profile;
   profile.prefill = profiled([&] { return prefill_seconds(std::move(first)); });
@@ -176,10 +179,10 @@ BenchResult BenchRunner::measure(std::int32_t batch) {
   for (std::int32_t repeat = 1; repeat <= plan_.repeat; ++repeat) {
     const std::string place = "batch " + std::to_string(batch) + ", " + std::to_string(repeat) +
                               " of " + std::to_string(plan_.repeat) + ": ";
-    say_(place + "prefill");
+    progress_.update(place + "prefill");
     const double prefill = prefill_seconds(joining(batch));
     if (stop_()) break;
-    say_(place + "decode");
+    progress_.update(place + "decode");
     const double decode = decode_seconds();
     if (stop_()) break;
     result.prefill.sorted.push_back(batch * plan_.prompt / prefill);

@@ -11,6 +11,7 @@
 
 #include "actors/infer/engine.hpp"
 #include "apps/loaded_model.hpp"
+#include "apps/progress.hpp"
 #include "config/node_config.hpp"
 #include "kernels/profiling_device.hpp"
 
@@ -59,14 +60,13 @@ void check_plan(const BenchPlan& plan, const LoadedModel& model, kernels::KvType
 
 class BenchRunner {
  public:
-  using Say = std::function<void(const std::string&)>;  // what is being measured, for who waits
-  using Stop = std::function<bool()>;                   // asked between steps
+  using Stop = std::function<bool()>;  // asked between steps
 
   // The plan was checked.
   BenchRunner(const LoadedModel& model,
               const config::NodeConfig& config,
               BenchPlan plan,
-              Say say,
+              Progress& progress,
               Stop stop);
 
   // A short run, so that weights are in memory and threads awake.
@@ -97,7 +97,7 @@ class BenchRunner {
   double decode_seconds();
 
   BenchPlan plan_;
-  Say say_;
+  Progress& progress_;  // hears what is being measured
   Stop stop_;
   kernels::ProfilingDevice* device_ = nullptr;       // the engine's
   std::vector<std::span<const std::byte>> weights_;  // that a decode step reads

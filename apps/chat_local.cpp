@@ -24,7 +24,7 @@ class LocalChat : public ChatBackend {
   LocalChat(LoadedModel model,
             const config::NodeConfig& config,
             const SamplingFlags& sampling,
-            std::function<void(const std::string&)> progress)
+            Progress& progress)
       : model_(std::move(model)),
         sampling_(sampling),
         pipeline_(
@@ -32,7 +32,7 @@ class LocalChat : public ChatBackend {
             config,
             1,
             [this](const messages::ReplyChunk& chunk) { take(chunk); },
-            std::move(progress)) {}
+            &progress) {}
 
   std::string description() const override {
     return model_.alias + ", " + std::to_string(model_.context_max) + " tokens of context";
@@ -94,8 +94,7 @@ std::unique_ptr<ChatBackend> make_local_chat(const ModelFlags& flags,
     throw config::UserError(config.model.file.string() +
                             ": has no chat template; use `troupe generate` with a plain prompt");
   }
-  return std::make_unique<LocalChat>(
-      std::move(model), config, sampling, [&](const std::string& text) { progress.update(text); });
+  return std::make_unique<LocalChat>(std::move(model), config, sampling, progress);
 }
 
 }  // namespace troupe::apps

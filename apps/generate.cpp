@@ -139,8 +139,7 @@ int run_generate(const Flags& flags) {
     if (!chunk.text.empty() && !flags.json) progress.finish();
     take(chunk, !flags.json, outcome);
   };
-  LocalPipeline pipeline(
-      model, config, 1, on_chunk, [&](const std::string& text) { progress.update(text); });
+  LocalPipeline pipeline(model, config, 1, on_chunk, &progress);
   pipeline.submit(request);
   while (!outcome.ended && pipeline.step()) {
     show_prefill(pipeline.last_batch(), outcome, progress);

@@ -136,13 +136,16 @@ kernels::KvType kv_type(const config::NodeConfig& config) {
   return model::parse_kv_type(config.model.kv, model::parse_precision(config.model.precision));
 }
 
-model::WeightsOptions weights_options(const config::NodeConfig& config,
-                                      std::function<void(const std::string&)> progress) {
+model::WeightsOptions weights_options(const config::NodeConfig& config, Progress* progress) {
   const model::Precision precision = model::parse_precision(config.model.precision);
-  return {.precision = precision,
-          .kv = kv_type(config),
-          .packed_file = model::packed_file_of(config.model.file, precision),
-          .progress = std::move(progress)};
+  model::WeightsOptions options{.precision = precision,
+                                .kv = kv_type(config),
+                                .packed_file = model::packed_file_of(config.model.file, precision)};
+  if (progress != nullptr) {
+    options.progress = [progress](const std::string& text) { progress->update(text); };
+    options.notice = [progress](const std::string& text) { progress->note(text); };
+  }
+  return options;
 }
 
 MemoryNeeds memory_needs(const model::ModelFile& file,

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apps/memory_plan.hpp"
+#include "apps/progress.hpp"
 #include "config/node_config.hpp"
 #include "kernels/device.hpp"
 #include "model/architecture.hpp"
@@ -37,9 +38,9 @@ std::unique_ptr<kernels::Device> make_device(const config::NodeConfig& config);
 // Of the cache that the configuration asks for.
 kernels::KvType kv_type(const config::NodeConfig& config);
 
-// The arithmetic that the configuration asks for, with packed weights beside the model file.
-model::WeightsOptions weights_options(const config::NodeConfig& config,
-                                      std::function<void(const std::string&)> progress);
+// The arithmetic that the configuration asks for, with packed weights beside the model file. What
+// takes long and what a person should know is told to `progress`, if any.
+model::WeightsOptions weights_options(const config::NodeConfig& config, Progress* progress);
 
 // What `sequences` at once need of this machine, and what the configuration and the limits of
 // memory leave for them (memory_plan.hpp).

@@ -25,7 +25,7 @@ LocalPipeline::LocalPipeline(const LoadedModel& model,
                              const config::NodeConfig& config,
                              std::uint32_t sequences,
                              OnChunk on_chunk,
-                             std::function<void(const std::string&)> progress)
+                             Progress* progress)
     : preprocessor_(model.tokenizer, model.chat_template, model.context_max),
       kv_blocks_(plan_memory(model, config, sequences).kv_blocks),
       batcher_({.sequences_max = sequences,
@@ -39,7 +39,7 @@ LocalPipeline::LocalPipeline(const LoadedModel& model,
                .sequences_max = sequences,
                .kv_blocks = kv_blocks_,
                .end_tokens = model.tokenizer->end_of_generation(),
-               .weights = weights_options(config, std::move(progress))}),
+               .weights = weights_options(config, progress)}),
       aggregator_(model.tokenizer),
       on_chunk_(std::move(on_chunk)),
       has_chat_template_(model.chat_template != nullptr) {}

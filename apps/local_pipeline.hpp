@@ -11,6 +11,7 @@
 #include "actors/infer/engine.hpp"
 #include "actors/preprocess/preprocessor.hpp"
 #include "apps/loaded_model.hpp"
+#include "apps/progress.hpp"
 #include "config/node_config.hpp"
 #include "messages/generate_request.hpp"
 #include "messages/reply_chunk.hpp"
@@ -28,7 +29,7 @@ class LocalPipeline {
                 const config::NodeConfig& config,
                 std::uint32_t sequences,
                 OnChunk on_chunk,
-                std::function<void(const std::string&)> progress = {});
+                Progress* progress = nullptr);
 
   // `request.request_id` was not used before in this pipeline. A request that is refused has its
   // kError chunk before this returns.

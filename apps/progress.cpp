@@ -31,6 +31,12 @@ void Progress::update(std::string text) {
   text_ = std::move(text);
 }
 
+void Progress::note(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  std::fprintf(stderr, terminal_ ? "\r\033[Ktroupe: %s\n" : "troupe: %s\n", text.c_str());
+  std::fflush(stderr);
+}
+
 void Progress::finish() {
   {
     const std::lock_guard lock(mutex_);

@@ -19,6 +19,9 @@ class Progress {
 
   void update(std::string text);
 
+  // A line that stays.
+  void note(const std::string& text);
+
   // Stops and wipes the line: call it before other output. Idempotent.
   void finish();
 

@@ -116,7 +116,9 @@ void work_until_stopped(const config::NodeConfig& config,
   const LoadedModel model = load_model(config.model);
   const MemoryPlan plan = plan_memory(model, config, config.batch.sequences_max);
   options.progress(to_text(plan));
-  model::WeightsOptions weights = weights_options(config, options.progress);
+  model::WeightsOptions weights = weights_options(config, nullptr);
+  weights.progress = options.progress;
+  weights.notice = options.progress;
   weights.on_waiting = tell_waiting(options.beats);
   weights.on_part = beat_of(options.beats);
   const auto faults = std::make_shared<WorkerFaults>(config, options.name);

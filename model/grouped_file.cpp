@@ -55,6 +55,7 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const ModelFile& file,
                                .fill = fill,
                                .on_waiting = options.on_waiting,
                                .progress = options.progress,
+                               .notice = options.notice,
                                .on_part = options.on_part});
   const std::byte* blocks = storage->payload().data();
   for (Matrix* matrix : matrices) {

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include "config/check.hpp"
@@ -113,15 +114,16 @@ bool is_file_of(int fd, const std::string& path) {
 }
 
 // Zeroed, and allocated, not only sized: a full disk must show now and not as a SIGBUS while
-// packing.
-bool give_size(int fd, std::size_t bytes, const std::function<void()>& on_part) {
-  if (ftruncate(fd, 0) != 0) return false;
+// packing. Returns errno.
+int give_size(int fd, std::size_t bytes, const std::function<void()>& on_part) {
+  if (ftruncate(fd, 0) != 0) return errno;
   for (std::size_t at = 0; at < bytes; at += kPartBytes) {
     const std::size_t part = std::min(kPartBytes, bytes - at);
-    if (posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(part)) != 0) return false;
+    const int error = posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(part));
+    if (error != 0) return error;
     if (on_part) on_part();
   }
-  return true;
+  return 0;
 }
 
 }  // namespace
@@ -130,18 +132,21 @@ DraftResult PackedFileDraft::create(const std::filesystem::path& path,
                                     std::size_t bytes,
                                     const std::function<void(bool begins)>& waiting,
                                     const std::function<void()>& on_part) {
+  // A folder cannot be replaced by a file: that shows now, not when all is packed.
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return {.draft = {}, .error = EISDIR};
   const std::string draft = path.string() + ".draft";
   const int fd = open_draft(draft);
-  if (fd < 0) return {};
+  if (fd < 0) return {.draft = {}, .error = errno};
   lock_draft(fd, waiting);
   if (!is_file_of(fd, draft)) {
     close(fd);
-    return {.draft = std::nullopt, .made_by_another = true};
+    return {.draft = {}, .made_by_another = true};
   }
-  if (!give_size(fd, bytes, on_part)) {
+  if (const int error = give_size(fd, bytes, on_part); error != 0) {
     unlink(draft.c_str());
     close(fd);
-    return {};
+    return {.draft = {}, .error = error};
   }
   return {.draft =
               PackedFileDraft(path, draft, fd, map(fd, bytes, PROT_READ | PROT_WRITE, MAP_SHARED))};
@@ -169,12 +174,12 @@ PackedFileDraft::~PackedFileDraft() {
   if (fd_ >= 0) close(fd_);
 }
 
-bool PackedFileDraft::publish() {
+int PackedFileDraft::publish() {
   const std::span<std::byte> all = mapping_.bytes();
-  if (msync(all.data(), all.size(), MS_SYNC) != 0 || fsync(fd_) != 0) return false;
-  if (rename(draft_.c_str(), path_.c_str()) != 0) return false;
+  if (msync(all.data(), all.size(), MS_SYNC) != 0 || fsync(fd_) != 0) return errno;
+  if (rename(draft_.c_str(), path_.c_str()) != 0) return errno;
   draft_.clear();
-  return true;
+  return 0;
 }
 
 PackedSeal seal_packed(std::span<std::byte> file,

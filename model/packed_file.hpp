@@ -59,8 +59,8 @@ class PackedFileDraft {
   // Gives back the memory of what is written so far; the file keeps it.
   void let_go() const;
 
-  // Makes it durable and gives it its name; false when the disk refused.
-  bool publish();
+  // Makes it durable and gives it its name. Returns errno: zero unless the disk refused.
+  int publish();
 
  private:
   PackedFileDraft(std::filesystem::path path,
@@ -77,6 +77,7 @@ class PackedFileDraft {
 struct DraftResult {
   std::optional<PackedFileDraft> draft;  // empty when the folder cannot be written or is full …
   bool made_by_another = false;          // … or when another process ended its own meanwhile
+  int error = 0;                         // errno of the first case
 };
 
 // The weights that a payload was made of.

@@ -1,6 +1,7 @@
 #include "model/packed_storage.hpp"
 
 #include <array>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -33,10 +34,6 @@ class Storage final : public PackedStorage {
 };
 
 using Shared = std::shared_ptr<const PackedStorage>;
-
-void say(const Packing& packing, const std::string& text) {
-  if (packing.progress) packing.progress(text);
-}
 
 std::size_t file_bytes(const Packing& packing) {
   return kPackedHeaderBytes + packing.payload_bytes;
@@ -76,17 +73,26 @@ PackedSeal pack(std::span<std::byte> file,
   return seal_packed(file, packing.key, source, packing.on_part);
 }
 
-// The draft is closed, and its pages given back, before the file is opened again.
-bool pack_into(PackedFileDraft draft, const Packing& packing) {
+// The draft is closed, and its pages given back, before the file is opened again. Returns errno.
+int pack_into(PackedFileDraft draft, const Packing& packing) {
   pack(draft.bytes(), packing, [&draft] { draft.let_go(); });
   return draft.publish();
 }
 
+void tell_refusal(const Packing& packing, int error) {
+  if (!packing.notice) return;
+  const std::string file = packing.file.string();
+  packing.notice(file + " cannot be written (" + std::strerror(error) +
+                 "): packed weights stay in memory and are packed at every start; make room for "
+                 "the file, or put the model where it can be written");
+}
+
+// Null, and said, where it cannot be written.
 Shared pack_file(const Packing& packing) {
   const auto waiting = [&packing](bool begins) {
     if (packing.on_waiting) packing.on_waiting(begins);
-    if (!begins) return;
-    say(packing, "another process is packing " + packing.file.string() + ": waiting for it");
+    if (!begins || !packing.progress) return;
+    packing.progress("another process is packing " + packing.file.string() + ": waiting for it");
   };
   // Twice: whoever was waited for may have failed, or have packed another model under this name.
   for (int attempt = 0; attempt < 2; ++attempt) {
@@ -94,7 +100,11 @@ Shared pack_file(const Packing& packing) {
     DraftResult result =
         PackedFileDraft::create(packing.file, file_bytes(packing), waiting, packing.on_part);
     if (result.made_by_another) continue;
-    if (!result.draft || !pack_into(std::move(*result.draft), packing)) return nullptr;
+    const int error = result.draft ? pack_into(std::move(*result.draft), packing) : result.error;
+    if (error != 0) {
+      tell_refusal(packing, error);
+      return nullptr;
+    }
   }
   return open_existing(packing);
 }
@@ -104,7 +114,6 @@ Shared pack_file(const Packing& packing) {
 Shared open_or_pack(const Packing& packing) {
   if (!packing.file.empty()) {
     if (Shared storage = pack_file(packing)) return storage;
-    say(packing, packing.file.string() + " cannot be written: packed weights stay in memory");
   }
   MappedBytes memory = anonymous_bytes(file_bytes(packing));
   const PackedSeal seal = pack(memory.bytes(), packing, [] {});

@@ -37,6 +37,7 @@ struct Packing {
   std::function<void(std::span<std::byte> payload, const std::function<void()>& let_go)> fill;
   std::function<void(bool begins)> on_waiting;  // before and after, for another one; may be empty
   std::function<void(const std::string&)> progress;  // may be empty
+  std::function<void(const std::string&)> notice;  // why the payload stays in memory; may be empty
   // For each 32 MiB that were checked or allocated: who looks on sees that a slow disk gets on. May
   // be empty.
   std::function<void()> on_part;

@@ -60,6 +60,7 @@ PackedWeights open_packed_weights(const ModelFile& file,
                                .fill = fill,
                                .on_waiting = options.on_waiting,
                                .progress = options.progress,
+                               .notice = options.notice,
                                .on_part = options.on_part});
   return {std::move(layout), std::move(storage)};
 }

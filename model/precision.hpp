@@ -32,6 +32,7 @@ struct WeightsOptions {
   kernels::KvType kv = kernels::KvType::kF32;        // of the caches that the model will use
   std::filesystem::path packed_file;                 // empty: packed weights stay in memory
   std::function<void(const std::string&)> progress;  // what a person waits for; may be empty
+  std::function<void(const std::string&)> notice;    // what a person should know; may be empty
   // Before and after waiting for another process that packs the same weights; may be empty.
   std::function<void(bool begins)> on_waiting;
   std::function<void()> on_part;  // of the files that were read or written (packed_storage.hpp)

@@ -37,6 +37,15 @@ def test_what_troupe_refuses_is_passed_on(fake_troupe):
     assert said == "busy_neighbours: troupe: --precision q4 is planned"
 
 
+def test_a_node_that_does_not_start_says_why(fake_troupe, tmp_path):
+    model = tmp_path / "m.gguf"
+    model.touch()
+    said = refusal("starts.py", "--model", model, "--troupe", fake_troupe, "--precision", "q4")
+    assert said == "starts: troupe: --precision q4 is planned"
+    said = refusal("starts.py", "--model", model, "--troupe", fake_troupe, "--rounds", 0)
+    assert said.endswith("argument --rounds: must be at least 1")
+
+
 def test_a_comparison_checks_its_document_and_prompt_first(fake_troupe, tmp_path):
     begin = (tmp_path, "--model", "m.gguf", "--troupe", fake_troupe)
     assert "argument --refresh: /no.md is not a file" in refusal(

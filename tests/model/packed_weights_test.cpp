@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fstream>
@@ -52,6 +53,7 @@ struct Fixture {
 
   PackedWeights open() {
     said.clear();
+    noted.clear();
     return open_packed_weights(file,
                                architecture,
                                weights,
@@ -63,6 +65,7 @@ struct Fixture {
                                       said.push_back(text);
                                       if (on_progress) on_progress();
                                     },
+                                .notice = [this](const auto& text) { noted.push_back(text); },
                                 .on_waiting = [this](bool begins) { waiting.push_back(begins); },
                                 .on_part = [this] { ++parts; }});
   }
@@ -79,6 +82,7 @@ struct Fixture {
   std::unique_ptr<kernels::Device> device;
   Weights weights;
   std::vector<std::string> said;
+  std::vector<std::string> noted;
   std::vector<bool> waiting;  // what on_waiting heard
   std::function<void()> on_progress;
 };
@@ -213,9 +217,11 @@ BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_written_keeps_the_weights_in_memory
   const std::string id = f.open().id();
   f.packed = f.folder.path / "missing" / "tiny.gguf.default.troupe";
   BOOST_TEST(f.open().id() == id);
-  BOOST_TEST(f.said.at(0).find("cannot be written") != std::string::npos);
+  BOOST_TEST(f.noted.at(0).find("cannot be written (No such file or directory)") !=
+             std::string::npos);
   f.packed = "/proc/tiny.gguf.default.troupe";
   BOOST_TEST(f.open().id() == id);
+  BOOST_TEST(f.noted.size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(whoever_finds_another_one_packing_waits_and_maps_the_same_file) {
@@ -230,7 +236,7 @@ BOOST_AUTO_TEST_CASE(whoever_finds_another_one_packing_waits_and_maps_the_same_f
   std::thread second([&f] { f.open(); });
   waiting.get_future().wait();
   std::memcpy(draft->bytes().data(), whole.data(), whole.size());
-  BOOST_TEST(draft->publish());
+  BOOST_TEST(draft->publish() == 0);
   draft.reset();
   second.join();
   BOOST_REQUIRE(f.said.size() == 1U);
@@ -274,7 +280,7 @@ BOOST_AUTO_TEST_CASE(a_full_disk_keeps_the_weights_in_memory) {
   const std::string id = f.open().id();
   BOOST_REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
   signal(SIGXFSZ, handler);
-  BOOST_TEST(f.said.at(0).find("cannot be written") != std::string::npos);
+  BOOST_TEST(f.noted.at(0).find("cannot be written (File too large)") != std::string::npos);
   BOOST_TEST(files_in(f.folder.path) == 0U);
   BOOST_TEST(f.open().id() == id);
 }
@@ -310,6 +316,8 @@ BOOST_AUTO_TEST_CASE(something_that_is_no_file_is_left_alone) {
   fs::create_directory(f.packed);
   overwrite(f.packed / "inside", "kept");
   BOOST_TEST(!f.open().id().empty());
+  BOOST_TEST(f.noted.at(0).find("cannot be written (Is a directory)") != std::string::npos);
+  BOOST_TEST(std::ranges::count(f.said, "packing weights: head") == 1);  // not first for the file
   BOOST_TEST(contents(f.packed / "inside") == "kept");
   BOOST_TEST(files_in(f.folder.path) == 1U);  // no draft stays behind
 }

@@ -51,6 +51,8 @@ def test_a_limit_on_file_sizes_leaves_packed_weights_in_memory(tmp_path):
     assert run.returncode == 0, run
     assert json.loads(run.stdout)["positions"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["ids.json", "model.gguf"]
+    (note,) = [line for line in run.stderr.splitlines() if line.startswith("troupe: ")]
+    assert f"{model}.default.troupe cannot be written (File too large)" in note
 
 
 def test_a_missing_model_is_named_with_the_remedy(tmp_path):
