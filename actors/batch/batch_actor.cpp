@@ -73,9 +73,9 @@ class Shell {
     if (cancel.front_epoch == front_epoch_) core_.cancel(cancel);
   }
 
-  // Sends what an input has made possible: the next step, credits.
+  // Sends what an input has made possible: the next steps, credits.
   void proceed() {
-    if (auto batch = core_.next_batch()) {
+    while (auto batch = core_.next_batch()) {
       batch->front_epoch = front_epoch_;
       journal_.begin(*batch);
       links_.to_infer.send(*batch);

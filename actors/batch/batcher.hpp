@@ -4,7 +4,9 @@
 // leaves when it is done. Prompts are computed in chunks beside the running streams (Sarathi-Serve,
 // OSDI 2024), no more of them in a step than its target time allows. Blocks whose content was found
 // finite are shared with prompts that begin alike; when the KV pool runs out, first what nobody
-// uses goes, then the youngest sequence gives its blocks back and is recomputed later.
+// uses goes, then the youngest sequence gives its blocks back and is recomputed later. While
+// streams alone run, their next step is planned before they have the tokens of this one (as in
+// SGLang's overlap scheduler, lmsys.org/blog/2024-12-04-sglang-v0-4): infer never waits for it.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +33,14 @@ struct BatcherOptions {
   std::int32_t block_tokens = 0;     // tokens in one KV block
   std::uint64_t step_us_target = 0;  // of a step with running streams and prompts; 0: none
   bool prefix_cache = false;
-  std::string numerics_id;  // of the engine; what the cache holds is its
+  bool plans_ahead = false;  // a second step while one is under way, where it is known already
+  std::string numerics_id;   // of the engine; what the cache holds is its
 };
 
 struct Sequence {
   messages::WorkItem work;           // without its tokens once infer has it
   std::vector<std::int32_t> tokens;  // [prompt + produced]
+  std::uint64_t tokens_max = 0;      // that it may grow to
   std::uint32_t cached_tokens = 0;   // of the prompt, that were cached when it first ran
   std::int32_t computed = 0;         // tokens that have keys and values in the cache
   std::int32_t proven = 0;           // of these, those that logits have shown to be finite
@@ -72,10 +76,12 @@ class Batcher {
   // The front is a new one: what an older one sent is of no use.
   void drop_all();
 
-  // The next step, or nothing while one is under way or nobody needs one.
+  // The next step for infer, which does them in order; or nothing while enough are under way or
+  // nobody needs one. A sequence that ends in a step may still be in the one behind it, which infer
+  // then passes over.
   std::optional<messages::Batch> next_batch();
 
-  // Takes the step's outcome. `result.step` is the step that next_batch returned last.
+  // Takes a step's outcome. `result.step` is the oldest one under way.
   void finish(const messages::BatchResult& result);
 
   // Requests that hold nothing any more since the last call; each gives a credit back.
@@ -95,6 +101,10 @@ class Batcher {
   std::uint64_t steps() const { return steps_; }
 
  private:
+  std::optional<messages::Batch> plan();
+  std::optional<messages::Batch> plan_ahead();
+  bool extend(const messages::Batch& last, Sequence& sequence, messages::Batch& batch);
+  void tell_changes(messages::Batch& batch);
   void admit();
   bool begin(Sequence& sequence);
   void plan_streams(messages::Batch& batch);
@@ -107,6 +117,8 @@ class Batcher {
   void preempt_youngest();
   void retire(Sequence& sequence);
   void sweep_cancelled();
+  bool is_under_way(std::uint64_t request_id) const;
+  void take(const messages::BatchOutcome& outcome, Sequence& sequence);
   void learn(const messages::Batch& batch, std::uint64_t step_us);
   std::int32_t blocks_for(std::int32_t tokens) const;
   const Sequence* find_uncancelled(std::uint64_t request_id) const;
@@ -122,9 +134,10 @@ class Batcher {
   std::vector<std::int32_t> stained_;             // blocks that infer must zero, likewise
   std::vector<messages::ReleasedWork> released_;  // to be told to dispatch
   std::deque<messages::CancelWork> tombstones_;   // cancels that overtook their work
-  std::optional<messages::Batch> in_flight_;
+  std::deque<messages::Batch> in_flight_;         // oldest first, at most two
   std::uint64_t steps_ = 0;
-  std::uint64_t turns_ = 0;  // slices so far
+  std::uint64_t step_us_ = 0;  // of the last one that ended
+  std::uint64_t turns_ = 0;    // slices so far
   std::uint64_t preemptions_ = 0;
   std::uint64_t hit_tokens_ = 0;
 };

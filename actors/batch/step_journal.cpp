@@ -9,26 +9,34 @@ namespace troupe::actors::batch {
 StepJournal::StepJournal() { records_.reserve(config::kStepRecordsMax); }
 
 void StepJournal::begin(const messages::Batch& batch) {
-  current_ = {.step = batch.step, .sequences = static_cast<std::uint32_t>(batch.slices.size())};
+  auto& [record, samples] = under_way_.emplace_back();
+  record.step = batch.step;
+  record.sequences = static_cast<std::uint32_t>(batch.slices.size());
   for (const messages::BatchSlice& slice : batch.slices) {
     // A running stream has exactly its newest token to compute, and samples behind it.
     const bool decoding = slice.count == 1 && slice.sample;
-    auto& tokens = decoding ? current_.decode_tokens : current_.prefill_tokens;
+    auto& tokens = decoding ? record.decode_tokens : record.prefill_tokens;
     tokens += static_cast<std::uint32_t>(slice.count);
+    samples += slice.sample ? 1 : 0;
   }
 }
 
 void StepJournal::finish(const messages::BatchResult& result,
                          std::uint64_t unix_us,
                          const messages::StepRecord& after) {
+  auto [record, samples] = under_way_.front();
+  under_way_.pop_front();
+  const auto passed_over = static_cast<std::uint32_t>(samples - result.outcomes.size());
+  record.sequences -= passed_over;
+  record.decode_tokens -= passed_over;
   if (records_.size() == config::kStepRecordsMax) return;
-  current_.unix_us = unix_us;
-  current_.step_us = result.step_us;
-  current_.waiting = after.waiting;
-  current_.kv_blocks_used = after.kv_blocks_used;
-  current_.kv_blocks_free = after.kv_blocks_free;
-  current_.preemptions = after.preemptions;
-  records_.push_back(current_);
+  record.unix_us = unix_us;
+  record.step_us = result.step_us;
+  record.waiting = after.waiting;
+  record.kv_blocks_used = after.kv_blocks_used;
+  record.kv_blocks_free = after.kv_blocks_free;
+  record.preemptions = after.preemptions;
+  records_.push_back(record);
 }
 
 // A copy, so that the journal keeps the memory that it reserved.

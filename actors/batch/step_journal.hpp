@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "messages/batch.hpp"
@@ -16,10 +17,11 @@ class StepJournal {
  public:
   StepJournal();
 
-  // The step that infer gets now.
+  // The step that infer gets now; it does them in order.
   void begin(const messages::Batch& batch);
 
-  // Its outcome, and what the batcher holds after it (`waiting`, `kv_blocks_*`, `preemptions`).
+  // The outcome of the oldest one, without the streams that infer passed over, and what the batcher
+  // holds after it (`waiting`, `kv_blocks_*`, `preemptions`).
   void finish(const messages::BatchResult& result,
               std::uint64_t unix_us,
               const messages::StepRecord& after);
@@ -29,7 +31,12 @@ class StepJournal {
   std::vector<messages::StepRecord> take();
 
  private:
-  messages::StepRecord current_;
+  struct Step {
+    messages::StepRecord record;
+    std::size_t samples = 0;  // sequences that were to draw a token
+  };
+
+  std::deque<Step> under_way_;  // oldest first; the batcher bounds them
   std::vector<messages::StepRecord> records_;
 };
 

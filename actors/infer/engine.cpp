@@ -52,16 +52,9 @@ StepOutput& Engine::run(const messages::Batch& batch) {
   update_sequences(batch);
   for (const std::int32_t block : batch.stained_blocks) cache_.zero(block);
   slices_.clear();
-  std::size_t rows = 0;
-  for (const messages::BatchSlice& slice : batch.slices) {
-    const std::span<const std::int32_t> tokens = sequences_.at(slice.request_id).tokens;
-    slices_.push_back({.tokens = tokens.subspan(at(slice.position), at(slice.count)),
-                       .position = slice.position,
-                       .blocks = slice.blocks,
-                       .logit_rows = slice.sample ? 1 : 0});
-    rows += slice.sample ? 1 : 0;
-    warmer_.note(std::ranges::max(slice.blocks));
-  }
+  sampled_.clear();
+  for (const messages::BatchSlice& slice : batch.slices) add_slice(slice);
+  const std::size_t rows = sampled_.size();
   const std::size_t vocab = at(transformer_.architecture().vocab);
   CHECK(rows <= options_.sequences_max, "the batcher keeps to sequences_max");
   // A batch without slices only forgets.
@@ -71,7 +64,7 @@ StepOutput& Engine::run(const messages::Batch& batch) {
   output_.frame.events.resize(rows);
   output_.result.outcomes.resize(rows);
   output_.result.step = batch.step;
-  sample_all(batch);
+  sample_all();
   output_.result.step_us =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                      std::chrono::steady_clock::now() - start)
@@ -87,13 +80,21 @@ void Engine::warm_cache() {
   warmer_.wait_until_warm();
 }
 
+void Engine::add_slice(const messages::BatchSlice& slice) {
+  const Sequence& sequence = sequences_.at(slice.request_id);
+  if (sequence.over) return;
+  slices_.push_back(
+      {.tokens = std::span(sequence.tokens).subspan(at(slice.position), at(slice.count)),
+       .position = slice.position,
+       .blocks = slice.blocks,
+       .logit_rows = slice.sample ? 1 : 0});
+  if (slice.sample) sampled_.push_back(&slice);
+  warmer_.note(std::ranges::max(slice.blocks));
+}
+
 // One event and one outcome for each row of logits, in the order of the slices; rows are shared out
 // over threads, for a row of 100,000 logits takes a while.
-void Engine::sample_all(const messages::Batch& batch) {
-  sampled_.clear();
-  for (const messages::BatchSlice& slice : batch.slices) {
-    if (slice.sample) sampled_.push_back(&slice);
-  }
+void Engine::sample_all() {
   device_->parallel_for(
       static_cast<std::uint32_t>(sampled_.size()), [&](std::uint32_t row, int thread) {
         sample_row(row, *sampled_[row], samplers_[static_cast<std::size_t>(thread)]);
@@ -111,10 +112,11 @@ void Engine::sample_row(std::size_t row,
   event.request_id = slice.request_id;
   event.cached_tokens = slice.cached_tokens;
   const std::span<float> logits = std::span(logits_).subspan(row * vocab, vocab);
-  sample_next(sequences_.at(slice.request_id), logits, sampler, event);
-  output_.result.outcomes[row] = {.request_id = slice.request_id,
-                                  .token = event.token,
-                                  .finished = event.finish != FinishReason::kNone};
+  Sequence& sequence = sequences_.at(slice.request_id);
+  sample_next(sequence, logits, sampler, event);
+  sequence.over = event.finish != FinishReason::kNone;
+  output_.result.outcomes[row] = {
+      .request_id = slice.request_id, .token = event.token, .finished = sequence.over};
 }
 
 void Engine::update_sequences(const messages::Batch& batch) {

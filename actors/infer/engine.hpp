@@ -39,7 +39,8 @@ class Engine {
          std::unique_ptr<kernels::Device> device,
          EngineOptions options);
 
-  // The slices' blocks belong to their sequences until the next batch says otherwise. The output is
+  // The slices' blocks belong to their sequences until the next batch says otherwise. Slices of
+  // sequences that have ended in a batch before are passed over, without an outcome. The output is
   // the caller's to change until the next call; what is left in it is used again, so that a step of
   // sequences that are known allocates nothing.
   StepOutput& run(const messages::Batch& batch);
@@ -63,10 +64,12 @@ class Engine {
     std::vector<std::int32_t> tokens;  // [prompt + produced]
     messages::Sampling sampling;
     model::SamplingParams params;
+    bool over = false;  // it has its last token; what was planned before that was known is left out
   };
 
   void update_sequences(const messages::Batch& batch);
-  void sample_all(const messages::Batch& batch);
+  void add_slice(const messages::BatchSlice& slice);
+  void sample_all();
   void sample_row(std::size_t row, const messages::BatchSlice& slice, model::Sampler& sampler);
   void sample_next(Sequence& sequence,
                    std::span<float> logits,

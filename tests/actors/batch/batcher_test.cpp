@@ -246,5 +246,132 @@ BOOST_AUTO_TEST_CASE(in_any_schedule_blocks_are_owned_once_and_every_request_is_
   }
 }
 
+// --- Steps that are planned ahead ---
+
+BatcherOptions ahead(std::uint32_t sequences = 4, std::int32_t blocks = 64) {
+  BatcherOptions given = options(sequences, 64, blocks);
+  given.plans_ahead = true;
+  return given;
+}
+
+messages::WorkItem long_item(std::uint64_t id, std::size_t prompt, std::uint32_t tokens = 100) {
+  messages::WorkItem work = item(id, prompt);
+  work.sampling.max_tokens = tokens;
+  return work;
+}
+
+BOOST_AUTO_TEST_CASE(streams_have_one_step_planned_behind_the_one_under_way) {
+  Batcher batcher(ahead());
+  batcher.add(long_item(1, 10));
+  batcher.add(long_item(2, 20));
+  const auto prefill = batcher.next_batch();
+  const auto second = batcher.next_batch();
+  BOOST_REQUIRE(second);
+  BOOST_TEST(second->step == prefill->step + 1);
+  BOOST_TEST(slice_of(*second, 1)->position == 10);
+  BOOST_TEST(slice_of(*second, 2)->position == 20);
+  BOOST_TEST(slice_of(*second, 2)->count == 1);
+  BOOST_TEST(!batcher.next_batch());
+  batcher.finish(answer(*prefill));
+  const auto third = batcher.next_batch();
+  BOOST_REQUIRE(third);
+  BOOST_TEST(slice_of(*third, 1)->position == 11);
+  batcher.finish(answer(*second));
+  batcher.finish(answer(*third));
+  BOOST_TEST(slice_of(*batcher.next_batch(), 1)->position == 12);
+}
+
+BOOST_AUTO_TEST_CASE(
+    no_step_is_planned_ahead_of_a_prompt_or_past_one_who_waits_or_behind_a_long_one) {
+  Batcher chunked(ahead());
+  chunked.add(long_item(1, 100));
+  BOOST_TEST(chunked.next_batch()->slices[0].count == 64);
+  BOOST_TEST(!chunked.next_batch());
+
+  Batcher joined(ahead());
+  joined.add(long_item(1, 10));
+  const auto first = joined.next_batch();
+  joined.add(long_item(2, 10));
+  BOOST_TEST(!joined.next_batch());
+  joined.finish(answer(*first));
+  BOOST_TEST(joined.next_batch()->joined.size() == 1U);
+
+  Batcher slow(ahead());
+  slow.add(long_item(1, 10));
+  const auto step = slow.next_batch();
+  BOOST_TEST(slow.next_batch().has_value());
+  messages::BatchResult result = answer(*step);
+  result.step_us = 30'000;
+  slow.finish(result);
+  BOOST_TEST(!slow.next_batch());
+}
+
+BOOST_AUTO_TEST_CASE(a_sequence_whose_last_token_is_under_way_is_in_no_step_behind_it) {
+  Batcher batcher(ahead());
+  batcher.add(long_item(1, 10, 2));
+  batcher.add(long_item(2, 10, 9));
+  const auto first = batcher.next_batch();
+  const auto second = batcher.next_batch();
+  BOOST_TEST(second->slices.size() == 2U);
+  batcher.finish(answer(*first));
+  const auto third = batcher.next_batch();
+  BOOST_TEST(third->slices.size() == 1U);
+  BOOST_TEST(slice_of(*third, 2) != nullptr);
+  batcher.finish(answer(*second, {1}));
+  BOOST_TEST(released_ids(batcher) == std::vector<std::uint64_t>{1});
+}
+
+BOOST_AUTO_TEST_CASE(
+    who_ends_unforeseen_keeps_its_blocks_until_the_step_behind_has_passed_it_over) {
+  Batcher batcher(ahead());
+  batcher.add(long_item(1, 10));
+  batcher.add(long_item(2, 10));
+  const auto first = batcher.next_batch();
+  const auto second = batcher.next_batch();
+  batcher.finish(answer(*first, {1}));
+  BOOST_TEST(released_ids(batcher).empty());
+  BOOST_TEST(batcher.blocks().used == 2);
+  const auto third = batcher.next_batch();
+  BOOST_TEST(slice_of(*third, 1) == nullptr);
+  messages::BatchResult passed_over = answer(*second);
+  std::erase_if(passed_over.outcomes, [](const auto& outcome) { return outcome.request_id == 1; });
+  batcher.finish(passed_over);
+  BOOST_TEST(released_ids(batcher) == std::vector<std::uint64_t>{1});
+  BOOST_TEST(batcher.blocks().used == 1);
+  batcher.finish(answer(*third));
+  const auto fourth = batcher.next_batch();
+  BOOST_TEST(fourth->left == std::vector<std::uint64_t>{1});
+  BOOST_TEST(fourth->stained_blocks.empty());  // all that it wrote was found finite
+}
+
+BOOST_AUTO_TEST_CASE(who_is_cancelled_leaves_when_both_steps_are_over) {
+  Batcher batcher(ahead());
+  batcher.add(long_item(1, 10));
+  const auto first = batcher.next_batch();
+  const auto second = batcher.next_batch();
+  batcher.cancel({.request_id = 1, .attempt = 1});
+  batcher.finish(answer(*first));
+  BOOST_TEST(!batcher.next_batch());
+  BOOST_TEST(batcher.blocks().used == 1);
+  batcher.finish(answer(*second));
+  BOOST_TEST(batcher.blocks().used == 0);
+  BOOST_TEST(released_ids(batcher) == std::vector<std::uint64_t>{1});
+}
+
+BOOST_AUTO_TEST_CASE(no_step_that_is_planned_ahead_takes_blocks_from_another_sequence) {
+  Batcher batcher(ahead(2, 2));  // a block each, and none more
+  batcher.add(long_item(1, 31));
+  batcher.add(long_item(2, 31));
+  const auto first = batcher.next_batch();
+  const auto second = batcher.next_batch();
+  BOOST_REQUIRE(second);
+  batcher.finish(answer(*first));
+  BOOST_TEST(!batcher.next_batch());
+  BOOST_TEST(batcher.preemptions() == 0U);
+  batcher.finish(answer(*second));
+  BOOST_TEST(batcher.next_batch().has_value());
+  BOOST_TEST(batcher.preemptions() == 1U);
+}
+
 }  // namespace
 }  // namespace troupe::actors::batch

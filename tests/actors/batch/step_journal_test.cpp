@@ -24,7 +24,7 @@ messages::BatchSlice slice(std::int32_t count, bool sample) {
 
 void record(StepJournal& journal, std::uint64_t step, std::uint64_t step_us) {
   journal.begin(batch_of(step, {slice(1, true)}));
-  journal.finish({.step = step, .step_us = step_us}, 5, {});
+  journal.finish({.step = step, .step_us = step_us, .outcomes = {{.request_id = 1}}}, 5, {});
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ BOOST_AUTO_TEST_CASE(a_step_is_recorded_with_its_shape_its_time_and_what_it_left
   StepJournal journal;
   // A stream, a prompt's first chunk, a prompt's last chunk.
   journal.begin(batch_of(7, {slice(1, true), slice(30, false), slice(12, true)}));
-  journal.finish({.step = 7, .step_us = 900},
+  journal.finish({.step = 7, .step_us = 900, .outcomes = {{.request_id = 1}, {.request_id = 3}}},
                  1'700'000'000'000'000,
                  {.waiting = 2, .kv_blocks_used = 10, .kv_blocks_free = 3, .preemptions = 1});
   const messages::StepRecord expected{.step = 7,
@@ -64,6 +64,21 @@ BOOST_AUTO_TEST_CASE(each_step_is_taken_once_and_in_order) {
   BOOST_TEST_REQUIRE(second.size() == 1U);
   BOOST_TEST(second[0].step == 3U);
   BOOST_TEST(journal.take().empty());
+}
+
+BOOST_AUTO_TEST_CASE(of_two_steps_under_way_the_second_does_not_count_who_ended_in_the_first) {
+  StepJournal journal;
+  journal.begin(batch_of(1, {slice(1, true), slice(1, true)}));
+  journal.begin(batch_of(2, {slice(1, true), slice(1, true)}));
+  journal.finish({.step = 1, .outcomes = {{.request_id = 1, .finished = true}, {}}}, 5, {});
+  journal.finish({.step = 2, .outcomes = {{.request_id = 2}}}, 6, {});
+  const auto taken = journal.take();
+  BOOST_TEST_REQUIRE(taken.size() == 2U);
+  BOOST_TEST(taken[0].step == 1U);
+  BOOST_TEST(taken[0].decode_tokens == 2U);
+  BOOST_TEST(taken[1].step == 2U);
+  BOOST_TEST(taken[1].sequences == 1U);
+  BOOST_TEST(taken[1].decode_tokens == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(a_full_journal_leaves_out_the_newest_and_goes_on_once_it_was_taken) {

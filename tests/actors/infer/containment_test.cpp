@@ -62,16 +62,21 @@ BOOST_AUTO_TEST_CASE(a_poisoned_request_ends_with_an_error_and_its_company_goes_
     const ServedAnswer first = tiny.alone(item(1, 40));
     const ServedAnswer second = tiny.alone(item(2, 90));
     BOOST_REQUIRE(first.tokens.size() == 12U);
-    Served served(tiny.engine, tiny.plain());
-    served.add(item(1, 40));
-    served.add(poisoned(3, 70, 35));
-    served.add(item(2, 90));
-    served.run();
-    BOOST_TEST(served.nonfinite == 1U);
-    BOOST_TEST((served.answers[3].finish == messages::FinishReason::kError));
-    BOOST_TEST(served.answers[3].tokens.empty());
-    BOOST_TEST(served.answers[1] == first);
-    BOOST_TEST(served.answers[2] == second);
+    for (const bool plans_ahead : {false, true}) {
+      auto options = tiny.plain();
+      options.plans_ahead = plans_ahead;
+      Served served(tiny.engine, options);
+      served.add(item(1, 40));
+      served.add(poisoned(3, 70, 35));
+      served.add(item(2, 90));
+      served.run();
+      BOOST_TEST((served.steps_ahead > 0) == plans_ahead);
+      BOOST_TEST(served.nonfinite == 1U);
+      BOOST_TEST((served.answers[3].finish == messages::FinishReason::kError));
+      BOOST_TEST(served.answers[3].tokens.empty());
+      BOOST_TEST(served.answers[1] == first);
+      BOOST_TEST(served.answers[2] == second);
+    }
   }
 }
 

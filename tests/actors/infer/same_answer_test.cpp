@@ -54,11 +54,12 @@ void check_schedules(const Engines& engines, const Catalog& catalog, std::uint32
   }
   BOOST_TEST_MESSAGE(count << " schedules: " << seen.preemptions << " preemptions, "
                            << seen.hit_tokens << " cached tokens, " << seen.cancels << " cancels, "
-                           << seen.resumes << " resumes");
+                           << seen.resumes << " resumes, " << seen.steps_ahead << " steps ahead");
   if (only != 0) return;
   BOOST_TEST(seen.preemptions > 0U);
   BOOST_TEST(seen.hit_tokens > count);
   BOOST_TEST(seen.resumes > 0U);
+  BOOST_TEST(seen.steps_ahead > count);
 }
 
 void check_tiny(model::Precision precision, kernels::KvType kv, std::uint32_t count) {

@@ -21,7 +21,8 @@ BatcherOptions draw_options(Dice& random, const Catalog& catalog) {
           .kv_blocks = catalog.blocks_min + static_cast<std::int32_t>(more),
           .block_tokens = model::kBlockTokens,
           .step_us_target = random() % 2 == 0 ? 0U : 50'000U,
-          .prefix_cache = random() % 4 != 0};
+          .prefix_cache = random() % 4 != 0,
+          .plans_ahead = random() % 4 != 0};
 }
 
 // One request's way through a schedule.
@@ -78,6 +79,7 @@ class Schedule {
       : random_(seed),
         catalog_(catalog),
         served_(engine, draw_options(random_, catalog)),
+        step_us_max_(random_() % 2 == 0 ? 100'000 : 30'000),  // a step ahead is for short ones
         courses_(draw_courses(random_, catalog)) {}
 
   std::string run(Seen& seen) {
@@ -86,13 +88,14 @@ class Schedule {
       arrive();
       const bool late = random_() % 2 == 0;  // cancels come between steps, or during one
       if (!late) cancel(seen);
-      const bool stepped = served_.step(random_() % 100'000, [&] {
+      const bool stepped = served_.step(random_() % step_us_max_, [&] {
         if (late) cancel(seen);
       });
       if (!stepped && step_ > 60) break;
     }
     seen.preemptions += served_.batcher().preemptions();
     seen.hit_tokens += served_.batcher().hit_tokens();
+    seen.steps_ahead += served_.steps_ahead;
     for (std::size_t i = 0; i < courses_.size(); ++i) compare(i, courses_[i].dropped);
     if (complaint_.empty() && served_.batcher().blocks().used != 0) {
       complaint_ = "blocks are left in use";
@@ -143,6 +146,7 @@ class Schedule {
   Dice random_;
   const Catalog& catalog_;
   Served served_;
+  std::uint32_t step_us_max_;
   std::vector<Course> courses_;
   std::uint32_t step_ = 0;
   std::string complaint_;  // the first

@@ -41,9 +41,11 @@ struct Seen {
   std::uint64_t hit_tokens = 0;
   std::uint64_t cancels = 0;
   std::uint64_t resumes = 0;
+  std::uint64_t steps_ahead = 0;
 };
 
-// Draws one and runs it: size of the pool and of the steps, step times, prefix cache, company,
+// Draws one and runs it: size of the pool and of the steps, step times and how many are planned
+// ahead, prefix cache, company,
 // arrivals, cancels, and resumes from what was produced. Empty when every answer had the right
 // bits; else what was wrong.
 std::string run_schedule(std::uint32_t seed,

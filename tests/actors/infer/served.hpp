@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <ostream>
@@ -56,10 +57,15 @@ class Served {
   // False: nobody needs one.
   template <class Between>
   bool step(std::uint64_t step_us, Between between) {
-    const std::optional<messages::Batch> batch = batcher_.next_batch();
-    if (!batch) return false;
+    while (std::optional<messages::Batch> next = batcher_.next_batch()) {
+      under_way_.push_back(std::move(*next));
+    }
+    if (under_way_.empty()) return false;
+    steps_ahead += under_way_.size() - 1;
     between();
-    const actors::infer::StepOutput& output = engine_.run(*batch);
+    const messages::Batch batch = std::move(under_way_.front());
+    under_way_.pop_front();
+    const actors::infer::StepOutput& output = engine_.run(batch);
     nonfinite += output.result.nonfinite;
     for (const messages::TokenEvent& event : output.frame.events) take(event);
     messages::BatchResult result = output.result;
@@ -76,6 +82,7 @@ class Served {
 
   std::map<std::uint64_t, ServedAnswer> answers;
   std::uint64_t nonfinite = 0;
+  std::uint64_t steps_ahead = 0;  // that were planned while another was under way
 
  private:
   // What the ledger does: a token of a cancelled attempt is dropped.
@@ -95,6 +102,7 @@ class Served {
 
   actors::infer::Engine& engine_;
   actors::batch::Batcher batcher_;
+  std::deque<messages::Batch> under_way_;             // at infer, oldest first
   std::map<std::uint64_t, std::uint32_t> cancelled_;  // request → attempt
 };
 

@@ -35,6 +35,7 @@ SimulatedWorker::SimulatedWorker(std::string name,
              .kv_blocks = 8,
              .block_tokens = 8,
              .prefix_cache = true,
+             .plans_ahead = generation % 2 == 0,
              .numerics_id = "n"}),
       hello_{.worker = std::move(name),
              .generation = generation,
@@ -86,51 +87,61 @@ std::vector<ToFront> SimulatedWorker::beat() const {
 }
 
 std::vector<ToFront> SimulatedWorker::begin_step() {
-  if (!step_) step_ = core_.next_batch();
-  in_step_.clear();
-  if (step_) {
-    step_epoch_ = front_epoch_;
-    for (const auto& slice : step_->slices) in_step_.push_back(slice.request_id);
+  plan();
+  stepping_ = !steps_.empty();
+  if (stepping_) {
+    for (const auto& slice : steps_.front().slices) in_step_.push_back(slice.request_id);
   }
   return released();
+}
+
+void SimulatedWorker::plan() {
+  while (std::optional<messages::Batch> step = core_.next_batch()) {
+    step->front_epoch = front_epoch_;
+    steps_.push_back(std::move(*step));
+  }
 }
 
 bool SimulatedWorker::computes(std::uint64_t front_epoch,
                                std::uint64_t request_id,
                                std::uint32_t attempt) const {
-  if (!step_ || step_epoch_ != front_epoch) return false;
+  if (!stepping_ || steps_.front().front_epoch != front_epoch) return false;
   if (std::ranges::find(in_step_, request_id) == in_step_.end()) return false;
-  const auto joins = std::ranges::find(step_->joined, request_id, &messages::WorkItem::request_id);
-  const messages::WorkItem& work =
-      joins == step_->joined.end() ? engine_.at(request_id).work : *joins;
+  const auto& joined = steps_.front().joined;
+  const auto joins = std::ranges::find(joined, request_id, &messages::WorkItem::request_id);
+  const messages::WorkItem& work = joins == joined.end() ? engine_.at(request_id).work : *joins;
   return work.attempt == attempt;
 }
 
 std::vector<ToFront> SimulatedWorker::finish_step() {
-  const messages::Batch batch = *std::exchange(step_, std::nullopt);
-  in_step_.clear();
+  const messages::Batch batch = std::move(steps_.front());
+  steps_.pop_front();
   for (const std::uint64_t id : batch.left) engine_.erase(id);
   for (const messages::WorkItem& item : batch.joined) {
     engine_.insert_or_assign(item.request_id, Known{item, item.produced_tokens});
   }
-  messages::TokenFrame frame{.front_epoch = step_epoch_, .worker_generation = hello_.generation};
+  messages::TokenFrame frame{.front_epoch = batch.front_epoch,
+                             .worker_generation = hello_.generation};
   messages::BatchResult result{.step = batch.step, .step_us = 1000};
   for (const messages::BatchSlice& slice : batch.slices) {
-    if (!slice.sample) continue;
     Known& known = engine_.at(slice.request_id);
+    if (!slice.sample || known.over) continue;
     messages::TokenEvent event{.request_id = slice.request_id,
                                .attempt = known.work.attempt,
                                .position = static_cast<std::uint32_t>(known.produced.size())};
     event.token = next_token(known.work.prompt_tokens, known.produced, known.work.sampling);
-    put_place(event, {step_epoch_, event.attempt, event.position});
+    put_place(event, {batch.front_epoch, event.attempt, event.position});
     known.produced.push_back(event.token);
     event.finish = finish_of(known.produced, known.work.sampling);
-    result.outcomes.push_back({.request_id = slice.request_id,
-                               .token = event.token,
-                               .finished = event.finish != messages::FinishReason::kNone});
+    known.over = event.finish != messages::FinishReason::kNone;
+    result.outcomes.push_back(
+        {.request_id = slice.request_id, .token = event.token, .finished = known.over});
     frame.events.push_back(std::move(event));
   }
   core_.finish(result);
+  plan();
+  stepping_ = false;
+  in_step_.clear();
   std::vector<ToFront> out;
   if (!frame.events.empty()) out.emplace_back(std::move(frame));
   for (ToFront& more : released()) out.push_back(std::move(more));

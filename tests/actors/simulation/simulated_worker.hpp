@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -46,7 +46,7 @@ class SimulatedWorker {
   std::vector<ToFront> begin_step();
   std::vector<ToFront> finish_step();
 
-  bool stepping() const { return step_.has_value(); }
+  bool stepping() const { return stepping_; }
 
   // What the step record says.
   const std::vector<std::uint64_t>& in_step() const { return in_step_; }
@@ -66,18 +66,20 @@ class SimulatedWorker {
   struct Known {
     messages::WorkItem work;
     std::vector<std::int32_t> produced;
+    bool over = false;
   };
 
   void welcome(const messages::WorkerWelcome& welcome, std::vector<ToFront>& out);
   std::vector<ToFront> released();
+  void plan();
 
   actors::batch::Batcher core_;
   messages::WorkerHello hello_;
   std::uint64_t front_epoch_ = 0;
   std::uint64_t admission_ = 0;
   std::set<std::pair<std::uint64_t, std::uint32_t>> unreleased_;  // (request id, attempt)
-  std::optional<messages::Batch> step_;
-  std::uint64_t step_epoch_ = 0;
+  std::deque<messages::Batch> steps_;                             // at infer, oldest first
+  bool stepping_ = false;                                         // the oldest is being computed
   std::vector<std::uint64_t> in_step_;
   std::map<std::uint64_t, Known> engine_;
 };
