@@ -15,6 +15,7 @@
 #include "apps/calibration.hpp"
 #include "apps/interrupt.hpp"
 #include "apps/loaded_model.hpp"
+#include "apps/machine_limits.hpp"
 #include "apps/model_facts.hpp"
 #include "apps/model_flags.hpp"
 #include "apps/peak_memory.hpp"
@@ -61,18 +62,25 @@ BenchPlan plan_of(const Flags& flags, const LoadedModel& model, kernels::KvType 
   return plan;
 }
 
-// A batch size with what the machine gave just before it.
+// A batch size with what the machine gave just before it (and, of a profile, behind it), and what
+// of that bounds the backend.
 struct Row {
   BenchResult result;
   Calibration calibration;
   std::uint64_t peak_rss_bytes = 0;  // while it was measured
+  MachineLimits limits;
   std::optional<BenchProfile> profile;
 };
 
 Json to_json(const Calibration& calibration) {
-  Json json{{"amx_int8_tops", nullptr}, {"memory_read_gb_per_s", calibration.memory_read_gb_per_s}};
-  if (calibration.amx_int8_tops) json["amx_int8_tops"] = *calibration.amx_int8_tops;
-  return json;
+  const auto or_null = [](std::optional<double> rate) { return rate ? Json(*rate) : Json(); };
+  return {{"amx_int8_tops", or_null(calibration.amx_int8_tops)},
+          {"avx512_int8_tops", or_null(calibration.avx512_int8_tops)},
+          {"avx512_bf16_tops", or_null(calibration.avx512_bf16_tops)},
+          {"avx512_fp32_tops", or_null(calibration.avx512_fp32_tops)},
+          {"avx2_int8_tops", or_null(calibration.avx2_int8_tops)},
+          {"avx2_fp32_tops", or_null(calibration.avx2_fp32_tops)},
+          {"memory_read_gb_per_s", calibration.memory_read_gb_per_s}};
 }
 
 Json to_json(const MachineFacts& machine, int threads) {
@@ -100,7 +108,7 @@ Json to_json(const Row& row, const BenchPlan& plan, const std::string& kv) {
             {"calibration", to_json(row.calibration)}};
   const Rates& share = row.result.packed_read_share;
   if (!share.sorted.empty()) json["packed_read_share"] = share.median();
-  if (row.profile) json["profile"] = profile_json(*row.profile, row.calibration);
+  if (row.profile) json["profile"] = profile_json(*row.profile, row.limits);
   return json;
 }
 
@@ -109,7 +117,7 @@ void print_table(const std::vector<Row>& rows) {
               "batch",
               "prefill tokens/s (min–max)",
               "decode tokens/s (min–max)",
-              "AMX TOPS",
+              "int8 TOPS",
               "read GB/s");
   for (const Row& row : rows) {
     const Rates& prefill = row.result.prefill;
@@ -122,7 +130,7 @@ void print_table(const std::vector<Row>& rows) {
                 decode.median(),
                 decode.sorted.front(),
                 decode.sorted.back(),
-                row.calibration.amx_int8_tops.value_or(0.0),
+                row.limits.int8_tops.value_or(0.0),
                 row.calibration.memory_read_gb_per_s);
   }
   for (const Row& row : rows) {
@@ -131,7 +139,7 @@ void print_table(const std::vector<Row>& rows) {
                 row.result.packed_read_share.median() * 100);
   }
   for (const Row& row : rows) {
-    if (row.profile) print_profile(*row.profile, row.result.batch, row.calibration);
+    if (row.profile) print_profile(*row.profile, row.result.batch, row.limits);
   }
 }
 
@@ -141,16 +149,20 @@ int run_bench(const Flags& flags) {
   Progress progress("loading " + config.model.file.string());
   const LoadedModel model = load_model(config.model);
   const BenchPlan plan = plan_of(flags, model, kv_type(config));
-  const int threads = make_device(config)->threads();
   BenchRunner runner(model, config, plan, progress, interrupted);
+  const int threads = runner.device().threads();
   runner.warm_up();
   std::vector<Row> rows;
   for (const std::int32_t batch : plan.batches) {
     const Calibration calibration = calibrate(threads);
     reset_peak_resident();
     BenchResult result = runner.measure(batch);
-    rows.push_back({std::move(result), calibration, peak_resident_bytes(), std::nullopt});
-    if (flags.profile && !interrupted()) rows.back().profile = runner.profile(batch);
+    Row& row = rows.emplace_back(Row{std::move(result), calibration, peak_resident_bytes()});
+    if (flags.profile && !interrupted()) {
+      row.profile = runner.profile(batch);
+      row.calibration = fastest_of(calibration, calibrate(threads));
+    }
+    row.limits = limits_of(row.calibration, runner.device().backend());
     if (interrupted()) return kInterruptedExitCode;
   }
   progress.finish();

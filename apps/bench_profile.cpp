@@ -9,7 +9,6 @@ namespace troupe::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using kernels::Arithmetic;
 using kernels::OpProfile;
 
 // Sampling, bookkeeping, and whatever else is between the ops.
@@ -28,7 +27,7 @@ std::string name_of(const kernels::OpCost& cost) {
 void print_phase(const char* phase_name,
                  const PhaseProfile& phase,
                  std::int32_t batch,
-                 const Calibration& calibration) {
+                 const MachineLimits& limits) {
   std::printf("\n%s, batch %d: %d steps, %.3f ms a step\n",
               phase_name,
               batch,
@@ -47,7 +46,7 @@ void print_phase(const char* phase_name,
               "limit");
   for (const OpProfile& op : phase.ops) {
     const std::string name = name_of(op.cost);
-    const auto limit = limit_seconds(op.cost, calibration);
+    const auto limit = limit_seconds(op.cost, limits);
     std::printf("%-*s %8.1f %10.4f %6.1f%% %10.3f %10.2f %9.1f %9.1f ",
                 name.find("→") == std::string::npos ? 28 : 30,
                 name.c_str(),
@@ -58,7 +57,7 @@ void print_phase(const char* phase_name,
                 static_cast<double>(op.cost.operations) / phase.steps / 1e6,
                 static_cast<double>(op.cost.memory_bytes + op.cost.cache_bytes) / op.seconds / 1e9,
                 static_cast<double>(op.cost.operations) / op.seconds / 1e9);
-    limit ? std::printf("%8.1f%%\n", *limit / op.seconds * 100) : std::printf("%9s\n", "caches");
+    limit ? std::printf("%8.1f%%\n", *limit / op.seconds * 100) : std::printf("%9s\n", "none");
   }
   std::printf("%-28s %8s %10.4f %6.1f%%\n",
               "sampling and the rest",
@@ -67,7 +66,7 @@ void print_phase(const char* phase_name,
               other_seconds(phase) / phase.seconds * 100);
 }
 
-Json op_json(const OpProfile& op, const PhaseProfile& phase, const Calibration& calibration) {
+Json op_json(const OpProfile& op, const PhaseProfile& phase, const MachineLimits& limits) {
   Json json{{"op", op.cost.name},
             {"k", op.cost.k},
             {"n", op.cost.n},
@@ -78,48 +77,31 @@ Json op_json(const OpProfile& op, const PhaseProfile& phase, const Calibration& 
             {"cache_bytes", op.cost.cache_bytes},
             {"operations", op.cost.operations},
             {"limit_share", nullptr}};
-  if (const auto limit = limit_seconds(op.cost, calibration)) {
+  if (const auto limit = limit_seconds(op.cost, limits)) {
     json["limit_share"] = *limit / op.seconds;
   }
   return json;
 }
 
-Json phase_json(const PhaseProfile& phase, const Calibration& calibration) {
+Json phase_json(const PhaseProfile& phase, const MachineLimits& limits) {
   Json json{{"seconds", phase.seconds},
             {"steps", phase.steps},
             {"other_seconds", other_seconds(phase)},
             {"ops", Json::array()}};
-  for (const OpProfile& op : phase.ops) json["ops"].push_back(op_json(op, phase, calibration));
+  for (const OpProfile& op : phase.ops) json["ops"].push_back(op_json(op, phase, limits));
   return json;
 }
 
 }  // namespace
 
-std::optional<double> limit_seconds(const kernels::OpCost& cost, const Calibration& calibration) {
-  const double memory =
-      static_cast<double>(cost.memory_bytes) / (calibration.memory_read_gb_per_s * 1e9);
-  double compute = 0.0;
-  if (calibration.amx_int8_tops && cost.arithmetic != Arithmetic::kFp32) {
-    // The tile unit multiplies half as many BF16 as int8 in a cycle.
-    const double rate = *calibration.amx_int8_tops * 1e12;
-    const double share = cost.arithmetic == Arithmetic::kBf16 ? 0.5 : 1.0;
-    compute = static_cast<double>(cost.operations) / (rate * share);
-  }
-  // Mostly activations: what little comes from memory is not the bound.
-  if (compute == 0.0 && cost.memory_bytes < cost.cache_bytes) return std::nullopt;
-  return std::max(memory, compute);
+void print_profile(const BenchProfile& profile, std::int32_t batch, const MachineLimits& limits) {
+  print_phase("prefill", profile.prefill, batch, limits);
+  print_phase("decode", profile.decode, batch, limits);
 }
 
-void print_profile(const BenchProfile& profile,
-                   std::int32_t batch,
-                   const Calibration& calibration) {
-  print_phase("prefill", profile.prefill, batch, calibration);
-  print_phase("decode", profile.decode, batch, calibration);
-}
-
-Json profile_json(const BenchProfile& profile, const Calibration& calibration) {
-  return {{"prefill", phase_json(profile.prefill, calibration)},
-          {"decode", phase_json(profile.decode, calibration)}};
+Json profile_json(const BenchProfile& profile, const MachineLimits& limits) {
+  return {{"prefill", phase_json(profile.prefill, limits)},
+          {"decode", phase_json(profile.decode, limits)}};
 }
 
 }  // namespace troupe::apps

@@ -81,6 +81,8 @@ class BenchRunner {
 
   const std::string& numerics_id() const { return engine_.numerics_id(); }
 
+  const kernels::Device& device() const { return *device_; }
+
  private:
   struct Sequence {
     std::uint64_t id = 0;

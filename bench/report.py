@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,18 @@ from peers.peer import Task
 
 BEGIN = "<!-- compare:begin: written by bench/compare.sh --refresh -->"
 END = "<!-- compare:end -->"
+
+
+def int8_tops(calibration: dict) -> float | None:
+    """What the CPU's fastest int8 products gave: tiles, or else its widest vectors."""
+    keys = ("amx_int8_tops", "avx512_int8_tops", "avx2_int8_tops")
+    return next((calibration[key] for key in keys if calibration.get(key) is not None), None)
+
+
+def median_of(values: Iterable[float | None]) -> float | None:
+    """Of those that there are."""
+    there = [value for value in values if value is not None]
+    return statistics.median(there) if there else None
 
 
 @dataclass
@@ -33,14 +46,9 @@ class Row:
     def is_ours(self) -> bool:
         return self.contender.startswith("troupe")
 
-    def calibration(self, key: str) -> float | None:
-        values = [c[key] for c in self.calibrations if c.get(key) is not None]
-        return statistics.median(values) if values else None
-
     @property
     def packed_read_share(self) -> float | None:
-        shares = [s.packed_read_share for s in self.samples if s.packed_read_share is not None]
-        return statistics.median(shares) if shares else None
+        return median_of(sample.packed_read_share for sample in self.samples)
 
     def to_json(self) -> dict:
         rates = [sample.tokens_per_s for sample in self.samples]
@@ -98,23 +106,23 @@ def table_line(rows: list[Row], row: Row) -> str:
         "" if share is None else f"{100 * share:.0f} %",
         row.kv,
         number(memory and memory / 2**20, 0),
-        number(row.calibration("amx_int8_tops"), 2),
-        number(row.calibration("memory_read_gb_per_s")),
+        number(median_of(map(int8_tops, row.calibrations)), 2),
+        number(median_of(c["memory_read_gb_per_s"] for c in row.calibrations)),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 HEAD = (
     "| task | engine | median tokens/s | min – max | to the best peer | of a packed read | KV "
-    "| peak RSS, MiB | AMX TOPS | read GB/s |\n|---|---|---:|---:|---:|---:|---|---:|---:|---:|"
+    "| peak RSS, MiB | int8 TOPS | read GB/s |\n|---|---|---:|---:|---:|---:|---|---:|---:|---:|"
 )
 
 
 def markdown(rows: list[Row], facts: dict) -> str:
     lines = [
         f"{facts['rounds']} interleaved rounds, {facts['threads']} threads, {facts['cpu']}, "
-        f"{facts['when']}. Ratios are of medians. AMX TOPS and read GB/s are what the machine gave "
-        "in the same rounds."
+        f"{facts['when']}. Ratios are of medians. int8 TOPS and read GB/s are what the machine "
+        "gave in the same rounds."
     ]
     for model in dict.fromkeys(row.model for row in rows):
         lines += ["", f"### {model}", "", HEAD]

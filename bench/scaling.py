@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engines import Plan, Troupe, Unavailable
 from peers.peer import Task
-from report import number
+from report import int8_tops, median_of, number
 
 STREAMS = [1, 2, 4, 8, 16, 32, 64]
 CONTEXTS = [128, 512, 2048, 8192]
@@ -68,19 +68,18 @@ def table_line(row: dict) -> str:
     shape = f"| {row['threads']} | {row['context']} | {row['streams']} |"
     if "left_out" in row:
         return f"{shape} left out | {row['left_out'].replace('|', '/')} | | | |"
-    amx = [c["amx_int8_tops"] for c in row["calibrations"] if c["amx_int8_tops"] is not None]
-    read = [c["memory_read_gb_per_s"] for c in row["calibrations"]]
+    calibrations = row["calibrations"]
     return (
         f"{shape} {number(row['prefill_tokens_per_s'])} | {number(row['decode_tokens_per_s'])} "
         f"| {number(row['peak_rss_bytes'] / 2**20, 0)} "
-        f"| {number(statistics.median(amx) if amx else None, 2)} "
-        f"| {number(statistics.median(read))} |"
+        f"| {number(median_of(map(int8_tops, calibrations)), 2)} "
+        f"| {number(median_of(c['memory_read_gb_per_s'] for c in calibrations))} |"
     )
 
 
 HEAD = (
     "| threads | context | streams | prefill tokens/s | decode tokens/s | peak RSS, MiB "
-    "| AMX TOPS | read GB/s |\n|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| int8 TOPS | read GB/s |\n|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 

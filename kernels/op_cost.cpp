@@ -74,7 +74,7 @@ OpCost cost_of(const GroupedLinear& op) {
           .memory_bytes = weights.size(),
           .cache_bytes = product(op.rows, w.k + w.n, sizeof(float)),
           .operations = 2 * product(op.rows, w.n, w.k),
-          .arithmetic = Arithmetic::kInt8,
+          .arithmetic = Arithmetic::kGroupedInt8,
           .weights = {weights}};
 }
 

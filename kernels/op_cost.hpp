@@ -11,8 +11,9 @@
 
 namespace troupe::kernels {
 
-// Whose limit holds: the tile unit does int8 twice as fast as BF16; nothing calibrates FP32.
-enum class Arithmetic : std::uint8_t { kInt8, kBf16, kFp32 };
+// Whose limit holds. Int8 of groups, whose sums are rescaled every 32 values of k, is multiplied on
+// vectors even beside tiles.
+enum class Arithmetic : std::uint8_t { kInt8, kGroupedInt8, kBf16, kFp32 };
 
 struct OpCost {
   std::string_view name;           // int8_linear, attention, …

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import report
+import scaling
 from conftest import BENCH
 
 
@@ -93,6 +94,27 @@ def test_a_document_gets_the_table_between_its_markers_and_nowhere_else(run, tmp
     text = document.read_text()
     assert text.startswith(f"before\n{report.BEGIN}\n") and text.endswith(f"{report.END}\nafter\n")
     assert "| troupe default |" in text and "old" not in text
+
+
+@pytest.mark.parametrize(
+    ("calibration", "shown"),
+    [
+        ({"amx_int8_tops": 11.0, "avx512_int8_tops": 1.5, "avx2_int8_tops": 0.5}, "| 11.00 |"),
+        ({"amx_int8_tops": None, "avx512_int8_tops": 1.5, "avx2_int8_tops": 0.5}, "| 1.50 |"),
+        ({"amx_int8_tops": None, "avx512_int8_tops": None, "avx2_int8_tops": 0.5}, "| 0.50 |"),
+        ({"amx_int8_tops": None}, "| – |"),
+    ],
+)
+def test_rows_show_tiles_or_else_the_widest_vectors(calibration, shown):
+    calibration |= {"memory_read_gb_per_s": 25.0}
+    row = report.Row("m", report.Task("decode", 8, 128, 64), "fake", [report.Sample(5.0, 1)])
+    row.calibrations.append(calibration)
+    assert report.table_line([row], row).endswith(f"{shown} 25.0 |")
+    cell = {
+        "threads": 1, "context": 128, "streams": 8, "prefill_tokens_per_s": 1.0,
+        "decode_tokens_per_s": 1.0, "peak_rss_bytes": 1, "calibrations": [calibration],
+    }  # fmt: skip
+    assert scaling.table_line(cell).endswith(f"{shown} 25.0 |")
 
 
 def test_the_plot_has_every_contender(tmp_path):

@@ -49,6 +49,11 @@ BOOST_AUTO_TEST_CASE(int8_weights_cost_their_padding_and_their_columns_scales) {
   BOOST_TEST((cost.arithmetic == Arithmetic::kInt8));
 }
 
+BOOST_AUTO_TEST_CASE(layers_of_groups_are_a_kind_of_int8_of_their_own) {
+  const OpCost cost = cost_of(GroupedLinear{.weights = {.bits = 4, .n = 32, .k = 64}, .rows = 1});
+  BOOST_TEST((cost.arithmetic == Arithmetic::kGroupedInt8));
+}
+
 BOOST_AUTO_TEST_CASE(attention_costs_what_a_causal_mask_leaves) {
   // Three queries at positions 2, 3, 4 meet 3 + 4 + 5 keys; five keys lie in one block.
   const AttentionSequence sequence{.tokens = 3, .position = 2};

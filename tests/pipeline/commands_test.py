@@ -77,6 +77,16 @@ def test_bench_measures_each_batch_size(model):
         assert row["context"] > 0 and row["kv"]
 
 
+def test_every_op_that_computes_is_held_against_a_limit(model):
+    flags = ["--prompt", 16, "--generate", 2, "--batch", 1, "--repeat", 1, "--profile"]
+    bench = as_json("bench", "--model", model, *flags)
+    if bench["calibration"]["avx2_fp32_tops"] is None:
+        pytest.skip("this CPU has no vectors that kernels are written for")
+    for phase in bench["results"][0]["profile"].values():
+        computing = [op for op in phase["ops"] if op["operations"] > 0]
+        assert computing and all(op["limit_share"] > 0 for op in computing)
+
+
 def test_model_inspect_tells_what_the_file_is(model):
     facts = json.dumps(as_json("model", "inspect", model))
     assert ("qwen2" if "Qwen" in model.name else "llama") in facts
