@@ -2,16 +2,25 @@
 // header before them, run on every CPU that has the vectors that they use beside tiles. Slow, and
 // the same bits as the unit's. It also reads memory where a sanitizer sees it.
 // Source: Intel 64 and IA-32 manual, volume 2, LDTILECFG, TILELOADD, TILESTORED, TDPBSSD,
-// TDPBF16PS.
+// TDPBF16PS, and section 2.10, the exception classes AMX-E1 to AMX-E5.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstddef>
+#include <cstdint>
 
-// Of the calling thread's unit. Each ends the process with a line on standard error where the CPU
-// would raise an exception: for a tile that was not configured, or shapes that do not fit.
+// Of the calling thread's unit. Each refuses what the CPU would raise an exception for.
 namespace troupe::kernels::emulated_tiles {
+
+// Told "#GP: …" or "#UD: …" instead of an exception of the CPU; the process ends when it returns.
+// The first one writes a line on standard error; a test's may throw.
+using Fault = void (*)(const char* what);
+
+Fault set_fault(Fault fault);  // returns the one before; not beside tiles in use
+
+// That all threads have multiplied since the process began.
+std::uint64_t products_done();
 
 void configure(const void* config);  // 64 bytes, as LDTILECFG reads them; zeroes all tiles
 void release();
