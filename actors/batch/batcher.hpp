@@ -5,8 +5,8 @@
 // OSDI 2024), no more of them in a step than its target time allows. Blocks whose content was found
 // finite are shared with prompts that begin alike; when the KV pool runs out, first what nobody
 // uses goes, then the youngest sequence gives its blocks back and is recomputed later. While
-// streams alone run, their next step is planned before they have the tokens of this one (as in
-// SGLang's overlap scheduler, lmsys.org/blog/2024-12-04-sglang-v0-4): infer never waits for it.
+// streams alone run, their next step is planned before they have the tokens of this one
+// (docs/decisions/0023-steps-planned-ahead.md): infer never waits for it.
 #pragma once
 
 #include <cstdint>
