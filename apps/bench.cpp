@@ -78,6 +78,7 @@ Json to_json(const Calibration& calibration) {
           {"avx512_int8_tops", or_null(calibration.avx512_int8_tops)},
           {"avx512_bf16_tops", or_null(calibration.avx512_bf16_tops)},
           {"avx512_fp32_tops", or_null(calibration.avx512_fp32_tops)},
+          {"avx_vnni_int8_tops", or_null(calibration.avx_vnni_int8_tops)},
           {"avx2_int8_tops", or_null(calibration.avx2_int8_tops)},
           {"avx2_fp32_tops", or_null(calibration.avx2_fp32_tops)},
           {"memory_read_gb_per_s", calibration.memory_read_gb_per_s}};

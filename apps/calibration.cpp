@@ -82,6 +82,7 @@ constexpr Loop kAmxInt8{amx::run_rounds, kAmxRounds, amx::kOperationsPerRound};
 constexpr Loop kAvx512Int8{avx512::run_vnni, kVectorRounds, kVnniOperationsPerRound};
 constexpr Loop kAvx512Bf16{avx512::run_bf16, kVectorRounds, kBf16OperationsPerRound};
 constexpr Loop kAvx512Fp32{avx512::run_fma, kVectorRounds, kAvx512FmaOperationsPerRound};
+constexpr Loop kAvxVnniInt8{avx2::run_vnni, kVectorRounds, kAvxVnniOperationsPerRound};
 constexpr Loop kAvx2Int8{avx2::run_int8, kVectorRounds, kAvx2Int8OperationsPerRound};
 constexpr Loop kAvx2Fp32{avx2::run_fma, kVectorRounds, kAvx2FmaOperationsPerRound};
 
@@ -144,6 +145,7 @@ Calibration calibrate(int threads) {
           .avx512_int8_tops = tops(cpu_has_vnni(), kAvx512Int8, threads),
           .avx512_bf16_tops = tops(cpu_has_bf16(), kAvx512Bf16, threads),
           .avx512_fp32_tops = tops(cpu_has_avx512(), kAvx512Fp32, threads),
+          .avx_vnni_int8_tops = tops(cpu_has_avx_vnni(), kAvxVnniInt8, threads),
           .avx2_int8_tops = tops(cpu_has_avx2(), kAvx2Int8, threads),
           .avx2_fp32_tops = tops(cpu_has_avx2(), kAvx2Fp32, threads),
           .memory_read_gb_per_s = measure_reads(threads)};
@@ -155,6 +157,7 @@ Calibration fastest_of(const Calibration& a, const Calibration& b) {
           .avx512_int8_tops = std::max(a.avx512_int8_tops, b.avx512_int8_tops),
           .avx512_bf16_tops = std::max(a.avx512_bf16_tops, b.avx512_bf16_tops),
           .avx512_fp32_tops = std::max(a.avx512_fp32_tops, b.avx512_fp32_tops),
+          .avx_vnni_int8_tops = std::max(a.avx_vnni_int8_tops, b.avx_vnni_int8_tops),
           .avx2_int8_tops = std::max(a.avx2_int8_tops, b.avx2_int8_tops),
           .avx2_fp32_tops = std::max(a.avx2_fp32_tops, b.avx2_fp32_tops),
           .memory_read_gb_per_s = std::max(a.memory_read_gb_per_s, b.memory_read_gb_per_s)};

@@ -14,12 +14,13 @@ namespace troupe::apps {
 // Rates of products in registers, multiplications and additions counted apart, are of all threads
 // together; empty where the CPU lacks the instruction.
 struct Calibration {
-  std::optional<double> amx_int8_tops;     // TDPBSSD
-  std::optional<double> avx512_int8_tops;  // VPDPBUSD of 512 bits
-  std::optional<double> avx512_bf16_tops;  // VDPBF16PS of 512 bits
-  std::optional<double> avx512_fp32_tops;  // FMA of 512 bits
-  std::optional<double> avx2_int8_tops;    // VPMADDWD of 256 bits
-  std::optional<double> avx2_fp32_tops;    // FMA of 256 bits
+  std::optional<double> amx_int8_tops;       // TDPBSSD
+  std::optional<double> avx512_int8_tops;    // VPDPBUSD of 512 bits
+  std::optional<double> avx512_bf16_tops;    // VDPBF16PS of 512 bits
+  std::optional<double> avx512_fp32_tops;    // FMA of 512 bits
+  std::optional<double> avx_vnni_int8_tops;  // VPDPBUSD of 256 bits
+  std::optional<double> avx2_int8_tops;      // VPMADDWD of 256 bits
+  std::optional<double> avx2_fp32_tops;      // FMA of 256 bits
   double memory_read_gb_per_s = 0.0;
 };
 

@@ -14,6 +14,7 @@ inline constexpr std::uint64_t kAvx2Products = 12;
 inline constexpr std::uint64_t kVnniOperationsPerRound = kAvx512Products * 64 * 2;
 inline constexpr std::uint64_t kBf16OperationsPerRound = kAvx512Products * 32 * 2;
 inline constexpr std::uint64_t kAvx512FmaOperationsPerRound = kAvx512Products * 16 * 2;
+inline constexpr std::uint64_t kAvxVnniOperationsPerRound = kAvx2Products * 32 * 2;
 inline constexpr std::uint64_t kAvx2Int8OperationsPerRound = kAvx2Products * 16 * 2;
 inline constexpr std::uint64_t kAvx2FmaOperationsPerRound = kAvx2Products * 8 * 2;
 
@@ -33,6 +34,7 @@ namespace troupe::apps::avx2 {
 // VPMADDWD, or VPMADDUBSW, which is as fast: int8 layers of 256 bits take one such multiplication
 // for 16 products, and the addition that joins it runs beside.
 void run_int8(std::uint64_t rounds);
-void run_fma(std::uint64_t rounds);  // VFMADD of FP32
+void run_fma(std::uint64_t rounds);   // VFMADD of FP32
+void run_vnni(std::uint64_t rounds);  // VPDPBUSD of AVX-VNNI, which the CPU has too then
 
 }  // namespace troupe::apps::avx2

@@ -39,6 +39,8 @@ MachineLimits limits_of(const Calibration& c, std::string_view backend) {
   if (backend == "avx512_bf16") return {int8, int8, c.avx512_bf16_tops, fp32, memory};
   if (backend == "avx512") return {int8, int8, fp32, fp32, memory};
   if (backend == "avx512f") return {c.avx2_int8_tops, c.avx2_int8_tops, fp32, fp32, memory};
+  if (backend == "avx_vnni")
+    return {c.avx_vnni_int8_tops, c.avx_vnni_int8_tops, c.avx2_fp32_tops, c.avx2_fp32_tops, memory};
   if (backend != "avx2") return {.memory_read_gb_per_s = memory};
   return {c.avx2_int8_tops, c.avx2_int8_tops, c.avx2_fp32_tops, c.avx2_fp32_tops, memory};
 }

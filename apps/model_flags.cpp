@@ -53,7 +53,9 @@ void ModelFlags::add_to(CLI::App& command) {
   command.add_option("--kv", kv_, "how keys and values are kept: bf16 or int8")->type_name("TYPE");
   command.add_option("--device", device_, "auto, cpu or cuda[:N]")->type_name("NAME");
   command
-      .add_option("--cpu-backend", cpu_backend_, "auto, amx, avx512_bf16, avx512, avx2 or scalar")
+      .add_option("--cpu-backend",
+                  cpu_backend_,
+                  "auto, amx, avx512_bf16, avx512, avx512f, avx_vnni, avx2 or scalar")
       ->type_name("NAME");
   command.add_option("--threads", threads_, "threads that compute; 0: one a core")->type_name("N");
   command.add_option("--context", context_, "tokens of prompt and answer; 0: the model's own")

@@ -16,7 +16,7 @@ END = "<!-- compare:end -->"
 
 def int8_tops(calibration: dict) -> float | None:
     """What the CPU's fastest int8 products gave: tiles, or else its widest vectors."""
-    keys = ("amx_int8_tops", "avx512_int8_tops", "avx2_int8_tops")
+    keys = ("amx_int8_tops", "avx512_int8_tops", "avx_vnni_int8_tops", "avx2_int8_tops")
     return next((calibration[key] for key in keys if calibration.get(key) is not None), None)
 
 

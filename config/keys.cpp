@@ -21,8 +21,8 @@ constexpr std::array<string_view, 2> kKvTypes{"bf16", "int8"};
 constexpr std::array<string_view, 0> kKvTypesPlanned{};
 constexpr std::array<string_view, 2> kDevices{"auto", "cpu"};
 constexpr std::array<string_view, 1> kDevicesPlanned{"cuda"};
-constexpr std::array<string_view, 6> kCpuBackends{
-    "auto", "amx", "avx512_bf16", "avx512", "avx2", "scalar"};
+constexpr std::array<string_view, 8> kCpuBackends{
+    "auto", "amx", "avx512_bf16", "avx512", "avx512f", "avx_vnni", "avx2", "scalar"};
 constexpr std::array<string_view, 0> kCpuBackendsPlanned{};
 constexpr std::array<string_view, 2> kSwitch{"on", "off"};
 constexpr std::array<string_view, 0> kNothingPlanned{};

@@ -107,8 +107,9 @@ class Device {
 };
 
 // `amx` is `avx512` with int8 and BF16 layers and attention on the tile unit; `avx512_bf16` is it
-// with BF16 layers and attention on BF16 vectors.
-enum class CpuBackend { kAuto, kAmx, kAvx512Bf16, kAvx512, kAvx2, kScalar };
+// with BF16 layers and attention on BF16 vectors; `avx512f` is it without VNNI, whose int8 layers
+// are those of `avx2`. `avx_vnni` is `avx2` with int8 layers by VNNI of 256 bits.
+enum class CpuBackend { kAuto, kAmx, kAvx512Bf16, kAvx512, kAvx512F, kAvxVnni, kAvx2, kScalar };
 
 // Throws config::UserError naming the choices.
 CpuBackend parse_cpu_backend(std::string_view text);

@@ -5,7 +5,10 @@ namespace troupe::kernels {
 
 bool cpu_has_avx2();
 bool cpu_has_avx512();
-bool cpu_has_vnni();
+bool cpu_has_vnni();  // of 512 bits
+
+// VNNI of 256 bits for CPUs without AVX-512: desktops of Intel's since Alder Lake, Zen 5.
+bool cpu_has_avx_vnni();
 
 // What attention on BF16 vectors takes, and BF16 layers and attention beside tiles; every CPU with
 // tiles has had all of it.

@@ -16,6 +16,13 @@ constexpr CpuOps kAvx512Ops{avx512::expand_row,
                             avx512::rope_append,
                             avx512::silu_mul,
                             {avx512::attention, avx512::attention_part, avx512::attention_join}};
+// The norm adds in the order of the one before its int8 layers, which have 256 bits.
+constexpr CpuOps kAvx512FOps{avx512::expand_row,
+                             avx512::linear,
+                             avx2::rms_norm,
+                             avx512::rope_append,
+                             avx512::silu_mul,
+                             kAvx512Ops.attention};
 constexpr CpuOps kAvx2Ops{avx2::expand_row,
                           avx2::linear,
                           avx2::rms_norm,
@@ -37,10 +44,12 @@ constexpr AttentionOps kAmxAttention{amx::attention, amx::attention_part, amx::a
 
 constexpr Int8Ops kAmxInt8Ops{vnni::quantize, amx::int8_linear};
 constexpr Int8Ops kVnniInt8Ops{vnni::quantize, vnni::int8_linear};
+constexpr Int8Ops kAvxVnniInt8Ops{avx2::quantize, avx_vnni::int8_linear};
 constexpr Int8Ops kAvx2Int8Ops{avx2::quantize, avx2::int8_linear};
 constexpr Int8Ops kScalarInt8Ops{reference::quantize, reference::int8_linear};
 
 constexpr GroupedOps kVnniGroupedOps{vnni::group_rows, vnni::grouped_linear};
+constexpr GroupedOps kAvxVnniGroupedOps{avx2::group_rows, avx_vnni::grouped_linear};
 constexpr GroupedOps kAvx2GroupedOps{avx2::group_rows, avx2::grouped_linear};
 constexpr GroupedOps kScalarGroupedOps{reference::group_rows, reference::grouped_linear};
 
@@ -51,7 +60,9 @@ constexpr Bf16Ops kPlainBf16Ops{false, reference::pack_bf16, reference::bf16_lin
 std::string available_backends() {
   return std::string(may_use_tiles() ? "amx, " : "") +
          std::string(cpu_has_vnni() && cpu_has_bf16() ? "avx512_bf16, " : "") +
-         std::string(cpu_has_avx512() ? "avx512, " : "") + (cpu_has_avx2() ? "avx2, " : "") +
+         std::string(cpu_has_vnni() ? "avx512, " : "") +
+         std::string(cpu_has_avx512() ? "avx512f, " : "") +
+         std::string(cpu_has_avx_vnni() ? "avx_vnni, " : "") + (cpu_has_avx2() ? "avx2, " : "") +
          "scalar";
 }
 
@@ -67,17 +78,22 @@ CpuKernels kernels_of(CpuBackend backend) {
               kAvx512Bf16Ops,
               kAvx512Bf16Attention};
     case CpuBackend::kAvx512:
-      // Norms before int8 layers add in another order with 256 bits: another name, other answers.
-      if (!cpu_has_vnni()) {
-        return {"avx512f",
-                kAvx512Ops,
-                kAvx2Int8Ops,
-                kAvx2GroupedOps,
-                kPlainBf16Ops,
-                kAvx512Ops.attention};
-      }
       return {
           "avx512", kAvx512Ops, kVnniInt8Ops, kVnniGroupedOps, kPlainBf16Ops, kAvx512Ops.attention};
+    case CpuBackend::kAvx512F:
+      return {"avx512f",
+              kAvx512FOps,
+              kAvx2Int8Ops,
+              kAvx2GroupedOps,
+              kPlainBf16Ops,
+              kAvx512Ops.attention};
+    case CpuBackend::kAvxVnni:
+      return {"avx_vnni",
+              kAvx2Ops,
+              kAvxVnniInt8Ops,
+              kAvxVnniGroupedOps,
+              kPlainBf16Ops,
+              kAvx2Ops.attention};
     case CpuBackend::kAvx2:
       return {"avx2", kAvx2Ops, kAvx2Int8Ops, kAvx2GroupedOps, kPlainBf16Ops, kAvx2Ops.attention};
     case CpuBackend::kAuto:
@@ -95,7 +111,11 @@ bool available(CpuBackend backend) {
     case CpuBackend::kAvx512Bf16:
       return cpu_has_vnni() && cpu_has_bf16();
     case CpuBackend::kAvx512:
+      return cpu_has_vnni();
+    case CpuBackend::kAvx512F:
       return cpu_has_avx512();
+    case CpuBackend::kAvxVnni:
+      return cpu_has_avx_vnni();
     case CpuBackend::kAvx2:
       return cpu_has_avx2();
     case CpuBackend::kAuto:
@@ -109,8 +129,12 @@ bool available(CpuBackend backend) {
 
 CpuKernels choose_cpu_kernels(CpuBackend wanted) {
   if (wanted == CpuBackend::kAuto) {
-    for (const CpuBackend backend :
-         {CpuBackend::kAmx, CpuBackend::kAvx512Bf16, CpuBackend::kAvx512, CpuBackend::kAvx2}) {
+    for (const CpuBackend backend : {CpuBackend::kAmx,
+                                     CpuBackend::kAvx512Bf16,
+                                     CpuBackend::kAvx512,
+                                     CpuBackend::kAvx512F,
+                                     CpuBackend::kAvxVnni,
+                                     CpuBackend::kAvx2}) {
       if (backend == CpuBackend::kAvx512Bf16 && !has_fast_bf16_vectors()) continue;
       if (available(backend)) return kernels_of(backend);
     }
@@ -128,10 +152,13 @@ CpuBackend parse_cpu_backend(std::string_view text) {
   if (text == "amx") return CpuBackend::kAmx;
   if (text == "avx512_bf16") return CpuBackend::kAvx512Bf16;
   if (text == "avx512") return CpuBackend::kAvx512;
+  if (text == "avx512f") return CpuBackend::kAvx512F;
+  if (text == "avx_vnni") return CpuBackend::kAvxVnni;
   if (text == "avx2") return CpuBackend::kAvx2;
   if (text == "scalar") return CpuBackend::kScalar;
-  throw config::UserError("--cpu-backend " + std::string(text) +
-                          ": unknown; use auto, amx, avx512_bf16, avx512, avx2, or scalar");
+  throw config::UserError(
+      "--cpu-backend " + std::string(text) +
+      ": unknown; use auto, amx, avx512_bf16, avx512, avx512f, avx_vnni, avx2, or scalar");
 }
 
 }  // namespace troupe::kernels

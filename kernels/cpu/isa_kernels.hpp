@@ -135,6 +135,17 @@ void grouped_linear(const GroupedLinear& op,
 
 }  // namespace troupe::kernels::avx2
 
+// AVX2 with AVX-VNNI: the same instructions for int8 on 256 bits.
+namespace troupe::kernels::avx_vnni {
+
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch);
+void grouped_linear(const GroupedLinear& op,
+                    const GroupedInput& x,
+                    std::int32_t begin,
+                    std::int32_t end);
+
+}  // namespace troupe::kernels::avx_vnni
+
 // AVX-512 with VNNI. `begin` is a multiple of 32, `end` too or op.weights.n; `scratch` holds
 // int8_scratch_floats(k), 64-byte aligned. The same for all of these.
 namespace troupe::kernels::vnni {

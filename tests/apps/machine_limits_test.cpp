@@ -25,6 +25,7 @@ const Calibration kMachine{.amx_int8_tops = 10.0,
                            .avx512_int8_tops = 2.0,
                            .avx512_bf16_tops = 1.0,
                            .avx512_fp32_tops = 0.6,
+                           .avx_vnni_int8_tops = 0.8,
                            .avx2_int8_tops = 0.4,
                            .avx2_fp32_tops = 0.3,
                            .memory_read_gb_per_s = 20.0};
@@ -65,6 +66,7 @@ BOOST_AUTO_TEST_CASE(each_backend_is_held_against_the_instructions_that_it_runs)
                   {"avx512_bf16", {2.0, 2.0, 1.0, 0.6}},
                   {"avx512", {2.0, 2.0, 0.6, 0.6}},
                   {"avx512f", {0.4, 0.4, 0.6, 0.6}},
+                  {"avx_vnni", {0.8, 0.8, 0.3, 0.3}},
                   {"avx2", {0.4, 0.4, 0.3, 0.3}},
                   {"scalar", {0.0, 0.0, 0.0, 0.0}}};
 
@@ -93,6 +95,7 @@ BOOST_AUTO_TEST_CASE(an_op_on_activations_that_counts_no_operations_has_no_limit
 BOOST_AUTO_TEST_CASE(of_two_calibrations_the_higher_rate_counts_each_for_itself) {
   Calibration slow = kMachine;
   slow.avx512_int8_tops = 1.0;
+  slow.avx_vnni_int8_tops = 0.7;
   slow.avx2_fp32_tops = 0.5;
   slow.amx_int8_tops = std::nullopt;
   slow.memory_read_gb_per_s = 30.0;
@@ -101,6 +104,7 @@ BOOST_AUTO_TEST_CASE(of_two_calibrations_the_higher_rate_counts_each_for_itself)
     BOOST_TEST(c.avx512_int8_tops.value() == 2.0);
     BOOST_TEST(c.avx512_bf16_tops.value() == 1.0);
     BOOST_TEST(c.avx512_fp32_tops.value() == 0.6);
+    BOOST_TEST(c.avx_vnni_int8_tops.value() == 0.8);
     BOOST_TEST(c.avx2_int8_tops.value() == 0.4);
     BOOST_TEST(c.avx2_fp32_tops.value() == 0.5);
     BOOST_TEST(c.memory_read_gb_per_s == 30.0);

@@ -14,6 +14,8 @@ inline std::vector<std::unique_ptr<Device>> all_cpu_devices(int threads) {
   for (const CpuBackend backend : {CpuBackend::kAmx,
                                    CpuBackend::kAvx512Bf16,
                                    CpuBackend::kAvx512,
+                                   CpuBackend::kAvx512F,
+                                   CpuBackend::kAvxVnni,
                                    CpuBackend::kAvx2,
                                    CpuBackend::kScalar}) {
     try {

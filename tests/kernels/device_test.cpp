@@ -33,7 +33,8 @@ BOOST_AUTO_TEST_CASE(a_backend_is_named_by_its_text) {
 }
 
 BOOST_AUTO_TEST_CASE(a_backend_is_made_as_asked_or_refused_with_what_there_is) {
-  for (const char* name : {"amx", "avx512_bf16", "avx512", "avx2", "scalar"}) {
+  for (const char* name :
+       {"amx", "avx512_bf16", "avx512", "avx512f", "avx_vnni", "avx2", "scalar"}) {
     const auto make = [&] {
       BOOST_TEST(make_cpu_device(1, parse_cpu_backend(name))->backend() == name);
     };
