@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <memory>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "actors/batch/step_journal.hpp"
@@ -87,7 +89,12 @@ class Shell {
                                                .works = std::move(released)});
   }
 
+  // Throws std::runtime_error when a result was lost on the way.
   void finish(const messages::BatchResult& result) {
+    if (result.step != core_.step_under_way()) {
+      throw std::runtime_error("the result of step " + std::to_string(core_.step_under_way()) +
+                               " was lost");
+    }
     nonfinite_ += result.nonfinite;
     core_.finish(result);
     journal_.finish(result,

@@ -100,6 +100,9 @@ class Batcher {
 
   std::uint64_t steps() const { return steps_; }
 
+  // The oldest one under way; 0: none is.
+  std::uint64_t step_under_way() const { return in_flight_.empty() ? 0 : in_flight_.front().step; }
+
  private:
   std::optional<messages::Batch> plan();
   std::optional<messages::Batch> plan_ahead();

@@ -47,13 +47,31 @@ Engine::Engine(const model::ModelFile& file,
                            at(transformer_.architecture().vocab));
 }
 
+// A name that joins with this batch is another sequence's from then on.
+void Engine::pass_over_ended(messages::Batch& batch) const {
+  std::erase_if(batch.slices, [&](const messages::BatchSlice& slice) {
+    const std::uint64_t id = slice.request_id;
+    const auto known = sequences_.find(id);
+    return known != sequences_.end() && known->second.over &&
+           std::ranges::count(batch.joined, id, &messages::WorkItem::request_id) == 0;
+  });
+}
+
 StepOutput& Engine::run(const messages::Batch& batch) {
   const auto start = std::chrono::steady_clock::now();
   update_sequences(batch);
   for (const std::int32_t block : batch.stained_blocks) cache_.zero(block);
   slices_.clear();
   sampled_.clear();
-  for (const messages::BatchSlice& slice : batch.slices) add_slice(slice);
+  for (const messages::BatchSlice& slice : batch.slices) {
+    const std::span<const std::int32_t> tokens = sequences_.at(slice.request_id).tokens;
+    slices_.push_back({.tokens = tokens.subspan(at(slice.position), at(slice.count)),
+                       .position = slice.position,
+                       .blocks = slice.blocks,
+                       .logit_rows = slice.sample ? 1 : 0});
+    if (slice.sample) sampled_.push_back(&slice);
+    warmer_.note(std::ranges::max(slice.blocks));
+  }
   const std::size_t rows = sampled_.size();
   const std::size_t vocab = at(transformer_.architecture().vocab);
   CHECK(rows <= options_.sequences_max, "the batcher keeps to sequences_max");
@@ -78,18 +96,6 @@ void Engine::warm_cache() {
   warmer_.begin();
   warmer_.note(cache_.blocks() - 1);
   warmer_.wait_until_warm();
-}
-
-void Engine::add_slice(const messages::BatchSlice& slice) {
-  const Sequence& sequence = sequences_.at(slice.request_id);
-  if (sequence.over) return;
-  slices_.push_back(
-      {.tokens = std::span(sequence.tokens).subspan(at(slice.position), at(slice.count)),
-       .position = slice.position,
-       .blocks = slice.blocks,
-       .logit_rows = slice.sample ? 1 : 0});
-  if (slice.sample) sampled_.push_back(&slice);
-  warmer_.note(std::ranges::max(slice.blocks));
 }
 
 // One event and one outcome for each row of logits, in the order of the slices; rows are shared out

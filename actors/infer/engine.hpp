@@ -39,8 +39,11 @@ class Engine {
          std::unique_ptr<kernels::Device> device,
          EngineOptions options);
 
-  // The slices' blocks belong to their sequences until the next batch says otherwise. Slices of
-  // sequences that have ended in a batch before are passed over, without an outcome. The output is
+  // Takes out the slices of sequences that ended in a batch before, of which batch did not know
+  // when it planned this one.
+  void pass_over_ended(messages::Batch& batch) const;
+
+  // The slices' blocks belong to their sequences until the next batch says otherwise. The output is
   // the caller's to change until the next call; what is left in it is used again, so that a step of
   // sequences that are known allocates nothing.
   StepOutput& run(const messages::Batch& batch);
@@ -64,11 +67,10 @@ class Engine {
     std::vector<std::int32_t> tokens;  // [prompt + produced]
     messages::Sampling sampling;
     model::SamplingParams params;
-    bool over = false;  // it has its last token; what was planned before that was known is left out
+    bool over = false;  // it has its last token
   };
 
   void update_sequences(const messages::Batch& batch);
-  void add_slice(const messages::BatchSlice& slice);
   void sample_all();
   void sample_row(std::size_t row, const messages::BatchSlice& slice, model::Sampler& sampler);
   void sample_next(Sequence& sequence,

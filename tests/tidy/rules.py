@@ -57,7 +57,7 @@ LIBRARIES = {
     r"(immintrin|x86intrin)\.h": [
         r"kernels/cpu/",
         r"kernels/thread_pool\.cpp",  # a pause instruction
-        r"apps/calibration_(amx|avx2|avx512|bf16|vnni)\.cpp",  # measure the machine
+        r"apps/calibration_(amx|avx2|avx512|avx_vnni|bf16|vnni)\.cpp",  # measure the machine
         r"tests/kernels/emulated_tiles\.hpp",  # takes the place of some of it
     ],
     r"(cuda|cublas|nvml|cute/|cutlass/)": [r"kernels/cuda/"],

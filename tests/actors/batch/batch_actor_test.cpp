@@ -150,6 +150,18 @@ BOOST_AUTO_TEST_CASE(a_frame_that_is_nobodys_makes_the_worker_start_over_and_say
   BOOST_TEST(hello.unreadable == "damaged");
 }
 
+BOOST_AUTO_TEST_CASE(a_result_that_is_not_of_the_step_under_way_ends_the_stage) {
+  caf::scoped_actor supervisor{*system};
+  supervisor->send(stage, caf::reset_atom_v, std::uint64_t{2});
+  caf::anon_send(stage, messages::BatchResult{.step = 2});
+  std::string why;
+  supervisor->receive([](caf::ok_atom, std::uint64_t, std::int64_t) {});
+  supervisor->receive([&](caf::close_atom, std::uint64_t, std::int64_t, const std::string& text) {
+    why = text;
+  });
+  BOOST_TEST(why.find("was lost") != std::string::npos, why);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -63,8 +63,9 @@ class Served {
     if (under_way_.empty()) return false;
     steps_ahead += under_way_.size() - 1;
     between();
-    const messages::Batch batch = std::move(under_way_.front());
+    messages::Batch batch = std::move(under_way_.front());
     under_way_.pop_front();
+    engine_.pass_over_ended(batch);
     const actors::infer::StepOutput& output = engine_.run(batch);
     nonfinite += output.result.nonfinite;
     for (const messages::TokenEvent& event : output.frame.events) take(event);
