@@ -50,7 +50,7 @@ std::int32_t in_range(const char* flag, std::int64_t value, std::int64_t max) {
                   std::to_string(value));
 }
 
-BenchPlan plan_of(const Flags& flags, const LoadedModel& model, kernels::KvType kv) {
+BenchPlan plan_of(const Flags& flags, const LoadedModel& model, const config::NodeConfig& config) {
   BenchPlan plan{.prompt = in_range("--prompt", flags.prompt, model.context_max),
                  .generate = in_range("--generate", flags.generate, model.context_max),
                  .repeat = in_range("--repeat", flags.repeat, kRepeatMax),
@@ -58,7 +58,7 @@ BenchPlan plan_of(const Flags& flags, const LoadedModel& model, kernels::KvType 
   for (const std::int64_t batch : flags.batches) {
     plan.batches.push_back(in_range("--batch", batch, kBatchMax));
   }
-  check_plan(plan, model, kv);
+  check_plan(plan, model, config);
   return plan;
 }
 
@@ -149,7 +149,7 @@ int run_bench(const Flags& flags) {
   watch_interrupts();
   Progress progress("loading " + config.model.file.string());
   const LoadedModel model = load_model(config.model);
-  const BenchPlan plan = plan_of(flags, model, kv_type(config));
+  const BenchPlan plan = plan_of(flags, model, config);
   BenchRunner runner(model, config, plan, progress, interrupted);
   const int threads = runner.device().threads();
   runner.warm_up();

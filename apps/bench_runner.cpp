@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "apps/calibration.hpp"
-#include "apps/machine.hpp"
 #include "config/user_error.hpp"
 #include "model/kv_cache.hpp"
 
@@ -15,10 +14,12 @@ namespace {
 
 using config::UserError;
 
-// The rest is for weights and others.
-constexpr std::uint64_t kKvMemoryShare = 2;
-
 std::int32_t largest_batch(const BenchPlan& plan) { return std::ranges::max(plan.batches); }
+
+// Each sequence has its own for its whole context.
+std::int32_t kv_blocks(const BenchPlan& plan) {
+  return model::blocks_for(plan.context()) * largest_batch(plan);
+}
 
 // The same tokens in every run, another list for each sequence, so that no cache could help.
 std::vector<std::int32_t> fixed_tokens(std::uint64_t seed, std::int32_t count, std::int32_t vocab) {
@@ -38,23 +39,20 @@ double Rates::median() const {
   return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-void check_plan(const BenchPlan& plan, const LoadedModel& model, kernels::KvType kv) {
+void check_plan(const BenchPlan& plan, const LoadedModel& model, const config::NodeConfig& config) {
   const auto context = static_cast<std::uint32_t>(plan.context());
   if (context > model.context_max) {
     throw UserError("--prompt and --generate make a context of " + std::to_string(context) +
                     " tokens and the model holds " + std::to_string(model.context_max) +
                     ": lower them");
   }
-  const std::uint64_t bytes = model::KvCache::block_bytes(model.architecture, kv) *
-                              static_cast<std::uint64_t>(model::blocks_for(plan.context())) *
-                              static_cast<std::uint64_t>(largest_batch(plan));
-  const std::uint64_t budget = memory_limit().bytes / kKvMemoryShare;
-  if (bytes > budget) {
-    throw UserError("batch " + std::to_string(largest_batch(plan)) + " needs " +
-                    std::to_string(bytes >> 20U) +
-                    " MiB of KV cache and half of this machine's memory is " +
-                    std::to_string(budget >> 20U) + " MiB: lower --batch, --prompt or --generate");
-  }
+  const std::int32_t batch = largest_batch(plan);
+  check_fits(
+      memory_needs(
+          *model.file, model.architecture, context, config, static_cast<std::uint32_t>(batch)),
+      static_cast<std::uint64_t>(kv_blocks(plan)),
+      "batch " + std::to_string(batch),
+      "lower --batch, --prompt or --generate, or raise the limit");
 }
 
 BenchRunner::BenchRunner(const LoadedModel& model,
@@ -72,7 +70,7 @@ BenchRunner::BenchRunner(const LoadedModel& model,
               profiling_device(config),
               {.step_tokens_max = step_tokens_max_,
                .sequences_max = sequences_max_,
-               .kv_blocks = model::blocks_for(plan_.context()) * largest_batch(plan_),
+               .kv_blocks = kv_blocks(plan_),
                .end_tokens = model.tokenizer->end_of_generation(),
                .weights = weights_options(config, &progress)}) {}
 

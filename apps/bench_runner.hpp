@@ -55,8 +55,8 @@ struct BenchProfile {
   PhaseProfile decode;
 };
 
-// Throws config::UserError for a plan that the model's context or the machine's memory cannot hold.
-void check_plan(const BenchPlan& plan, const LoadedModel& model, kernels::KvType kv);
+// Throws config::UserError for a plan that the model's context or the memory limit cannot hold.
+void check_plan(const BenchPlan& plan, const LoadedModel& model, const config::NodeConfig& config);
 
 class BenchRunner {
  public:

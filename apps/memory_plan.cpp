@@ -93,11 +93,10 @@ void check_context(const Budget& b, std::uint64_t per_context) {
 
 void check_wanted(const Budget& b, std::uint64_t per_context) {
   const std::string setting = "batch.kv_blocks = " + std::to_string(b.needs.kv_blocks);
-  if (b.needs.kv_blocks > b.kv_blocks_max()) {
-    throw config::UserError(setting + " needs " + mib(b.needs.kv_blocks * b.needs.block_bytes) +
-                            ", and " + b.left() + ": set at most " +
-                            std::to_string(b.kv_blocks_max()) + ", or 0 for what fits");
-  }
+  check_fits(b.needs,
+             b.needs.kv_blocks,
+             setting,
+             "set at most " + std::to_string(b.kv_blocks_max()) + ", or 0 for what fits");
   if (b.needs.kv_blocks < per_context) {
     throw config::UserError(setting + " holds no whole context of " +
                             std::to_string(b.needs.context) + " tokens: set at least " +
@@ -136,6 +135,16 @@ MemoryPlan plan_memory(const MemoryNeeds& needs) {
           .limit = needs.limit,
           .limit_source = needs.limit_source,
           .contexts = blocks / per_context};
+}
+
+void check_fits(const MemoryNeeds& needs,
+                std::uint64_t blocks,
+                const std::string& who,
+                const std::string& remedy) {
+  const Budget budget(needs);
+  if (blocks <= budget.kv_blocks_max()) return;
+  throw config::UserError(who + " needs " + mib(blocks * needs.block_bytes) + " of KV cache, and " +
+                          budget.left() + ": " + remedy);
 }
 
 std::string to_text(const MemoryPlan& plan) {

@@ -40,6 +40,13 @@ struct MemoryPlan {
 // Throws config::UserError with the numbers and the setting that would make it fit.
 MemoryPlan plan_memory(const MemoryNeeds& needs);
 
+// Throws config::UserError unless `blocks` of KV cache fit beside the rest: `who` needs them, and
+// `remedy` is what to do.
+void check_fits(const MemoryNeeds& needs,
+                std::uint64_t blocks,
+                const std::string& who,
+                const std::string& remedy);
+
 // One line for people.
 std::string to_text(const MemoryPlan& plan);
 

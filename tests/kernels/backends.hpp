@@ -9,8 +9,8 @@
 
 namespace troupe::kernels {
 
-inline std::vector<std::unique_ptr<Device>> all_cpu_devices(int threads) {
-  std::vector<std::unique_ptr<Device>> devices;
+inline std::vector<CpuBackend> runnable_cpu_backends() {
+  std::vector<CpuBackend> backends;
   for (const CpuBackend backend : {CpuBackend::kAmx,
                                    CpuBackend::kAvx512Bf16,
                                    CpuBackend::kAvx512,
@@ -19,10 +19,19 @@ inline std::vector<std::unique_ptr<Device>> all_cpu_devices(int threads) {
                                    CpuBackend::kAvx2,
                                    CpuBackend::kScalar}) {
     try {
-      devices.push_back(make_cpu_device(threads, backend));
+      make_cpu_device(1, backend);
+      backends.push_back(backend);
     } catch (const config::UserError&) {
       // This machine lacks the instruction set; scalar is always there.
     }
+  }
+  return backends;
+}
+
+inline std::vector<std::unique_ptr<Device>> all_cpu_devices(int threads) {
+  std::vector<std::unique_ptr<Device>> devices;
+  for (const CpuBackend backend : runnable_cpu_backends()) {
+    devices.push_back(make_cpu_device(threads, backend));
   }
   return devices;
 }
