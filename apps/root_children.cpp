@@ -119,11 +119,10 @@ void RootNode::admit(ChildId id) {
 }
 
 void RootNode::give_up(ChildId id) {
-  const std::string& reason = children_.at(id).last_reason;
   const std::string& name = state(id).spec.name;
   if (supervisor_.stopping()) {
     exit_code_ = 1;
-    return say("the node stops, because " + name + " " + reason);
+    return say("the node stops, because " + name + " " + children_.at(id).last_end);
   }
   say(name + " failed too often and is not restarted any more; the node goes on without it");
   tell_who_is_gone();

@@ -50,7 +50,8 @@ class RootNode {
     actors::supervision::Fitness fitness{};     // in that case
     std::string recycled_for;                   // why it was asked to
     std::string last_words;                     // of the previous incarnation, on standard error
-    std::string last_reason;                    // why the previous incarnation ended
+    std::string last_end;                       // how the previous incarnation ended
+    std::string last_reason;                    // the same, with what it said of it at its start
     std::optional<messages::WorksMoved> moved;  // since it was last ready
     // restart.log's latest line of each of its stages; under "": of their supervisor.
     std::map<std::string, std::string> stage_lines;

@@ -22,6 +22,11 @@ bool is_by_work(const Termination& end) {
   return cause_of(end) == supervision::Cause::kWork && end.kind != supervision::EndKind::kInvalid;
 }
 
+// It said why, and the node stops with one more line.
+bool is_incurable(const Termination& end) {
+  return cause_of(end) == supervision::Cause::kConfiguration;
+}
+
 bool was_asked(ReportEvent event) {
   return event == ReportEvent::kShutdown || event == ReportEvent::kShutdownError;
 }
@@ -44,9 +49,8 @@ void RootNode::handle_report(const Action& action) {
                 .generation = action.generation,
                 .reason = short_reason,
                 .by_work = is_by_work(*report.end)});
-    child.last_reason = short_reason;
-    const bool startless = report.event == ReportEvent::kStartError ||
-                           cause_of(*report.end) == supervision::Cause::kConfiguration;
+    child.last_end = child.last_reason = short_reason;
+    const bool startless = report.event == ReportEvent::kStartError || is_incurable(*report.end);
     if (startless) child.last_reason += child.last_words;
     text = child.last_reason;
   } else if (report.downtime) {
@@ -82,6 +86,7 @@ void RootNode::log(supervision::RestartRecord record) {
 
 void RootNode::say_end(const Action& action, const std::string& reason) const {
   const supervision::Report& report = *action.report;
+  if (is_incurable(*report.end)) return;
   std::string what = report.child + " " + reason;
   if (report.backoff && report.backoff->count() == 0) what += "; restarting at once";
   if (report.backoff && report.backoff->count() > 0) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,11 @@ def count(text: str) -> int:
     return number
 
 
+def counts(text: str) -> list[int]:
+    """Separated by commas."""
+    return [count(part) for part in text.split(",")]
+
+
 def program(text: str) -> str:
     """Something that can be run."""
     if shutil.which(text) is None:
@@ -25,6 +31,14 @@ def program(text: str) -> str:
             f"{text} cannot be run: build it with scripts/build.sh release, or name another"
         )
     return text
+
+
+def command(text: str) -> list[str]:
+    """The words of something that can be run."""
+    words = shlex.split(text)
+    if not words or shutil.which(words[0]) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be run")
+    return words
 
 
 def existing_file(text: str) -> Path:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(BENCH))
 
 import report  # noqa: E402
 import scaling  # noqa: E402
-from arguments import count, existing_file, program  # noqa: E402
+from arguments import count, counts, existing_file, program  # noqa: E402
 from engines import Peer, Plan, Troupe, Unavailable  # noqa: E402
 from peers.peer import Task  # noqa: E402
 
@@ -174,10 +174,6 @@ def peer_option(text: str) -> tuple[str, str]:
     return name, python
 
 
-def numbers(text: str) -> list[int]:
-    return [count(part) for part in text.split(",")]
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, prog="bench/compare.sh")
     add = parser.add_argument
@@ -186,7 +182,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--rounds", type=count, default=5)
     add("--threads", type=count, default=2)
     add("--modes", type=lambda text: text.split(","), default=MODES, help="Troupe's precisions")
-    add("--streams", type=numbers, default=STREAMS, help="of decoding, separated by commas")
+    add("--streams", type=counts, default=STREAMS, help="of decoding, separated by commas")
     add("--prefill", type=count, default=512, help="tokens of the prompt whose prefill is timed")
     add("--prompt", type=count, default=128, help="tokens of each stream before decoding")
     add("--generate", type=count, default=64, help="decode steps that are timed")

@@ -31,7 +31,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from arguments import count, program  # noqa: E402
+from arguments import command, count, program  # noqa: E402
 from engines import Plan, Troupe, Unavailable  # noqa: E402
 from peers.peer import Task  # noqa: E402
 
@@ -117,10 +117,12 @@ def pid_of(node: Node, role: str) -> int:
     return 0
 
 
-def treat_front(node: Node, command: str) -> None:
+def treat_front(node: Node, command: list[str]) -> None:
     """Runs the command with the id of each thread of the front behind it."""
     for thread in os.listdir(f"/proc/{pid_of(node, 'front')}/task"):
-        subprocess.run([*shlex.split(command), thread], check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run([*command, thread], stdout=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"http_streams: {shlex.join(command)} {thread} failed")
 
 
 def step_and_pause(log: Path, streams: int) -> tuple[float, float]:
@@ -266,7 +268,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--rounds", type=count, default=5)
     add("--least", type=float, default=0.0, help="exit 1 when the ratio of medians is below")
     add("--json", action="store_true")
-    add("--on-front", metavar="COMMAND", help="for each of its threads, as 'chrt -b -p 0'")
+    add("--on-front", metavar="COMMAND", type=command, help="for each of its threads, as 'chrt -b -p 0'")
     return parse(parser)
 
 

@@ -13,6 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from arguments import count, counts
 from engines import Plan, Troupe, Unavailable
 from peers.peer import Task
 from report import int8_tops, median_of, number
@@ -26,10 +27,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--scaling", action="store_true", help="Troupe alone, over threads, streams, context")
     add("--scaling-mode", default="default", help="its precision")
-    add("--scaling-tokens-max", type=int, default=65536, help="streams × context of a cell")
-    add("--scaling-contexts", type=lambda t: [int(n) for n in t.split(",")], default=CONTEXTS)
-    add("--scaling-streams", type=lambda t: [int(n) for n in t.split(",")], default=STREAMS)
-    add("--scaling-threads", type=lambda t: [int(n) for n in t.split(",")], default=THREADS)
+    add("--scaling-tokens-max", type=count, default=65536, help="streams × context of a cell")
+    add("--scaling-contexts", type=contexts, default=CONTEXTS)
+    add("--scaling-streams", type=counts, default=STREAMS)
+    add("--scaling-threads", type=counts, default=THREADS)
+
+
+def contexts(text: str) -> list[int]:
+    """Each of a prompt of a token at least, of one that is generated, and of the next one."""
+    sizes = counts(text)
+    if min(sizes) < 3:
+        raise argparse.ArgumentTypeError("a context has at least 3 tokens")
+    return sizes
 
 
 def cells(arguments: argparse.Namespace) -> list[tuple[Path, int, int, int]]:

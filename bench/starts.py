@@ -27,15 +27,16 @@ READY = "troupe: ready in "  # how the line begins that a person waits for
 def seconds_to_ready(command: list[str]) -> float:
     begin = time.perf_counter()
     node = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    said = ""
-    for said in node.stderr:
-        if said.startswith(READY):
+    said = []
+    for line in node.stderr:
+        said.append(line.strip())
+        if line.startswith(READY):
             break
     seconds = time.perf_counter() - begin
     node.send_signal(signal.SIGTERM)
     node.communicate()
-    if not said.startswith(READY):
-        sys.exit(f"starts: {said.strip()}")
+    if not said or not said[-1].startswith(READY):
+        sys.exit("starts: " + "; ".join(said[-2:]))  # the cause, and that the node stops
     return seconds
 
 

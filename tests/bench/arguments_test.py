@@ -52,3 +52,22 @@ def test_a_comparison_checks_its_document_and_prompt_first(fake_troupe, tmp_path
         "compare.py", *begin, "--refresh", "/no.md"
     )
     assert "argument --prefill: must be at least 1" in refusal("compare.py", *begin, "--prefill", 0)
+
+
+def test_sizes_of_a_scaling_are_numbers_of_which_a_prompt_can_be_made(fake_troupe, tmp_path):
+    begin = (tmp_path, "--model", "m.gguf", "--troupe", fake_troupe, "--scaling")
+    for option, value, says in [
+        ("--scaling-contexts", "0", "must be at least 1"),
+        ("--scaling-contexts", "512,2", "a context has at least 3 tokens"),
+        ("--scaling-streams", "1,x", "'x' is not a number"),
+        ("--scaling-threads", "0", "must be at least 1"),
+        ("--scaling-tokens-max", "0", "must be at least 1"),
+    ]:
+        said = refusal("compare.py", *begin, option, value)
+        assert said.endswith(f"argument {option}: {says}")
+
+
+def test_what_is_done_to_the_front_can_be_run(fake_troupe):
+    begin = ("--model", "m.gguf", "--troupe", fake_troupe, "--on-front")
+    said = refusal("http_streams.py", *begin, "nonsense -b")
+    assert said.endswith("argument --on-front: 'nonsense -b' cannot be run")
