@@ -268,7 +268,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--rounds", type=count, default=5)
     add("--least", type=float, default=0.0, help="exit 1 when the ratio of medians is below")
     add("--json", action="store_true")
-    add("--on-front", metavar="COMMAND", type=command, help="for each of its threads, as 'chrt -b -p 0'")
+    for_threads = "for each of its threads, as 'chrt -b -p 0'"
+    add("--on-front", metavar="COMMAND", type=command, help=for_threads)
     return parse(parser)
 
 

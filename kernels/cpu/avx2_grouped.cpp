@@ -20,6 +20,8 @@ inline __m256i add_byte_dots(__m256i sum, __m256i unsigned_bytes, __m256i x) {
   return _mm256_add_epi32(lower, _mm256_slli_epi32(sixteenths, 4));
 }
 
+constexpr int kFoursAtOnce = 1;  // what two products need fills the registers
+
 }  // namespace
 
 #include "kernels/cpu/body/grouped_256.hpp"

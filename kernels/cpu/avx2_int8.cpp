@@ -21,7 +21,7 @@ inline Vec short_gated(Vec gate, Vec up) { return gated(gate, up); }
 
 namespace {
 
-constexpr std::int32_t kRows = 2;  // rows of x in one block of sums: 2 × 4 of 16 registers
+constexpr std::int32_t kRows = 2;  // of x in one block of sums: 2 · 4 of 16 registers
 
 inline void across(__m256& a, __m256& b) {
   const __m256 sum = _mm256_add_ps(a, b);
@@ -119,21 +119,45 @@ inline void quantize_one_row(const Quantize& op, std::int32_t row, float* scratc
   op.scale[row] = largest / 127.0F;
 }
 
-// Four values of k of one row, as 16 bits, in every 64-bit lane.
-inline __m256i four_of_row(const std::int8_t* x) {
-  std::int32_t four;
+// Four values of k of one row in every 64-bit lane.
+inline __m256i four_of_row(const std::int16_t* x) {
+  long long four;
   __builtin_memcpy(&four, x, sizeof four);
-  return _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(four)));
+  return _mm256_set1_epi64x(four);
 }
 
-// Rows ≤ kRows of x against one tile of 16 columns of a panel: [Rows, 32] of sums. A lane pair
-// holds the two halves of a column.
+inline void widen(const std::int8_t* x, std::ptrdiff_t count, std::int16_t* out) {
+  for (std::ptrdiff_t i = 0; i < count; i += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(out + i), _mm256_cvtepi8_epi16(bytes));
+  }
+}
+
+// Four values of k of `Rows` rows of x against those of 16 columns.
+template <int Rows>
+inline void add_four(const std::int16_t* x,
+                     std::ptrdiff_t padded,
+                     const std::int8_t* w,
+                     __m256i (&sum)[Rows][4]) {
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; ++v) {
+    const __m256i ws =
+        _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w + v * 16)));
+#pragma GCC unroll 2
+    for (int r = 0; r < Rows; ++r) {
+      const __m256i xs = four_of_row(x + r * padded);
+      sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(ws, xs));
+    }
+  }
+}
+
+// `Rows` rows of x, widened ([Rows, padded]), against one tile of 16 columns of a panel: [Rows, 32]
+// of sums. A lane pair holds the two halves of a column.
 template <int Rows>
 inline void dot_tile(
-    const Int8Linear& op, std::int32_t row, std::int32_t panel, int tile, std::int32_t* sums) {
+    const Int8Linear& op, const std::int16_t* x, std::int32_t panel, int tile, std::int32_t* sums) {
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   const std::int8_t* w = op.weights.tiles + panel * padded + tile * 1024;
-  const std::int8_t* x = op.x + row * padded;
   __m256i sum[Rows][4];
 #pragma GCC unroll 2
   for (int r = 0; r < Rows; ++r) {
@@ -141,34 +165,34 @@ inline void dot_tile(
     for (int v = 0; v < 4; ++v) sum[r][v] = _mm256_setzero_si256();
   }
   for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
-    for (int four = 0; four < 16; ++four) {
-      __m256i xs[Rows];
-#pragma GCC unroll 2
-      for (int r = 0; r < Rows; ++r) xs[r] = four_of_row(x + r * padded + k + four * 4);
-#pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) {
-        const auto* part = reinterpret_cast<const __m128i*>(w + four * 64 + v * 16);
-        const __m256i ws = _mm256_cvtepi8_epi16(_mm_loadu_si128(part));
-#pragma GCC unroll 2
-        for (int r = 0; r < Rows; ++r)
-          sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(ws, xs[r]));
-      }
+    if constexpr (Rows == 1) {  // half as fast again; two rows are slower so
+#pragma GCC unroll 16
+      for (int four = 0; four < 16; ++four)
+        add_four<Rows>(x + k + four * 4, padded, w + four * 64, sum);
+    } else {
+      for (int four = 0; four < 16; ++four)
+        add_four<Rows>(x + k + four * 4, padded, w + four * 64, sum);
     }
   }
+#pragma GCC unroll 2
   for (int r = 0; r < Rows; ++r) {
-    alignas(32) std::int32_t halves[32];
-    for (int v = 0; v < 4; ++v)
-      _mm256_store_si256(reinterpret_cast<__m256i*>(halves + 8 * v), sum[r][v]);
-    for (std::int32_t j = 0; j < 16; ++j)
-      sums[r * kInt8Columns + tile * 16 + j] = halves[2 * j] + halves[2 * j + 1];
+#pragma GCC unroll 2
+    for (int v = 0; v < 4; v += 2) {
+      const __m256i halves = _mm256_hadd_epi32(sum[r][v], sum[r][v + 1]);  // of both, in turns
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + r * kInt8Columns + tile * 16 + v * 4),
+                          _mm256_permute4x64_epi64(halves, 0xD8));
+    }
   }
 }
 
 template <int Rows>
-inline void dot_panel(const Int8Linear& op, std::int32_t row, std::int32_t column) {
+inline void dot_panel(const Int8Linear& op,
+                      std::int32_t row,
+                      const std::int16_t* x,
+                      std::int32_t column) {
   std::int32_t sums[Rows * kInt8Columns];
-  dot_tile<Rows>(op, row, column, 0, sums);
-  dot_tile<Rows>(op, row, column, 1, sums);
+  dot_tile<Rows>(op, x, column, 0, sums);
+  dot_tile<Rows>(op, x, column, 1, sums);
   finish_panel(op, {row, Rows, column, sums});
 }
 
@@ -178,11 +202,19 @@ void quantize(const Quantize& op, std::int32_t begin, std::int32_t end, float* s
   for (std::int32_t row = begin; row < end; ++row) quantize_one_row(op, row, scratch);
 }
 
-void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
-  for (std::int32_t column = begin; column < end; column += kInt8Columns) {
-    std::int32_t row = 0;
-    for (; row + kRows <= op.rows; row += kRows) dot_panel<kRows>(op, row, column);
-    if (row < op.rows) dot_panel<1>(op, row, column);
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch) {
+  constexpr std::int32_t kBlock = kInt8RowTile / 2;  // rows that scratch holds when widened
+  const std::ptrdiff_t padded = padded_k(op.weights.k);
+  auto* x = reinterpret_cast<std::int16_t*>(scratch);
+  for (std::int32_t row = 0; row < op.rows; row += kBlock) {
+    const std::int32_t rows = op.rows - row < kBlock ? op.rows - row : kBlock;
+    widen(op.x + row * padded, rows * padded, x);
+    for (std::int32_t column = begin; column < end; column += kInt8Columns) {
+      std::int32_t first = 0;
+      for (; first + kRows <= rows; first += kRows)
+        dot_panel<kRows>(op, row + first, x + first * padded, column);
+      if (first < rows) dot_panel<1>(op, row + first, x + first * padded, column);
+    }
   }
 }
 

@@ -14,6 +14,8 @@ inline __m256i add_small_dots(__m256i sum, __m256i unsigned_bytes, __m256i x) {
   return add_byte_dots(sum, unsigned_bytes, x);
 }
 
+constexpr int kFoursAtOnce = 8;  // 22 % more tokens/s of a prefill, 14 % of one stream
+
 }  // namespace
 
 #include "kernels/cpu/body/grouped_256.hpp"

@@ -23,24 +23,35 @@ namespace {
 // Rows of x in one block: 2 · 6 sums, two vectors of weights and one of x in 16 registers.
 constexpr std::int32_t kRows = 6;
 
-// Four values of k of one row in every lane, 128 added.
-inline __m256i four_of_row(const std::int8_t* x) {
+// Four values of k of one row in every lane.
+inline __m256i four_of_row(const std::uint8_t* x) {
   std::int32_t four;
   __builtin_memcpy(&four, x, sizeof four);
-  return _mm256_xor_si256(_mm256_set1_epi32(four), _mm256_set1_epi8(static_cast<char>(0x80)));
+  return _mm256_set1_epi32(four);
 }
 
 inline __m256i load_ints(const void* from) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
-// Rows ≤ kRows of x against one tile of 16 columns of a panel: [Rows, 32] of sums.
+inline void to_unsigned(const std::int8_t* x, std::ptrdiff_t count, std::uint8_t* out) {
+  const __m256i high = _mm256_set1_epi8(static_cast<char>(0x80));
+  for (std::ptrdiff_t i = 0; i < count; i += 32) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(out + i),
+                       _mm256_xor_si256(load_ints(x + i), high));
+  }
+}
+
+// `Rows` rows of x against one tile of 16 columns of a panel: [Rows, 32] of sums. `x` is unsigned:
+// [Rows, padded].
 template <int Rows>
-inline void dot_tile(
-    const Int8Linear& op, std::int32_t row, std::int32_t column, int tile, std::int32_t* sums) {
+inline void dot_tile(const Int8Linear& op,
+                     const std::uint8_t* x,
+                     std::int32_t column,
+                     int tile,
+                     std::int32_t* sums) {
   const std::ptrdiff_t padded = padded_k(op.weights.k);
   const std::int8_t* w = op.weights.tiles + column * padded + tile * 1024;
-  const std::int8_t* x = op.x + row * padded;
   // Short chains for one row: its two sums alone would wait for the latency of each product.
   constexpr int kChains = Rows == 1 ? 4 : Rows == 2 ? 2 : 1;
   __m256i sum[kChains][Rows][2];
@@ -50,7 +61,7 @@ inline void dot_tile(
     for (int r = 0; r < Rows; ++r) sum[c][r][0] = sum[c][r][1] = _mm256_setzero_si256();
   }
   for (std::ptrdiff_t k = 0; k < padded; k += 64, w += 2048) {
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int four = 0; four < 16; ++four) {
       const __m256i w0 = load_ints(w + four * 64);
       const __m256i w1 = load_ints(w + four * 64 + 32);
@@ -79,42 +90,51 @@ inline void dot_tile(
 }
 
 template <int Rows>
-inline void dot_panel(const Int8Linear& op, std::int32_t row, std::int32_t column) {
+inline void dot_panel(const Int8Linear& op,
+                      std::int32_t row,
+                      const std::uint8_t* x,
+                      std::int32_t column) {
   std::int32_t sums[Rows * kInt8Columns];
-  dot_tile<Rows>(op, row, column, 0, sums);
-  dot_tile<Rows>(op, row, column, 1, sums);
+  dot_tile<Rows>(op, x, column, 0, sums);
+  dot_tile<Rows>(op, x, column, 1, sums);
   finish_panel(op, {row, Rows, column, sums});
 }
 
 inline void dot_rows(const Int8Linear& op,
                      std::int32_t row,
                      std::int32_t rows,
+                     const std::uint8_t* x,
                      std::int32_t column) {
   switch (rows) {
     case 1:
-      return dot_panel<1>(op, row, column);
+      return dot_panel<1>(op, row, x, column);
     case 2:
-      return dot_panel<2>(op, row, column);
+      return dot_panel<2>(op, row, x, column);
     case 3:
-      return dot_panel<3>(op, row, column);
+      return dot_panel<3>(op, row, x, column);
     case 4:
-      return dot_panel<4>(op, row, column);
+      return dot_panel<4>(op, row, x, column);
     case 5:
-      return dot_panel<5>(op, row, column);
+      return dot_panel<5>(op, row, x, column);
     default:
-      return dot_panel<kRows>(op, row, column);
+      return dot_panel<kRows>(op, row, x, column);
   }
 }
 
 }  // namespace
 
-void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float*) {
+void int8_linear(const Int8Linear& op, std::int32_t begin, std::int32_t end, float* scratch) {
+  const std::ptrdiff_t padded = padded_k(op.weights.k);
+  auto* x = reinterpret_cast<std::uint8_t*>(scratch);
   // A block of rows and a panel stay in the first two caches while they meet.
-  for (std::int32_t block = 0; block < op.rows; block += kInt8RowTile) {
-    const std::int32_t last = op.rows - block < kInt8RowTile ? op.rows : block + kInt8RowTile;
+  for (std::int32_t row = 0; row < op.rows; row += kInt8RowTile) {
+    const std::int32_t rows = op.rows - row < kInt8RowTile ? op.rows - row : kInt8RowTile;
+    to_unsigned(op.x + row * padded, rows * padded, x);
     for (std::int32_t column = begin; column < end; column += kInt8Columns) {
-      for (std::int32_t row = block; row < last; row += kRows)
-        dot_rows(op, row, last - row < kRows ? last - row : kRows, column);
+      for (std::int32_t first = 0; first < rows; first += kRows) {
+        const std::int32_t count = rows - first < kRows ? rows - first : kRows;
+        dot_rows(op, row + first, count, x + first * padded, column);
+      }
     }
   }
 }

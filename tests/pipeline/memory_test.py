@@ -161,7 +161,8 @@ def test_what_cannot_fit_is_refused_at_start_with_the_setting_that_would_do(
     text = refusal(cgroup, tmp_path, "[batch]\nsequences_max = 128\n")
     assert re.search(r"batch\.sequences_max = 128: .* set batch\.sequences_max = \d+", text), text
     text = refusal(cgroup, tmp_path, "[batch]\nsequences_max = 8\nkv_blocks = 5000\n")
-    assert re.search(r"batch\.kv_blocks = 5000 needs \d+ MiB of KV cache, .* set at most \d+", text), text
+    says = r"batch\.kv_blocks = 5000 needs \d+ MiB of KV cache, .* set at most \d+"
+    assert re.search(says, text), text
 
 
 def test_a_request_that_can_never_fit_is_refused_with_the_numbers(node: Node) -> None:

@@ -1,7 +1,8 @@
 // Grouped layers with 256-bit vectors. Included by ISA files only, behind what multiplies:
 //   __m256i add_small_dots(__m256i sum, __m256i unsigned_bytes, __m256i x);  // bytes up to 31
 //   __m256i add_byte_dots(__m256i sum, __m256i unsigned_bytes, __m256i x);   // any bytes
-// each of which adds four products to each lane.
+// each of which adds four products to each lane, and how often these are written out in a row:
+//   constexpr int kFoursAtOnce;
 #pragma once
 
 #include <immintrin.h>
@@ -77,7 +78,9 @@ inline void dot_panel(const GroupedLinear& op,
 #pragma GCC unroll 4
     for (int e = 0; e < 4; ++e) sum[e] = _mm256_setzero_si256();
     const int half = static_cast<int>(g % 2);
-    for (int four = 8 * half; four < 8 * half + 8; ++four) {
+#pragma GCC unroll kFoursAtOnce
+    for (int i = 0; i < 8; ++i) {
+      const int four = 8 * half + i;
       std::int32_t of_row;
       __builtin_memcpy(&of_row, q + g / 2 * kGroupedDepth + four * 4, sizeof of_row);
       const __m256i xs = _mm256_set1_epi32(of_row);

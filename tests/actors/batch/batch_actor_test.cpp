@@ -156,9 +156,8 @@ BOOST_AUTO_TEST_CASE(a_result_that_is_not_of_the_step_under_way_ends_the_stage) 
   caf::anon_send(stage, messages::BatchResult{.step = 2});
   std::string why;
   supervisor->receive([](caf::ok_atom, std::uint64_t, std::int64_t) {});
-  supervisor->receive([&](caf::close_atom, std::uint64_t, std::int64_t, const std::string& text) {
-    why = text;
-  });
+  supervisor->receive(
+      [&](caf::close_atom, std::uint64_t, std::int64_t, const std::string& text) { why = text; });
   BOOST_TEST(why.find("was lost") != std::string::npos, why);
 }
 
