@@ -38,4 +38,18 @@ OpCost cost_of(const RopeAppend& op);
 OpCost cost_of(const Attention& op);
 OpCost cost_of(const SiluMul& op);
 
+// Of layers that share a launch: one sum, for their time cannot be told apart.
+template <typename Layer>
+OpCost cost_of(std::span<const Layer> layers) {
+  OpCost sum = cost_of(layers.front());
+  for (const Layer& layer : layers.subspan(1)) {
+    const OpCost cost = cost_of(layer);
+    sum.n += cost.n;
+    sum.memory_bytes += cost.memory_bytes;
+    sum.cache_bytes += cost.cache_bytes;
+    sum.operations += cost.operations;
+  }
+  return sum;
+}
+
 }  // namespace troupe::kernels

@@ -6,20 +6,6 @@
 namespace troupe::kernels {
 namespace {
 
-// Layers that share a launch are one entry: their time cannot be told apart.
-template <typename Layer>
-OpCost cost_of(std::span<const Layer> layers) {
-  OpCost sum = kernels::cost_of(layers.front());
-  for (const Layer& layer : layers.subspan(1)) {
-    const OpCost cost = kernels::cost_of(layer);
-    sum.n += cost.n;
-    sum.memory_bytes += cost.memory_bytes;
-    sum.cache_bytes += cost.cache_bytes;
-    sum.operations += cost.operations;
-  }
-  return sum;
-}
-
 template <typename Layer, typename Visit>
 void visit_weights(std::span<const Layer> layers, Visit&& visit) {
   for (const Layer& layer : layers) {
@@ -45,7 +31,7 @@ std::vector<OpProfile> ProfilingDevice::stop() {
 }
 
 template <typename Op>
-void ProfilingDevice::forward(const Op& op) {
+void ProfilingDevice::around(const Op& op) {
   if (!profiling_) return device().run(op);
   const auto start = std::chrono::steady_clock::now();
   device().run(op);
@@ -57,28 +43,6 @@ void ProfilingDevice::forward(const Op& op) {
     if (!weights.empty() && std::ranges::none_of(weights_, is_same)) weights_.push_back(weights);
   });
 }
-
-void ProfilingDevice::run(std::span<const Linear> ops) { forward(ops); }
-
-void ProfilingDevice::run(std::span<const Int8Linear> ops) { forward(ops); }
-
-void ProfilingDevice::run(std::span<const GroupedLinear> ops) { forward(ops); }
-
-void ProfilingDevice::run(std::span<const Bf16Linear> ops) { forward(ops); }
-
-void ProfilingDevice::run(const Quantize& op) { forward(op); }
-
-void ProfilingDevice::run(const PackBf16& op) { forward(op); }
-
-void ProfilingDevice::run(const Embedding& op) { forward(op); }
-
-void ProfilingDevice::run(const RmsNorm& op) { forward(op); }
-
-void ProfilingDevice::run(const RopeAppend& op) { forward(op); }
-
-void ProfilingDevice::run(const Attention& op) { forward(op); }
-
-void ProfilingDevice::run(const SiluMul& op) { forward(op); }
 
 void ProfilingDevice::add(const OpCost& cost, double seconds) {
   const auto found = std::ranges::find_if(profiles_, [&](const OpProfile& profile) {
@@ -94,5 +58,7 @@ void ProfilingDevice::add(const OpCost& cost, double seconds) {
   found->seconds += seconds;
   ++found->runs;
 }
+
+template class EachOpDevice<ProfilingDevice>;
 
 }  // namespace troupe::kernels

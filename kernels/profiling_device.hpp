@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/forwarding_device.hpp"
+#include "kernels/each_op_device.hpp"
 #include "kernels/op_cost.hpp"
 
 namespace troupe::kernels {
@@ -19,9 +19,9 @@ struct OpProfile {
 };
 
 // Not profiling it costs a branch for each op; whoever never profiles does not put it there.
-class ProfilingDevice final : public ForwardingDevice {
+class ProfilingDevice final : public EachOpDevice<ProfilingDevice> {
  public:
-  using ForwardingDevice::ForwardingDevice;
+  using EachOpDevice::EachOpDevice;
 
   void start();
 
@@ -31,26 +31,17 @@ class ProfilingDevice final : public ForwardingDevice {
   // The weights that linear layers read while profiling, each matrix once.
   const std::vector<std::span<const std::byte>>& weights_read() const { return weights_; }
 
-  void run(std::span<const Linear> ops) override;
-  void run(std::span<const Int8Linear> ops) override;
-  void run(std::span<const GroupedLinear> ops) override;
-  void run(std::span<const Bf16Linear> ops) override;
-  void run(const Quantize& op) override;
-  void run(const PackBf16& op) override;
-  void run(const Embedding& op) override;
-  void run(const RmsNorm& op) override;
-  void run(const RopeAppend& op) override;
-  void run(const Attention& op) override;
-  void run(const SiluMul& op) override;
-
  private:
+  friend EachOpDevice;
   template <typename Op>
-  void forward(const Op& op);
+  void around(const Op& op);
   void add(const OpCost& cost, double seconds);
 
   bool profiling_ = false;
   std::vector<OpProfile> profiles_;
   std::vector<std::span<const std::byte>> weights_;
 };
+
+extern template class EachOpDevice<ProfilingDevice>;
 
 }  // namespace troupe::kernels

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "messages/message.hpp"
+#include "messages/step_record.hpp"
 
 namespace troupe::messages {
 
@@ -22,8 +23,9 @@ struct BatchResult {
   std::uint64_t step_us = 0;           // how long the forward pass and sampling took
   std::uint32_t nonfinite = 0;         // sequences that failed: a logit was not finite
   std::vector<BatchOutcome> outcomes;  // one for each slice that sampled
+  std::vector<OpRecord> ops;           // what the forward pass was made of
 
-  TROUPE_MESSAGE(BatchResult, step, step_us, nonfinite, outcomes)
+  TROUPE_MESSAGE(BatchResult, step, step_us, nonfinite, outcomes, ops)
 };
 
 }  // namespace troupe::messages

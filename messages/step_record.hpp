@@ -2,10 +2,22 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "messages/message.hpp"
 
 namespace troupe::messages {
+
+// All ops of one name in a step.
+struct OpRecord {
+  std::string name;  // int8_linear, attention, …
+  std::uint64_t us = 0;
+  std::uint64_t memory_bytes = 0;  // weights, and cached keys and values
+  std::uint64_t operations = 0;    // additions and multiplications, counted apart
+
+  TROUPE_MESSAGE(OpRecord, name, us, memory_bytes, operations)
+};
 
 struct StepRecord {
   std::uint64_t step = 0;     // forward passes since the worker's start
@@ -18,6 +30,7 @@ struct StepRecord {
   std::uint32_t kv_blocks_used = 0;  // after the step
   std::uint32_t kv_blocks_free = 0;
   std::uint64_t preemptions = 0;  // since the worker's start
+  std::vector<OpRecord> ops;      // of the forward pass; a name each
 
   TROUPE_MESSAGE(StepRecord,
                  step,
@@ -29,7 +42,8 @@ struct StepRecord {
                  waiting,
                  kv_blocks_used,
                  kv_blocks_free,
-                 preemptions)
+                 preemptions,
+                 ops)
 };
 
 }  // namespace troupe::messages

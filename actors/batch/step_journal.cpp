@@ -24,7 +24,7 @@ void StepJournal::begin(const messages::Batch& batch) {
 void StepJournal::finish(const messages::BatchResult& result,
                          std::uint64_t unix_us,
                          const messages::StepRecord& after) {
-  auto [record, samples] = under_way_.front();
+  auto [record, samples] = std::move(under_way_.front());
   under_way_.pop_front();
   const auto passed_over = static_cast<std::uint32_t>(samples - result.outcomes.size());
   record.sequences -= passed_over;
@@ -32,11 +32,12 @@ void StepJournal::finish(const messages::BatchResult& result,
   if (records_.size() == config::kStepRecordsMax) return;
   record.unix_us = unix_us;
   record.step_us = result.step_us;
+  record.ops = result.ops;
   record.waiting = after.waiting;
   record.kv_blocks_used = after.kv_blocks_used;
   record.kv_blocks_free = after.kv_blocks_free;
   record.preemptions = after.preemptions;
-  records_.push_back(record);
+  records_.push_back(std::move(record));
 }
 
 // A copy, so that the journal keeps the memory that it reserved.

@@ -11,8 +11,7 @@
 
 namespace troupe::actors::batch {
 
-// A step costs a few additions and a copy into memory that is there already; the front does the
-// rest with the next beat.
+// A step costs a few additions and a copy; the front does the rest with the next beat.
 class StepJournal {
  public:
   StepJournal();

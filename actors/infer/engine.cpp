@@ -36,13 +36,13 @@ Engine::Engine(const model::ModelFile& file,
     : options_(std::move(options)),
       device_(std::move(device)),
       transformer_(
-          file, *device_, static_cast<std::int32_t>(options_.step_tokens_max), options_.weights),
-      cache_(*device_, transformer_.architecture(), options_.kv_blocks, options_.weights.kv),
+          file, device_, static_cast<std::int32_t>(options_.step_tokens_max), options_.weights),
+      cache_(device_, transformer_.architecture(), options_.kv_blocks, options_.weights.kv),
       warmer_(cache_),
       logits_(at(transformer_.architecture().vocab) * options_.sequences_max) {
   slices_.reserve(options_.sequences_max);
   sampled_.reserve(options_.sequences_max);
-  for (int i = 0; i < device_->threads(); ++i)
+  for (int i = 0; i < device_.threads(); ++i)
     samplers_.emplace_back(at(transformer_.architecture().context_max),
                            at(transformer_.architecture().vocab));
 }
@@ -76,9 +76,11 @@ StepOutput& Engine::run(const messages::Batch& batch) {
   const std::size_t vocab = at(transformer_.architecture().vocab);
   CHECK(rows <= options_.sequences_max, "the batcher keeps to sequences_max");
   // A batch without slices only forgets.
+  device_.restart();
   if (!slices_.empty()) {
     transformer_.forward(slices_, cache_, std::span(logits_).first(rows * vocab));
   }
+  record_ops();
   output_.frame.events.resize(rows);
   output_.result.outcomes.resize(rows);
   output_.result.step = batch.step;
@@ -98,10 +100,22 @@ void Engine::warm_cache() {
   warmer_.wait_until_warm();
 }
 
+void Engine::record_ops() {
+  const std::span<const kernels::OpTotal> totals = device_.totals();
+  std::vector<messages::OpRecord>& ops = output_.result.ops;
+  ops.resize(totals.size());
+  for (std::size_t i = 0; i < totals.size(); ++i) {
+    ops[i].name = totals[i].name;
+    ops[i].us = totals[i].ns / 1000;
+    ops[i].memory_bytes = totals[i].memory_bytes;
+    ops[i].operations = totals[i].operations;
+  }
+}
+
 // One event and one outcome for each row of logits, in the order of the slices; rows are shared out
 // over threads, for a row of 100,000 logits takes a while.
 void Engine::sample_all() {
-  device_->parallel_for(
+  device_.parallel_for(
       static_cast<std::uint32_t>(sampled_.size()), [&](std::uint32_t row, int thread) {
         sample_row(row, *sampled_[row], samplers_[static_cast<std::size_t>(thread)]);
       });

@@ -10,6 +10,7 @@
 
 #include "actors/infer/cache_warmer.hpp"
 #include "kernels/device.hpp"
+#include "kernels/metering_device.hpp"
 #include "messages/batch.hpp"
 #include "messages/batch_result.hpp"
 #include "messages/token_frame.hpp"
@@ -71,6 +72,7 @@ class Engine {
   };
 
   void update_sequences(const messages::Batch& batch);
+  void record_ops();
   void sample_all();
   void sample_row(std::size_t row, const messages::BatchSlice& slice, model::Sampler& sampler);
   void sample_next(Sequence& sequence,
@@ -80,7 +82,7 @@ class Engine {
   messages::FinishReason finish_reason(const Sequence& sequence) const;
 
   EngineOptions options_;
-  std::unique_ptr<kernels::Device> device_;
+  kernels::MeteringDevice device_;
   model::Transformer transformer_;
   model::KvCache cache_;
   CacheWarmer warmer_;

@@ -96,6 +96,12 @@ JsonLine& JsonLine::null(std::string_view field) {
   return *this;
 }
 
+JsonLine& JsonLine::object(std::string_view field, const JsonLine& value) {
+  name(field);
+  line_ += value.str();
+  return *this;
+}
+
 std::string wall_clock_text(std::chrono::system_clock::time_point moment) {
   using std::chrono::duration_cast;
   const auto ms = duration_cast<std::chrono::milliseconds>(moment.time_since_epoch()).count();

@@ -19,6 +19,7 @@ class JsonLine {
   JsonLine& seconds(std::string_view name, double value);  // six digits; not finite: null
   JsonLine& flag(std::string_view name, bool value);
   JsonLine& null(std::string_view name);
+  JsonLine& object(std::string_view name, const JsonLine& value);
 
   // {"a":1,"b":"c"}, without a line feed.
   std::string str() const { return line_ + '}'; }

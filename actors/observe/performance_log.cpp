@@ -9,6 +9,18 @@
 namespace troupe::actors::observe {
 namespace {
 
+JsonLine ops_of(const messages::StepRecord& record) {
+  JsonLine ops;
+  for (const messages::OpRecord& op : record.ops) {
+    JsonLine figures;
+    figures.number("us", op.us)
+        .number("memory_bytes", op.memory_bytes)
+        .number("operations", op.operations);
+    ops.object(op.name, figures);
+  }
+  return ops;
+}
+
 // ts_wall as in every log, then the shape of the step, then what it cost.
 std::string step_line(std::string_view worker, const messages::StepRecord& record) {
   const std::chrono::microseconds since_1970(record.unix_us);
@@ -23,7 +35,8 @@ std::string step_line(std::string_view worker, const messages::StepRecord& recor
       .number("waiting", record.waiting)
       .number("kv_blocks_used", record.kv_blocks_used)
       .number("kv_blocks_free", record.kv_blocks_free)
-      .number("preemptions", record.preemptions);
+      .number("preemptions", record.preemptions)
+      .object("ops", ops_of(record));
   return line.str();
 }
 

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <vector>
 
+#include "kernels/metering_device.hpp"
 #include "kernels/profiling_device.hpp"
 
 namespace troupe::kernels {
@@ -92,6 +93,27 @@ BOOST_AUTO_TEST_CASE(layers_that_share_a_launch_are_one_entry_with_all_their_col
   BOOST_TEST_REQUIRE(profiles.size() == 1U);
   BOOST_TEST(profiles[0].cost.n == 8);
   BOOST_TEST(device.weights_read().size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_meter_adds_up_ops_by_name_until_it_begins_anew) {
+  MeteringDevice device(scalar_device());
+  SmallLayer layer;
+  const Linear op = layer.op();
+  const std::vector<Linear> two{op, op};
+  std::vector<float> gate(4, 1.0F);
+  device.restart();
+  device.run(std::span(&op, 1));
+  device.run(two);
+  device.run(SiluMul{.gate = gate.data(), .up = gate.data(), .out = gate.data(), .values = 4});
+  BOOST_TEST_REQUIRE(device.totals().size() == 2U);
+  BOOST_TEST(device.totals()[0].name == "linear");
+  BOOST_TEST(device.totals()[0].memory_bytes == 3 * cost_of(op).memory_bytes);
+  BOOST_TEST(device.totals()[0].operations == 3 * cost_of(op).operations);
+  BOOST_TEST(device.totals()[0].ns > 0U);
+  BOOST_TEST(device.totals()[1].name == "silu_mul");
+  BOOST_TEST(layer.y[7] == 8.0F);
+  device.restart();
+  BOOST_TEST(device.totals().empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

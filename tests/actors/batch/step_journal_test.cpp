@@ -35,9 +35,11 @@ BOOST_AUTO_TEST_CASE(a_step_is_recorded_with_its_shape_its_time_and_what_it_left
   StepJournal journal;
   // A stream, a prompt's first chunk, a prompt's last chunk.
   journal.begin(batch_of(7, {slice(1, true), slice(30, false), slice(12, true)}));
-  journal.finish({.step = 7, .step_us = 900, .outcomes = {{.request_id = 1}, {.request_id = 3}}},
-                 1'700'000'000'000'000,
-                 {.waiting = 2, .kv_blocks_used = 10, .kv_blocks_free = 3, .preemptions = 1});
+  const std::vector<messages::OpRecord> ops{{"attention", 200, 300, 500}};
+  journal.finish(
+      {.step = 7, .step_us = 900, .outcomes = {{.request_id = 1}, {.request_id = 3}}, .ops = ops},
+      1'700'000'000'000'000,
+      {.waiting = 2, .kv_blocks_used = 10, .kv_blocks_free = 3, .preemptions = 1});
   const messages::StepRecord expected{.step = 7,
                                       .unix_us = 1'700'000'000'000'000,
                                       .step_us = 900,
@@ -47,7 +49,8 @@ BOOST_AUTO_TEST_CASE(a_step_is_recorded_with_its_shape_its_time_and_what_it_left
                                       .waiting = 2,
                                       .kv_blocks_used = 10,
                                       .kv_blocks_free = 3,
-                                      .preemptions = 1};
+                                      .preemptions = 1,
+                                      .ops = ops};
   BOOST_TEST((journal.take() == std::vector<messages::StepRecord>{expected}));
 }
 

@@ -213,16 +213,18 @@ BOOST_AUTO_TEST_CASE(a_client_cannot_make_a_line_long) {
 
 BOOST_AUTO_TEST_CASE(every_step_of_a_beat_is_a_line_of_the_performance_log) {
   using troupe::messages::StepRecord;
-  const std::vector<StepRecord> records{{.step = 7,
-                                         .unix_us = 1'700'000'000'123'456,
-                                         .step_us = 950,
-                                         .sequences = 3,
-                                         .prefill_tokens = 42},
-                                        {.step = 8,
-                                         .unix_us = 1'700'000'001'000'000,
-                                         .step_us = 500,
-                                         .sequences = 1,
-                                         .decode_tokens = 1}};
+  const std::vector<StepRecord> records{
+      {.step = 7,
+       .unix_us = 1'700'000'000'123'456,
+       .step_us = 950,
+       .sequences = 3,
+       .prefill_tokens = 42,
+       .ops = {{"int8_linear", 700, 1'000, 84'000}, {"attention", 200, 300, 500}}},
+      {.step = 8,
+       .unix_us = 1'700'000'001'000'000,
+       .step_us = 500,
+       .sequences = 1,
+       .decode_tokens = 1}};
   const TemporaryFolder folder;
   LogFile(folder.path / "performance.log").append(step_lines("worker-0", records));
   const auto lines = folder.lines("performance.log");
@@ -234,6 +236,10 @@ BOOST_AUTO_TEST_CASE(every_step_of_a_beat_is_a_line_of_the_performance_log) {
   BOOST_TEST(first["step_us"] == 950);
   BOOST_TEST(first["sequences"] == 3);
   BOOST_TEST(first["prefill_tokens"] == 42);
+  BOOST_TEST(first["ops"].size() == 2U);
+  BOOST_TEST(first["ops"]["int8_linear"]["us"] == 700);
+  BOOST_TEST(first["ops"]["int8_linear"]["memory_bytes"] == 1'000);
+  BOOST_TEST(first["ops"]["attention"]["operations"] == 500);
   BOOST_TEST(json::parse(lines[1])["decode_tokens"] == 1);
 }
 
