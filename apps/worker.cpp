@@ -14,6 +14,7 @@
 #include <string>
 
 #include "actors/infer/known_answer.hpp"
+#include "actors/infer/scheduling.hpp"
 #include "actors/observe/process_usage.hpp"
 #include "apps/faults.hpp"
 #include "apps/model_flags.hpp"
@@ -140,6 +141,7 @@ void work_until_stopped(const config::NodeConfig& config,
   if (!options.wait_for_admission(answer)) return;
   options.progress("model loaded, joining " + config.links.dispatch_to_worker);
 
+  infer::let_others_compute();  // all threads that start now, but infer's own
   caf::actor_system_config system_config;
   configure_actor_system(system_config);
   caf::actor_system system{system_config};

@@ -195,3 +195,15 @@ def test_a_zeromq_client_that_closes_frees_its_sequence(node):
     eventually("the request runs", lambda: node.running() == 1)
     client.close()
     eventually("nothing runs", lambda: node.running() == 0)
+
+
+def test_only_threads_that_compute_take_a_core_when_they_wake(own_node):
+    assert own_node.ask("/v1/completions", {"prompt": "One", "max_tokens": 2})[0] == 200
+    threads = [int(thread) for thread in os.listdir(f"/proc/{own_node.pid_of('worker-0')}/task")]
+    usual = [
+        thread
+        for thread in threads
+        if os.sched_getscheduler(thread) == os.SCHED_OTHER
+        and os.getpriority(os.PRIO_PROCESS, thread) == 0
+    ]
+    assert len(usual) == len(os.sched_getaffinity(0)) < len(threads)

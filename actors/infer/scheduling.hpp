@@ -1,0 +1,14 @@
+// How the kernel lets a worker's threads take turns. Both speak of the calling thread and of those
+// that it starts from then on; where the system forbids it, nothing changes.
+#pragma once
+
+namespace troupe::actors::infer {
+
+// A thread that wakes takes no core from one that computes: it gets one that is free, or waits for
+// the kernel's next tick. (SCHED_BATCH of sched(7).)
+void let_others_compute();
+
+// Back to the usual policy.
+void compute_at_once();
+
+}  // namespace troupe::actors::infer
