@@ -30,8 +30,8 @@ supervision::StageSpec infer_stage(std::shared_ptr<Engine> engine, InferLinks li
     links.after_step();
     output.frame.front_epoch = batch.front_epoch;
     output.frame.worker_generation = links.worker_generation;
-    if (output.frame.events.empty()) return links.to_batch.send(output.result);
-    links.to_ledger.send_with(output.frame, links.to_batch, output.result);
+    if (!output.frame.events.empty()) links.to_ledger.send(output.frame);
+    links.to_batch.send(output.result);
   }};
   const auto make = [handlers](caf::event_based_actor*, std::uint32_t) {
     compute_at_once();  // the thread is this stage's own

@@ -300,13 +300,6 @@ class PortActor : public caf::blocking_actor {
           [this](std::uint64_t socket, const std::string& peer, const std::string& frame) {
             sockets_->send(socket, peer, frame);
           },
-          [this](std::uint64_t socket,
-                 const std::string& frame,
-                 std::uint64_t other_socket,
-                 const std::string& other) {
-            sockets_->send(socket, {}, frame);
-            sockets_->send(other_socket, {}, other);
-          },
           [this](Routes routes) { sockets_->set_routes(std::move(routes)); },
           [this, &running](const caf::exit_msg& exit) {
             fail_state(exit.reason);
@@ -338,15 +331,6 @@ void start_port(const caf::actor& port, std::vector<SocketRoutes> routes) {
 
 void Sender::send_frame(std::string peer, std::string frame) const {
   caf::anon_send(port_, std::uint64_t{socket_}, std::move(peer), std::move(frame));
-}
-
-void Sender::send_frames(std::string frame, const Sender& also, std::string other) const {
-  CHECK(port_ == also.port_, "one port sends both");
-  caf::anon_send(port_,
-                 std::uint64_t{socket_},
-                 std::move(frame),
-                 std::uint64_t{also.socket_},
-                 std::move(other));
 }
 
 FrameHandler deliver_raw_to(caf::actor stage) {

@@ -73,13 +73,6 @@ class Sender {
     send_frame({}, messages::encode(message, epoch_));
   }
 
-  // The same for two messages, the other one over `also`, an edge of the same port: it is woken
-  // once, and a thread that wakes another may wait for it for a tenth of a millisecond.
-  template <class Message, class Other>
-  void send_with(const Message& message, const Sender& also, const Other& other) const {
-    send_frames(messages::encode(message, epoch_), also, messages::encode(other, also.epoch_));
-  }
-
   // Behind a ROUTER: to the peer with this routing id. A peer that is gone is a refusal, not an
   // error.
   template <class Message>
@@ -90,8 +83,6 @@ class Sender {
   void send_frame(std::string peer, std::string frame) const;
 
  private:
-  void send_frames(std::string frame, const Sender& also, std::string other) const;
-
   caf::actor port_;
   SocketId socket_ = 0;
   std::uint64_t epoch_ = 0;

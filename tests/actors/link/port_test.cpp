@@ -115,27 +115,6 @@ BOOST_AUTO_TEST_CASE(a_message_crosses_an_inproc_edge) {
   BOOST_TEST(mailbox.wait() == 77U);
 }
 
-BOOST_AUTO_TEST_CASE(two_messages_that_are_sent_at_once_each_take_their_edge) {
-  Mailbox<std::uint64_t> first;
-  Mailbox<std::uint64_t> second;
-  const auto out = [](const char* name, const char* endpoint) {
-    return SocketSpec{.name = name, .type = SocketType::kPush, .endpoint = endpoint};
-  };
-  const auto in = [](const char* name, const char* endpoint) {
-    return SocketSpec{.name = name, .type = SocketType::kPull, .bind = true, .endpoint = endpoint};
-  };
-  const caf::actor all = port({out("out a", "inproc://a"),
-                               out("out b", "inproc://b"),
-                               in("in a", "inproc://a"),
-                               in("in b", "inproc://b")});
-  start_port(all, {{}, {}, takes_cancels(stage(first)), takes_cancels(stage(second))});
-  Sender(all, 0, 1).send_with(messages::CancelRequest{.request_id = 1},
-                              Sender(all, 1, 1),
-                              messages::CancelRequest{.request_id = 2});
-  BOOST_TEST(first.wait() == 1U);
-  BOOST_TEST(second.wait() == 2U);
-}
-
 BOOST_AUTO_TEST_CASE(what_was_sent_before_the_routes_came_is_not_lost) {
   Mailbox<std::uint64_t> mailbox;
   const caf::actor both =
