@@ -52,7 +52,7 @@ void check_plan(const BenchPlan& plan, const LoadedModel& model, const config::N
           *model.file, model.architecture, context, config, static_cast<std::uint32_t>(batch)),
       static_cast<std::uint64_t>(kv_blocks(plan)),
       "batch " + std::to_string(batch),
-      "lower --batch, --prompt or --generate, or raise the limit");
+      "lower --batch, --prompt or --generate");
 }
 
 BenchRunner::BenchRunner(const LoadedModel& model,

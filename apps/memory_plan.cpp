@@ -50,12 +50,17 @@ struct Budget {
   std::string left() const {
     return mib(kv_room()) + " are left" +
            (needs.workers > 1 ? " for each of " + std::to_string(needs.workers) + " workers" : "") +
-           " of the " + mib(needs.limit) + " of " + needs.limit_source + " after " +
-           mib(needs.weights) + " of weights, " + mib(needs.processes) + " of processes and " +
+           " of the " + mib(needs.limit) + " of " + needs.limit_source +
+           ", a sixteenth of which stays free, after " + mib(needs.weights) + " of weights, " +
+           mib(needs.processes) + " of processes and " +
            mib((needs.scratch + needs.sequence_bytes * needs.sequences_max) * needs.workers) +
            " of scratch";
   }
 };
+
+std::string more_memory(const MemoryNeeds& needs) {
+  return needs.limit_is_ours ? "raise the limit" : "use a machine with more memory";
+}
 
 void check_model(const Budget& b) {
   if (b.room() > 0) return;
@@ -79,7 +84,7 @@ void check_sequences(const Budget& b) {
                           std::to_string(kSequenceTokensMin) + " tokens need " +
                           mib(each * b.needs.sequences_max) + " of KV cache and logits, and " +
                           mib(b.room()) + " are left of the " + mib(b.needs.limit) + " of " +
-                          b.needs.limit_source + ": " + fewer + "raise the limit");
+                          b.needs.limit_source + ": " + fewer + more_memory(b.needs));
 }
 
 void check_context(const Budget& b, std::uint64_t per_context) {
@@ -88,7 +93,7 @@ void check_context(const Budget& b, std::uint64_t per_context) {
   throw config::UserError(std::to_string(b.needs.context) + " tokens of context need " +
                           mib(per_context * b.needs.block_bytes) + " of KV cache, and " + b.left() +
                           ": set --context " + std::to_string(fit) +
-                          " or less (model.context), or raise the limit");
+                          " or less (model.context), or " + more_memory(b.needs));
 }
 
 void check_wanted(const Budget& b, std::uint64_t per_context) {

@@ -38,9 +38,8 @@ void set(const char* flag,
          const std::optional<std::int64_t>& value,
          config::NodeConfig& config) {
   if (!value) return;
-  if (!config::set_integer(key, config, *value)) {
-    throw UserError(std::string(flag) + " is out of every range: " + std::to_string(*value));
-  }
+  const std::string problem = config::set_integer(key, config, *value);
+  if (!problem.empty()) throw UserError(std::string(flag) + " " + problem);
   check(flag, key, config);
 }
 
@@ -51,7 +50,7 @@ void ModelFlags::add_to(CLI::App& command) {
       ->type_name("FILE");
   command.add_option("--precision", precision_, "default, exact, q4 or fp32")->type_name("NAME");
   command.add_option("--kv", kv_, "how keys and values are kept: bf16 or int8")->type_name("TYPE");
-  command.add_option("--device", device_, "auto, cpu or cuda[:N]")->type_name("NAME");
+  command.add_option("--device", device_, "auto or cpu (cuda is planned)")->type_name("NAME");
   command
       .add_option("--cpu-backend",
                   cpu_backend_,

@@ -23,6 +23,7 @@ RoleFlags read_role_flags(int argc, char** argv) {
   int beat_fd = -1;
   app.add_option("--beat-fd", beat_fd)->required();
   app.add_option("--ledger-fd", flags.ledger_fd);
+  app.add_option("--packed-fd", flags.packed_fd);
   app.parse(argc - 1, argv + 1);
   flags.control = std::make_shared<actors::supervision::ControlChannel>(control_fd);
   actors::supervision::bind_to_parent(flags.control->parent_pid());

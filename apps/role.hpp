@@ -25,10 +25,11 @@ struct RoleFlags {
   std::shared_ptr<actors::supervision::ControlChannel> control;  // to root
   std::shared_ptr<actors::supervision::BeatPage> beats;          // that root looks at
   int ledger_fd = -1;                                            // of the front: root's memory file
+  int packed_fd = -1;                                            // of a worker: another one
 };
 
-// Reads `troupe ROLE --config FILE --generation N --control-fd FD --beat-fd FD [--ledger-fd FD]`
-// and binds the process to root's life.
+// Reads `troupe ROLE --config FILE --generation N --control-fd FD --beat-fd FD`, and
+// `--ledger-fd FD` or `--packed-fd FD`, and binds the process to root's life.
 RoleFlags read_role_flags(int argc, char** argv);
 
 // Runs a role's main: what the user can mend is one line on stderr and kExitIncurable.

@@ -14,14 +14,16 @@ namespace supervision = actors::supervision;
 using supervision::ActionKind;
 using supervision::Termination;
 
+constexpr std::string_view kName = "troupe: ";  // what lines of ours begin with
 // A child that floods its channel is answered piece by piece, so that the others are heard too.
 constexpr int kFramesAtOnce = 64;
 // A front is back long before so many workers have died.
 constexpr std::size_t kUntoldMax = 256;
+// A child that refuses to work says one line, or a few.
+constexpr std::size_t kErrorsMax = 64;
 
 // What the child said about its end, without the name that every line of ours begins with.
 std::string last_words(const supervision::ChildProcess& process) {
-  constexpr std::string_view kName = "troupe: ";
   std::string_view line = process.last_error_line();
   if (line.starts_with(kName)) line.remove_prefix(kName.size());
   return line.empty() ? "" : ": " + std::string(line);
@@ -56,7 +58,22 @@ void RootNode::perform(const Action& action) {
   }
 }
 
+// What a child writes on standard error, less what another one has said since a child was started:
+// all processes of a node refuse the same model with the same line.
+void RootNode::pass_on_errors(ChildId id, std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n') + 1);
+    const std::string_view piece = line.empty() ? text : line;
+    text.remove_prefix(piece.size());
+    if (piece.starts_with(kName) && errors_.size() < kErrorsMax) {
+      if (errors_.try_emplace(std::string(piece), id).first->second != id) continue;
+    }
+    pass_on(piece);
+  }
+}
+
 void RootNode::start(ChildId id, std::uint64_t generation) {
+  errors_.clear();
   Child& child = children_[id];
   child.answer.clear();
   child.recycle_by.reset();
@@ -72,6 +89,9 @@ void RootNode::start(ChildId id, std::uint64_t generation) {
   if (is_front(id)) {
     arguments.insert(arguments.end(), {"--ledger-fd", std::to_string(ledger_.get())});
     inherited.push_back(ledger_.get());
+  } else {
+    arguments.insert(arguments.end(), {"--packed-fd", std::to_string(packed_.get())});
+    inherited.push_back(packed_.get());
   }
   try {
     child.process.emplace(options_.executable, std::move(arguments), std::move(inherited));
@@ -124,7 +144,9 @@ void RootNode::give_up(ChildId id) {
     exit_code_ = 1;
     return say("the node stops, because " + name + " " + children_.at(id).last_end);
   }
-  say(name + " failed too often and is not restarted any more; the node goes on without it");
+  const Child& child = children_.at(id);
+  say(name + " " + (child.incurable ? child.last_end : "failed too often") +
+      " and is not restarted any more; the node goes on without it");
   tell_who_is_gone();
 }
 
@@ -209,7 +231,7 @@ void RootNode::handle_moved(messages::WorksMoved moved) {
 void RootNode::handle_end(ChildId id) {
   Child& child = children_.at(id);
   handle_frames(id);  // its last words
-  child.process->read_errors(pass_on);
+  child.process->read_errors([this, id](std::string_view text) { pass_on_errors(id, text); });
   const std::optional<Termination> end = child.process->reap();
   if (!end) return;
   child.last_words = last_words(*child.process);

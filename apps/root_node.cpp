@@ -93,6 +93,7 @@ RootNode::RootNode(const config::NodeConfig& config, const RootOptions& options)
       front_(supervisor_.find("front")->id),
       signals_(open_signals()),
       ledger_(supervision::make_memory_file("troupe-ledger", config::kLedgerBytes)),
+      packed_(supervision::make_memory_file("troupe-packed", 0)),
       admin_(config.node.state / "admin.sock"),
       restart_log_(config.node.logs / "restart.log", {}, [this] { return standing_lines(); }),
       service_manager_(supervision::ServiceManager::from_environment()),
@@ -153,7 +154,10 @@ void RootNode::wait_and_handle() {
   if (poll(waits.data(), waits.size(), poll_timeout_ms()) <= 0) return;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const pollfd* own = &waits[2 + 3 * i];
-    if (own[1].revents != 0) children_.at(ids[i]).process->read_errors(pass_on);
+    if (own[1].revents != 0) {
+      children_.at(ids[i]).process->read_errors(
+          [this, id = ids[i]](std::string_view text) { pass_on_errors(id, text); });
+    }
     if (own[2].revents != 0) handle_frames(ids[i]);
     if (own[0].revents != 0) handle_end(ids[i]);
   }

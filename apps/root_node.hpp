@@ -52,6 +52,7 @@ class RootNode {
     std::string last_words;                     // of the previous incarnation, on standard error
     std::string last_end;                       // how the previous incarnation ended
     std::string last_reason;                    // the same, with what it said of it at its start
+    bool incurable = false;                     // no restart will change that end
     std::optional<messages::WorksMoved> moved;  // since it was last ready
     // restart.log's latest line of each of its stages; under "": of their supervisor.
     std::map<std::string, std::string> stage_lines;
@@ -72,6 +73,7 @@ class RootNode {
   // The children.
   void perform(const Actions& actions);
   void perform(const Action& action);
+  void pass_on_errors(ChildId child, std::string_view text);
   void start(ChildId child, std::uint64_t generation);
   void ask_to_drain(ChildId child);
   void signal(ChildId child, int signal);
@@ -111,10 +113,13 @@ class RootNode {
   std::map<ChildId, Child> children_;  // as in supervisor_.children()
   actors::supervision::UniqueFd signals_;
   actors::supervision::UniqueFd ledger_;  // what each front leaves to the next
+  // For packed weights that no file can hold: one copy for all workers, and for those that follow.
+  actors::supervision::UniqueFd packed_;
   actors::supervision::AdminSocket admin_;
   actors::observe::LogFile restart_log_;
   actors::supervision::ServiceManager service_manager_;
   messages::FrontStatus front_status_;
+  std::map<std::string, ChildId> errors_;      // lines since a child was started, and who said them
   std::vector<messages::SiblingDown> untold_;  // deaths while no front was there
   TimePoint last_look_{};
   std::uint64_t worker_memory_max_;  // bytes of one; 0: no limit

@@ -22,7 +22,7 @@ bool is_by_work(const Termination& end) {
   return cause_of(end) == supervision::Cause::kWork && end.kind != supervision::EndKind::kInvalid;
 }
 
-// It said why, and the node stops with one more line.
+// It said why, and the line of whoever goes on without it, or stops, follows.
 bool is_incurable(const Termination& end) {
   return cause_of(end) == supervision::Cause::kConfiguration;
 }
@@ -50,7 +50,8 @@ void RootNode::handle_report(const Action& action) {
                 .reason = short_reason,
                 .by_work = is_by_work(*report.end)});
     child.last_end = child.last_reason = short_reason;
-    const bool startless = report.event == ReportEvent::kStartError || is_incurable(*report.end);
+    child.incurable = is_incurable(*report.end);
+    const bool startless = report.event == ReportEvent::kStartError || child.incurable;
     if (startless) child.last_reason += child.last_words;
     text = child.last_reason;
   } else if (report.downtime) {

@@ -34,6 +34,7 @@ namespace observe = actors::observe;
 struct WorkerOptions {
   std::string name;
   std::uint64_t generation = 0;
+  std::filesystem::path packed_memory;               // shared with the node's other workers
   std::function<void(const std::string&)> progress;  // what a person waits for
   std::function<void()> on_joined;
   // Shows the answer to the known prompt to whoever decides about traffic; false: none will come.
@@ -118,6 +119,7 @@ void work_until_stopped(const config::NodeConfig& config,
   const MemoryPlan plan = plan_memory(model, config, config.batch.sequences_max);
   options.progress(to_text(plan));
   model::WeightsOptions weights = weights_options(config, nullptr);
+  weights.packed_memory = options.packed_memory;
   weights.progress = options.progress;
   weights.notice = options.progress;
   weights.on_waiting = tell_waiting(options.beats);
@@ -189,6 +191,7 @@ void run_standalone(const config::NodeConfig& config) {
   work_until_stopped(config,
                      {.name = standalone_name(),
                       .generation = generation_of_now(),
+                      .packed_memory = {},
                       .progress = say,
                       .on_joined = [say] { say("joined the front; taking work"); },
                       .wait_for_admission = [](const std::string&) { return true; },
@@ -222,6 +225,7 @@ void serve_worker(int argc, char** argv) {
       flags.config,
       {.name = flags.name,
        .generation = flags.generation,
+       .packed_memory = "/proc/self/fd/" + std::to_string(flags.packed_fd),
        .progress =
            [control, beat = beat_of(flags.beats)](const std::string& text) {
              beat();

@@ -287,14 +287,16 @@ bool takes_integer(const Key& key) {
          std::holds_alternative<MillisecondsKey>(key.kind);
 }
 
-bool set_integer(const Key& key, NodeConfig& config, std::int64_t value) {
-  if (value < 0 || value > std::numeric_limits<std::uint32_t>::max()) return false;
-  const auto number = static_cast<std::uint32_t>(value);
-  if (const auto* kind = std::get_if<NumberKey>(&key.kind)) kind->at(config) = number;
-  if (const auto* kind = std::get_if<MillisecondsKey>(&key.kind)) {
-    kind->at(config) = std::chrono::milliseconds(number);
+std::string set_integer(const Key& key, NodeConfig& config, std::int64_t value) {
+  if (const auto* kind = std::get_if<NumberKey>(&key.kind)) {
+    const bool fits = value >= 0 && value <= std::numeric_limits<std::uint32_t>::max();
+    if (!fits) return problem_of_range(value, kind->min, kind->max);
+    kind->at(config) = static_cast<std::uint32_t>(value);
   }
-  return true;
+  if (const auto* kind = std::get_if<MillisecondsKey>(&key.kind)) {
+    kind->at(config) = std::chrono::milliseconds(value);
+  }
+  return {};
 }
 
 void set_text(const Key& key,

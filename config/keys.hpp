@@ -75,9 +75,9 @@ const Key* find_key(std::string_view section, std::string_view name);
 // empty.
 std::string nearest_key(std::string_view unknown);
 
-// A number as TOML has it; its range is checked with the rest. False: it does not fit the field at
-// all.
-bool set_integer(const Key& key, NodeConfig& config, std::int64_t value);
+// A number as TOML has it. Returns what problem_of would where the field cannot even hold it;
+// empty: it is set, and its range is checked with the rest.
+std::string set_integer(const Key& key, NodeConfig& config, std::int64_t value);
 
 // A text as TOML has it; relative paths, ipc:// paths included, start at `folder`.
 void set_text(const Key& key,

@@ -70,8 +70,9 @@ inline constexpr std::size_t kStepRecordsMax = 1024;
 
 // --- Time ---
 
-// Worker → front and child → root. Missing five in a row is a fault: below the second in which
-// users notice.
+// Worker → front and child → root. Root kills a child that hangs in its third silent beat, below
+// the second in which users notice (actors/supervision/hang_detector.cpp); dispatch gives a worker
+// up after fifteen, three seconds (actors/dispatch/dispatcher.hpp).
 inline constexpr std::chrono::milliseconds kBeatInterval{200};
 // A comment line in a silent SSE stream: proxies cut idle connections after 30–60 s.
 inline constexpr std::chrono::milliseconds kSsePingInterval{10'000};
@@ -86,7 +87,7 @@ inline constexpr std::chrono::milliseconds kTerminateTimeout{2'000};
 // First back-off after repeated deaths, and its ceiling (architecture.md, "Supervision").
 inline constexpr std::chrono::milliseconds kBackoffFirst{50};
 inline constexpr std::chrono::milliseconds kBackoffMax{10'000};
-// Advice to a refused client is never longer than this (interfaces.md, HTTP).
+// Advice to a refused client is never longer than this (docs/protocol.md, "HTTP").
 inline constexpr std::uint32_t kRetryAfterMsMax = 120'000;
 
 // Root looks at its children's beats this often: a hang is found in its third silent beat. A look

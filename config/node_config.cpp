@@ -65,8 +65,9 @@ void apply(const TomlEntry& entry,
            key->full_name() + " must be " + (takes_integer(*key) ? "an integer" : "a text") +
                ", found " + entry.type);
   }
-  if (integer != nullptr && !set_integer(*key, config, *integer)) {
-    refuse(place, key->full_name() + " is out of every range: " + std::to_string(*integer));
+  if (integer != nullptr) {
+    const std::string problem = set_integer(*key, config, *integer);
+    if (!problem.empty()) refuse(place, key->full_name() + " " + problem);
   }
   if (text != nullptr) set_text(*key, config, *text, folder);
   if (const std::string problem = problem_of(*key, config); !problem.empty()) {

@@ -16,8 +16,9 @@ struct ModelConfig {
   std::filesystem::path chat_template;  // Jinja; empty: the model file's own
   std::string precision = "default";    // default, exact, q4, fp32
   std::string kv = "bf16";              // bf16, int8
-  std::string device = "auto";          // auto, cpu, cuda[:N]
-  std::string cpu_backend = "auto";     // auto, amx, avx512, avx2, scalar
+  std::string device = "auto";          // auto, cpu; cuda[:N] is planned
+  // auto, amx, avx512_bf16, avx512, avx512f, avx_vnni, avx2, scalar
+  std::string cpu_backend = "auto";
   std::uint32_t context = 0;  // tokens of prompt + answer; 0: what the model was trained for
 };
 

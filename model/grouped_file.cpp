@@ -49,6 +49,7 @@ std::shared_ptr<const PackedStorage> open_grouped_weights(const ModelFile& file,
     }
   };
   auto storage = open_or_pack({.file = options.packed_file,
+                               .memory_file = options.packed_memory,
                                .payload_bytes = bytes,
                                .source = file,
                                .key = "q4-v" + std::to_string(kGroupedVersion),

@@ -31,8 +31,9 @@ struct Header {
   char key[128] = {};
   std::uint64_t source_fingerprint = 0;
   std::uint64_t header_checksum = 0;  // of all before it
-  // Written anew in place where the model's file was copied or touched, so not under the checksum:
-  // a wrong one costs reading the model.
+  // Written anew in place where the model's file was copied or touched, so not under the checksum.
+  // It is made of the fingerprint, too (packed_storage.cpp), so a wrong one costs reading the
+  // model.
   std::uint64_t source_stamp = 0;
 };
 
@@ -95,7 +96,7 @@ int open_draft(const std::string& draft) {
 }
 
 // Waits for whoever holds it. A file system without locks is written without one.
-void lock_draft(int fd, const std::function<void(bool begins)>& waiting) {
+void lock(int fd, const std::function<void(bool begins)>& waiting) {
   if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   if (waiting) waiting(true);
   while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
@@ -134,11 +135,12 @@ DraftResult PackedFileDraft::create(const std::filesystem::path& path,
                                     const std::function<void()>& on_part) {
   // A folder cannot be replaced by a file: that shows now, not when all is packed.
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return {.draft = {}, .error = EISDIR};
+  if (std::filesystem::is_directory(path, ignored))
+    return {.draft = {}, .error = EISDIR, .refused = path};
   const std::string draft = path.string() + ".draft";
   const int fd = open_draft(draft);
-  if (fd < 0) return {.draft = {}, .error = errno};
-  lock_draft(fd, waiting);
+  if (fd < 0) return {.draft = {}, .error = errno, .refused = draft};
+  lock(fd, waiting);
   if (!is_file_of(fd, draft)) {
     close(fd);
     return {.draft = {}, .made_by_another = true};
@@ -146,7 +148,7 @@ DraftResult PackedFileDraft::create(const std::filesystem::path& path,
   if (const int error = give_size(fd, bytes, on_part); error != 0) {
     unlink(draft.c_str());
     close(fd);
-    return {.draft = {}, .error = error};
+    return {.draft = {}, .error = error, .refused = path};
   }
   return {.draft =
               PackedFileDraft(path, draft, fd, map(fd, bytes, PROT_READ | PROT_WRITE, MAP_SHARED))};
@@ -180,6 +182,34 @@ int PackedFileDraft::publish() {
   if (rename(draft_.c_str(), path_.c_str()) != 0) return errno;
   draft_.clear();
   return 0;
+}
+
+std::optional<MemoryFileLock> MemoryFileLock::take(
+    const std::filesystem::path& path, const std::function<void(bool begins)>& waiting) {
+  // Opened anew: a lock belongs to an open file, which processes that inherited it share.
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return std::nullopt;
+  lock(fd, waiting);
+  return MemoryFileLock(fd);
+}
+
+MemoryFileLock::~MemoryFileLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+MemoryFileLock::MemoryFileLock(MemoryFileLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)) {}
+
+bool MemoryFileLock::is_sealed() const {
+  Header header;
+  if (pread(fd_, &header, sizeof header, 0) != sizeof header) return false;
+  return header.header_checksum == checksum_of(header);
+}
+
+std::optional<MappedBytes> MemoryFileLock::make_room(std::size_t bytes,
+                                                     const std::function<void()>& on_part) {
+  if (give_size(fd_, bytes, on_part) != 0) return std::nullopt;
+  return map(fd_, bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
 }
 
 PackedSeal seal_packed(std::span<std::byte> file,

@@ -77,13 +77,41 @@ class PackedFileDraft {
 struct DraftResult {
   std::optional<PackedFileDraft> draft;  // empty when the folder cannot be written or is full …
   bool made_by_another = false;          // … or when another process ended its own meanwhile
-  int error = 0;                         // errno of the first case
+  int error = 0;                         // errno of the first case, …
+  std::filesystem::path refused{};       // … and of which file
+};
+
+// A memory file that several processes hold (memfd_create(2)), locked for one of them as long as it
+// lives. `path` opens it: /proc/self/fd/N.
+class MemoryFileLock {
+ public:
+  // Waits while another process holds it; `waiting` is called before and after. Empty when there is
+  // no such file.
+  static std::optional<MemoryFileLock> take(const std::filesystem::path& path,
+                                            const std::function<void(bool begins)>& waiting = {});
+  ~MemoryFileLock();
+  MemoryFileLock(MemoryFileLock&& other) noexcept;
+  MemoryFileLock& operator=(MemoryFileLock&&) = delete;
+
+  // Whether it has the header of a packed file, of whatever weights. One whose packer was killed
+  // has none.
+  bool is_sealed() const;
+
+  // Its content: zeroed, allocated, mapped for writing. Empty when there is no memory for it.
+  // `on_part` as in PackedFileDraft.
+  std::optional<MappedBytes> make_room(std::size_t bytes,
+                                       const std::function<void()>& on_part = {});
+
+ private:
+  explicit MemoryFileLock(int fd) : fd_(fd) {}
+
+  int fd_;
 };
 
 // The weights that a payload was made of.
 struct PackedSource {
   std::uint64_t fingerprint = 0;  // of all their bytes
-  std::uint64_t stamp = 0;        // of their file when it had them (mapped_file.hpp), or zero
+  std::uint64_t stamp = 0;        // of them and of their file when it had them, or zero
 };
 
 struct PackedSeal {

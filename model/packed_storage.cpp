@@ -46,20 +46,29 @@ std::uint64_t fingerprint_of(const Packing& packing) {
   });
 }
 
-bool is_made_of(const PackedSource& source, const Packing& packing) {
-  const std::uint64_t stamp = packing.source.stamp();
+// The stamp of the model's file, together with the weights that it had then: one that gets into a
+// packed file of other weights (they were exchanged while these were hashed) fits nothing there.
+std::uint64_t stamp_of(const Packing& packing, std::uint64_t fingerprint) {
+  const std::array<std::uint64_t, 2> words{packing.source.stamp(), fingerprint};
+  return words[0] == 0 ? 0 : checksum(std::as_bytes(std::span(words)));
+}
+
+bool is_made_of(const PackedSource& source,
+                const Packing& packing,
+                const std::filesystem::path& file) {
+  const std::uint64_t stamp = stamp_of(packing, source.fingerprint);
   if (stamp != 0 && stamp == source.stamp) return true;
   if (fingerprint_of(packing) != source.fingerprint) return false;
-  if (stamp != 0) stamp_packed(packing.file, stamp);
+  if (stamp != 0) stamp_packed(file, stamp);
   return true;
 }
 
-Shared open_existing(const Packing& packing) {
-  std::optional<MappedBytes> mapping = map_packed_file(packing.file, file_bytes(packing));
+Shared open_existing(const Packing& packing, const std::filesystem::path& file) {
+  std::optional<MappedBytes> mapping = map_packed_file(file, file_bytes(packing));
   if (!mapping) return nullptr;
   const std::optional<PackedSeal> seal =
       verify_packed(mapping->bytes(), packing.key, packing.on_part);
-  if (!seal || !is_made_of(seal->source, packing)) return nullptr;
+  if (!seal || !is_made_of(seal->source, packing, file)) return nullptr;
   return std::make_shared<Storage>(std::move(*mapping), *seal);
 }
 
@@ -68,7 +77,8 @@ Shared open_existing(const Packing& packing) {
 PackedSeal pack(std::span<std::byte> file,
                 const Packing& packing,
                 const std::function<void()>& let_go) {
-  const PackedSource source{fingerprint_of(packing), packing.source.stamp()};
+  const std::uint64_t fingerprint = fingerprint_of(packing);
+  const PackedSource source{fingerprint, stamp_of(packing, fingerprint)};
   packing.fill(file.subspan(kPackedHeaderBytes), let_go);
   return seal_packed(file, packing.key, source, packing.on_part);
 }
@@ -79,34 +89,56 @@ int pack_into(PackedFileDraft draft, const Packing& packing) {
   return draft.publish();
 }
 
-void tell_refusal(const Packing& packing, int error) {
+void tell_refusal(const Packing& packing,
+                  const std::filesystem::path& file,
+                  const std::string& why) {
   if (!packing.notice) return;
-  const std::string file = packing.file.string();
-  packing.notice(file + " cannot be written (" + std::strerror(error) +
+  packing.notice(file.string() + " cannot be written (" + why +
                  "): packed weights stay in memory and are packed at every start; make room for "
                  "the file, or put the model where it can be written");
 }
 
-// Null, and said, where it cannot be written.
-Shared pack_file(const Packing& packing) {
-  const auto waiting = [&packing](bool begins) {
+std::function<void(bool begins)> told_waiting(const Packing& packing) {
+  return [&packing](bool begins) {
     if (packing.on_waiting) packing.on_waiting(begins);
     if (!begins || !packing.progress) return;
     packing.progress("another process is packing " + packing.file.string() + ": waiting for it");
   };
+}
+
+// Null, and said, where it cannot be written.
+Shared pack_file(const Packing& packing) {
   // Twice: whoever was waited for may have failed, or have packed another model under this name.
   for (int attempt = 0; attempt < 2; ++attempt) {
-    if (Shared storage = open_existing(packing)) return storage;
-    DraftResult result =
-        PackedFileDraft::create(packing.file, file_bytes(packing), waiting, packing.on_part);
+    if (Shared storage = open_existing(packing, packing.file)) return storage;
+    DraftResult result = PackedFileDraft::create(
+        packing.file, file_bytes(packing), told_waiting(packing), packing.on_part);
     if (result.made_by_another) continue;
-    const int error = result.draft ? pack_into(std::move(*result.draft), packing) : result.error;
-    if (error != 0) {
-      tell_refusal(packing, error);
+    if (!result.draft) {
+      tell_refusal(packing, result.refused, std::strerror(result.error));
+      return nullptr;
+    }
+    if (const int error = pack_into(std::move(*result.draft), packing); error != 0) {
+      tell_refusal(packing, packing.file, std::strerror(error));
       return nullptr;
     }
   }
-  return open_existing(packing);
+  Shared storage = open_existing(packing, packing.file);
+  if (!storage) tell_refusal(packing, packing.file, "other processes pack other weights into it");
+  return storage;
+}
+
+// Null where there is no such memory, or where it has other weights, which another process may be
+// reading.
+Shared pack_memory_file(const Packing& packing) {
+  auto lock = MemoryFileLock::take(packing.memory_file, told_waiting(packing));
+  if (!lock) return nullptr;
+  if (!lock->is_sealed()) {
+    const std::optional<MappedBytes> room = lock->make_room(file_bytes(packing), packing.on_part);
+    if (!room) return nullptr;
+    pack(room->bytes(), packing, [] {});
+  }
+  return open_existing(packing, packing.memory_file);
 }
 
 }  // namespace
@@ -114,6 +146,9 @@ Shared pack_file(const Packing& packing) {
 Shared open_or_pack(const Packing& packing) {
   if (!packing.file.empty()) {
     if (Shared storage = pack_file(packing)) return storage;
+  }
+  if (!packing.memory_file.empty()) {
+    if (Shared storage = pack_memory_file(packing)) return storage;
   }
   MappedBytes memory = anonymous_bytes(file_bytes(packing));
   const PackedSeal seal = pack(memory.bytes(), packing, [] {});

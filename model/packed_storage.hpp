@@ -26,7 +26,10 @@ class PackedStorage {
 };
 
 struct Packing {
-  std::filesystem::path file;     // empty: memory
+  std::filesystem::path file;  // empty: memory
+  // For where the file cannot be written: memory that processes share (MemoryFileLock). Empty: this
+  // process keeps its own.
+  std::filesystem::path memory_file;
   std::size_t payload_bytes = 0;  // a multiple of 64
   const ModelFile& source;        // whose weights the payload is made of
   std::string key;                // what else it depends on, at most 128 bytes
@@ -48,7 +51,7 @@ struct Packing {
 // are packed, and after that when their file has another stamp than it had then (mapped_file.hpp).
 // A process that finds another one packing waits for it, and then maps the same file; what a killed
 // one left is packed anew. Where the file cannot be written (a folder that is read-only or full)
-// the payload stays in this process's memory.
+// the payload goes into packing.memory_file in the same way, or else into this process's memory.
 std::shared_ptr<const PackedStorage> open_or_pack(const Packing& packing);
 
 }  // namespace troupe::model

@@ -14,7 +14,8 @@ namespace {
 // Goes up with any change of the layout or of the packer.
 constexpr int kPackedVersion = 2;
 
-// What packed weights depend on beside the model's.
+// What packed weights depend on beside the model's weights: layout and packer, the text that they
+// are calibrated on, and the model's shape, rotations and norms.
 std::string packed_key(const Architecture& architecture) {
   const std::uint64_t text = checksum(std::as_bytes(std::span(kCalibrationText)));
   return "default-v" + std::to_string(kPackedVersion) + "-" + hexadecimal(text) +
@@ -54,6 +55,7 @@ PackedWeights open_packed_weights(const ModelFile& file,
         weights, architecture, peaks, device, layout, payload, {options.progress, layer_done});
   };
   auto storage = open_or_pack({.file = options.packed_file,
+                               .memory_file = options.packed_memory,
                                .payload_bytes = layout.bytes,
                                .source = file,
                                .key = packed_key(architecture),

@@ -15,6 +15,12 @@ namespace troupe::model {
 // kExact: weights as the file states them and activations, both rounded to BF16, where the device
 // prefers that; else as kFp32. kFp32: weights as the file states them, FP32 activations, keys and
 // values.
+//
+//   precision   layers (model/)                    ops, as profiles name them
+//   kDefault    PackedLayers in packed_layers.cpp  quantize, int8_linear
+//   kQ4         PlainLayers in plain_layers.cpp    rms_norm, linear_4_bits (_5_, _8_), silu_mul
+//   kExact      Bf16Layers in bf16_layers.cpp      pack_bf16, bf16_linear; or those of kFp32
+//   kFp32       PlainLayers in plain_layers.cpp    rms_norm, linear, silu_mul
 enum class Precision { kDefault, kQ4, kExact, kFp32 };
 
 // Throws config::UserError naming the choices.
@@ -31,6 +37,7 @@ struct WeightsOptions {
   Precision precision = Precision::kFp32;
   kernels::KvType kv = kernels::KvType::kF32;        // of the caches that the model will use
   std::filesystem::path packed_file;                 // empty: packed weights stay in memory
+  std::filesystem::path packed_memory;               // that processes share (packed_storage.hpp)
   std::function<void(const std::string&)> progress;  // what a person waits for; may be empty
   std::function<void(const std::string&)> notice;    // what a person should know; may be empty
   // Before and after waiting for another process that packs the same weights; may be empty.

@@ -201,7 +201,7 @@ void Batcher::finish(const messages::BatchResult& result) {
         "a step is under way, and this is its result");
   const messages::Batch batch = std::move(in_flight_.front());
   in_flight_.pop_front();
-  learn(batch, result.step_us);
+  learn(batch, result);
   auto outcome = result.outcomes.begin();
   for (const messages::BatchSlice& slice : batch.slices) {
     const bool has_outcome =
@@ -223,15 +223,20 @@ void Batcher::take(const messages::BatchOutcome& outcome, Sequence& sequence) {
   sequence.cancelled |= outcome.finished;
 }
 
-void Batcher::learn(const messages::Batch& batch, std::uint64_t step_us) {
-  step_us_ = step_us;
+// What infer passed over took no time, and who is passed over is a stream.
+void Batcher::learn(const messages::Batch& batch, const messages::BatchResult& result) {
   std::uint32_t streams = 0;
   std::uint32_t prompt_tokens = 0;
+  auto passed_over = -std::ssize(result.outcomes);
   for (const messages::BatchSlice& slice : batch.slices) {
     const bool stream = slice.sample && slice.count == 1;
     stream ? ++streams : prompt_tokens += static_cast<std::uint32_t>(slice.count);
+    passed_over += slice.sample ? 1 : 0;
   }
-  budget_.observe(streams, prompt_tokens, step_us);
+  streams -= static_cast<std::uint32_t>(passed_over);
+  if (streams + prompt_tokens == 0) return;
+  step_us_ = result.step_us;
+  budget_.observe(streams, prompt_tokens, result.step_us);
 }
 
 BlockCounts Batcher::blocks() const {

@@ -122,7 +122,7 @@ class Batcher {
   void sweep_cancelled();
   bool is_under_way(std::uint64_t request_id) const;
   void take(const messages::BatchOutcome& outcome, Sequence& sequence);
-  void learn(const messages::Batch& batch, std::uint64_t step_us);
+  void learn(const messages::Batch& batch, const messages::BatchResult& result);
   std::int32_t blocks_for(std::int32_t tokens) const;
   const Sequence* find_uncancelled(std::uint64_t request_id) const;
   Sequence* find_running(std::uint64_t request_id);

@@ -29,7 +29,8 @@ void StepJournal::finish(const messages::BatchResult& result,
   const auto passed_over = static_cast<std::uint32_t>(samples - result.outcomes.size());
   record.sequences -= passed_over;
   record.decode_tokens -= passed_over;
-  if (records_.size() == config::kStepRecordsMax) return;
+  const bool computed = record.decode_tokens + record.prefill_tokens > 0;
+  if (!computed || records_.size() == config::kStepRecordsMax) return;
   record.unix_us = unix_us;
   record.step_us = result.step_us;
   record.ops = result.ops;

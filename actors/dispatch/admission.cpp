@@ -22,7 +22,8 @@ std::string Dispatcher::objection_to(const messages::WorkerHello& hello) const {
     if (worker.hello.worker != hello.worker && worker.hello.numerics_id != hello.numerics_id) {
       return "its answers would differ (" + hello.numerics_id + ", here " +
              worker.hello.numerics_id +
-             "): start it with the same model file, --precision and --cpu-backend";
+             "): was the model's file replaced? All workers need the same one, and the same "
+             "--precision and --cpu-backend";
     }
   }
   return {};

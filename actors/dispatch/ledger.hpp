@@ -1,6 +1,6 @@
 // The ledger: every accepted request with its prompt, parameters and produced tokens, from
 // acceptance to its end. Pure. A token is journalled here before anything of it is emitted
-// (docs/architecture.md, "Journal before emit").
+// (docs/decisions/0003-journal-before-emit.md).
 #pragma once
 
 #include <chrono>

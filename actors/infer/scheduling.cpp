@@ -2,8 +2,12 @@
 
 #include <sched.h>
 
+#include <atomic>
+
 namespace troupe::actors::infer {
 namespace {
+
+std::atomic<bool> others_come_first = false;
 
 void set_policy(int policy) {
   const sched_param same{};
@@ -12,8 +16,14 @@ void set_policy(int policy) {
 
 }  // namespace
 
-void let_others_compute() { set_policy(SCHED_BATCH); }
+void let_others_compute() {
+  if (sched_getscheduler(0) != SCHED_OTHER) return;
+  set_policy(SCHED_BATCH);
+  others_come_first = true;
+}
 
-void compute_at_once() { set_policy(SCHED_OTHER); }
+void compute_at_once() {
+  if (others_come_first) set_policy(SCHED_OTHER);
+}
 
 }  // namespace troupe::actors::infer

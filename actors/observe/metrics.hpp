@@ -1,5 +1,5 @@
-// Counters, gauges and histograms of a front, with the names of interfaces.md, exposed as
-// Prometheus text.
+// Counters, gauges and histograms of a front, exposed as Prometheus text. Their names are what
+// operators rely on: tests/actors/observe/metrics_test.cpp holds them.
 #pragma once
 
 #include <cstdint>

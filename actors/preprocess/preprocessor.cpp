@@ -73,6 +73,9 @@ Preprocessed Preprocessor::run(const GenerateRequest& request) const {
     return refuse(request, param, error.what());
   }
   const std::size_t length = tokenized.prompt_tokens.size();
+  if (length == 0 && !request.prompt.empty()) {
+    return refuse(request, param, "the model has no token for anything in the prompt: send UTF-8");
+  }
   if (length == 0) return refuse(request, param, "the prompt is empty: send at least one token");
   if (length >= context_max_) {
     return refuse(request,

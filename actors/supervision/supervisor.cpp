@@ -41,26 +41,6 @@ std::uint32_t count_recent(const std::deque<TimePoint>& times, TimePoint now, Mi
 
 }  // namespace
 
-const char* name_of(Phase phase) {
-  switch (phase) {
-    case Phase::kWaiting:
-      return "waiting";
-    case Phase::kStarting:
-      return "starting";
-    case Phase::kValidating:
-      return "validating";
-    case Phase::kReady:
-      return "ready";
-    case Phase::kIsolated:
-      return "isolated";
-    case Phase::kStopping:
-      return "stopping";
-    case Phase::kEnded:
-      break;
-  }
-  return "ended";
-}
-
 Supervisor::Supervisor(std::vector<ChildSpec> children,
                        SupervisorPolicy policy,
                        std::uint64_t generation_base,
@@ -282,7 +262,8 @@ void Supervisor::restart(ChildState& child, Termination end, TimePoint now) {
       child.ready_at ? ReportEvent::kChildTerminated : ReportEvent::kStartError;
   Report death{.end = end, .restarts_in_window = failures_in_period(child, now)};
   const bool escalates = must_escalate(child, end, now);
-  if (escalates || fails_at_every_start(child)) {
+  const bool incurable = cause_of(end) == Cause::kConfiguration;
+  if (escalates || incurable || fails_at_every_start(child)) {
     report(event, child, std::move(death));
     give_up(child);
     if (escalates && !stopping_) {
@@ -309,11 +290,21 @@ void Supervisor::give_up(ChildState& child) {
 bool Supervisor::must_escalate(const ChildState& child,
                                const Termination& end,
                                TimePoint now) const {
-  if (cause_of(end) == Cause::kConfiguration) return true;
+  if (cause_of(end) == Cause::kConfiguration) return !has_ready_peer(child);
   if (child.spec.beyond == Beyond::kChildOnly) return false;
   const bool first_failed = first_start_ && policy_.start_order == StartOrder::kInOrder &&
                             !child.ready_at && is_failure(end);
   return first_failed || fails_at_every_start(child) || is_beyond(child, now);
+}
+
+// Whether another one does its work.
+bool Supervisor::has_ready_peer(const ChildState& child) const {
+  return child.spec.beyond == Beyond::kChildOnly &&
+         std::ranges::any_of(children_, [&](const auto& entry) {
+           const ChildState& other = entry.second;
+           return other.id != child.id && other.spec.beyond == Beyond::kChildOnly &&
+                  other.phase == Phase::kReady;
+         });
 }
 
 // However long its starts take: those that last longer than the period would never be too many in

@@ -103,6 +103,7 @@ class Supervisor {
   void restart(ChildState& child, Termination end, TimePoint now);
   void count_failure(ChildState& child, TimePoint now);
   bool is_beyond(const ChildState& child, TimePoint now) const;
+  bool has_ready_peer(const ChildState& child) const;
   bool fails_at_every_start(const ChildState& child) const;
   bool must_escalate(const ChildState& child, const Termination& end, TimePoint now) const;
   Milliseconds delay_after(const ChildState& child, const Termination& end, TimePoint now);

@@ -5,6 +5,26 @@
 
 namespace troupe::actors::supervision {
 
+const char* name_of(Phase phase) {
+  switch (phase) {
+    case Phase::kWaiting:
+      return "waiting";
+    case Phase::kStarting:
+      return "starting";
+    case Phase::kValidating:
+      return "validating";
+    case Phase::kReady:
+      return "ready";
+    case Phase::kIsolated:
+      return "isolated";
+    case Phase::kStopping:
+      return "stopping";
+    case Phase::kEnded:
+      break;
+  }
+  return "ended";
+}
+
 std::pair<Reply, Supervisor::Actions> Supervisor::start_child(ChildSpec spec, TimePoint now) {
   if (policy_.strategy == Strategy::kSimpleOneForOne) return {Reply::kSimpleOneForOne, {}};
   if (stopping_) return {Reply::kShuttingDown, {}};

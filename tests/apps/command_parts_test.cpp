@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(wrong_model_flags_are_named) {
       {{"--model", "m", "--kv", "fp8"}, "--kv must be one of"},
       {{"--model", "m", "--device", "cuda:0"}, "--device \"cuda:0\" is not available yet"},
       {{"--model", "m", "--cpu-backend", "sse"}, "--cpu-backend must be one of"},
-      {{"--model", "m", "--threads", "-1"}, "--threads is out of every range"},
+      {{"--model", "m", "--threads", "-1"}, "--threads must be 0 … 1024, not -1"},
       {{"--model", "m", "--threads", "99999"}, "--threads must be 0"},
       {{"--model", "m", "--chat-template", ""}, "--chat-template must not be empty"}};
   for (const auto& [arguments, expected] : cases) {

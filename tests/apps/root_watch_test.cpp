@@ -303,6 +303,29 @@ BOOST_AUTO_TEST_CASE(a_worker_that_fails_at_every_start_is_given_up_and_the_fron
   BOOST_TEST(front.reports.next() == "drain 30000");
 }
 
+// All processes of a node refuse the same model, each in its own words, which are the same.
+BOOST_AUTO_TEST_CASE(what_two_children_refuse_alike_is_said_once_and_once_more_after_a_restart) {
+  const NodeHarness node;
+  const auto serve = node.serve();
+  auto [worker, front] = node.next_worker_and_front();
+  front.tell("ready");
+  worker.tell("stderr troupe: model.gguf: no model");
+  front.tell("stderr troupe: model.gguf: no model");
+  front.tell("stderr troupe: something else");
+  worker.tell("exit 0");
+  worker = node.next_child();
+  worker.tell("stderr troupe: something else");
+  int said = 0;
+  std::string line;
+  for (int others = 0; others < 2;) {
+    line = serve->err.next();
+    if (line.starts_with("troupe: model.gguf")) ++said;
+    if (line.starts_with("troupe: something else")) ++others;
+  }
+  BOOST_TEST(said == 1);
+  serve->signal(SIGTERM);
+}
+
 BOOST_AUTO_TEST_CASE(the_configured_intensity_and_back_off_are_those_of_root) {
   const NodeHarness node;
   const auto file = node.folder() / "node.toml";

@@ -9,7 +9,6 @@
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <future>
 #include <iterator>
 #include <string>
@@ -18,79 +17,14 @@
 #include <vector>
 
 #include "config/user_error.hpp"
-#include "kernels/beating_device.hpp"
 #include "model/checksum.hpp"
-#include "model/model_file.hpp"
 #include "model/packed_file.hpp"
-#include "tests/model/tiny_model.hpp"
+#include "tests/model/packing_fixture.hpp"
 
 namespace troupe::model {
 namespace {
 
-namespace fs = std::filesystem;
-
-// A folder that goes away with its contents.
-struct Folder {
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "troupe-packed-XXXXXX").string();
-    path = mkdtemp(name.data());
-  }
-
-  ~Folder() { fs::remove_all(path); }
-
-  fs::path path;
-};
-
-// A tiny model and what opening its packed weights says.
-struct Fixture {
-  explicit Fixture(const tests::TinyModel& model = {}, int threads = 2)
-      : bytes(model.build()),
-        file(ModelFile::parse(bytes, "tiny.gguf")),
-        architecture(read_architecture(file)),
-        device(std::make_unique<kernels::BeatingDevice>(kernels::make_cpu_device(threads),
-                                                        [this] { ++beats; })),
-        weights(read_weights(file, architecture, *device)) {}
-
-  PackedWeights open() {
-    said.clear();
-    noted.clear();
-    return open_packed_weights(file,
-                               architecture,
-                               weights,
-                               *device,
-                               {.precision = Precision::kDefault,
-                                .packed_file = packed,
-                                .progress =
-                                    [this](const auto& text) {
-                                      said.push_back(text);
-                                      if (on_progress) on_progress();
-                                    },
-                                .notice = [this](const auto& text) { noted.push_back(text); },
-                                .on_waiting = [this](bool begins) { waiting.push_back(begins); },
-                                .on_part = [this] { ++parts; }});
-  }
-
-  bool packed_anew() const { return !said.empty(); }
-
-  int beats = 0;  // of the device
-  int parts = 0;  // what on_part heard
-  Folder folder;
-  fs::path packed = folder.path / "tiny.gguf.default.troupe";
-  std::vector<std::byte> bytes;
-  ModelFile file;
-  Architecture architecture;
-  std::unique_ptr<kernels::Device> device;
-  Weights weights;
-  std::vector<std::string> said;
-  std::vector<std::string> noted;
-  std::vector<bool> waiting;  // what on_waiting heard
-  std::function<void()> on_progress;
-};
-
-std::string contents(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using namespace packing;
 
 void overwrite(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
@@ -222,6 +156,11 @@ BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_written_keeps_the_weights_in_memory
   f.packed = "/proc/tiny.gguf.default.troupe";
   BOOST_TEST(f.open().id() == id);
   BOOST_TEST(f.noted.size() == 1U);
+  f.packed = f.folder.path / "free";
+  fs::create_directory(f.folder.path / "free.draft");
+  BOOST_TEST(f.open().id() == id);
+  BOOST_TEST(f.noted.at(0).find("free.draft cannot be written (Is a directory)") !=
+             std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(whoever_finds_another_one_packing_waits_and_maps_the_same_file) {

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +12,7 @@
 
 #include "model/model_file.hpp"
 #include "model/packed_file.hpp"
+#include "model/packed_storage.hpp"
 #include "model/transformer.hpp"
 #include "tests/support/model_files.hpp"
 
@@ -105,6 +107,35 @@ BOOST_AUTO_TEST_CASE(a_model_is_read_again_only_where_its_stamp_is_another) {
   BOOST_TEST(parts >= parts_of_the_packed_file + std::ssize(file.tensors()));
   BOOST_TEST(start() == id);
   BOOST_TEST(parts == parts_of_the_packed_file);
+}
+
+// As by a process that still reads the one model when another one has packed the other: a link that
+// names now this, now that.
+BOOST_AUTO_TEST_CASE(a_stamp_of_one_model_in_the_packed_file_of_another_fits_nothing_there) {
+  const Folder folder;
+  const fs::path packed = folder.path / "packed.troupe";
+  const ModelFile one = ModelFile::open(tests::model_file(tests::kSmolLm2));
+  const ModelFile other = ModelFile::open(tests::model_file(tests::kQwenCoder));
+  const auto payload_of = [&](const ModelFile& source, std::byte content) {
+    const auto storage = open_or_pack({.file = packed,
+                                       .payload_bytes = 64,
+                                       .source = source,
+                                       .key = "of either",
+                                       .fill = [&](std::span<std::byte> payload, const auto&) {
+                                         std::ranges::fill(payload, content);
+                                       }});
+    return storage->payload().front();
+  };
+  const auto stamp = [&] {
+    const auto mapping = map_packed_file(packed, kPackedHeaderBytes + 64);
+    return verify_packed(mapping->bytes(), "of either")->source.stamp;
+  };
+  payload_of(one, std::byte{1});
+  const std::uint64_t stamp_of_one = stamp();
+  BOOST_REQUIRE(stamp_of_one != 0U);
+  payload_of(other, std::byte{2});
+  stamp_packed(packed, stamp_of_one);
+  BOOST_TEST((payload_of(one, std::byte{1}) == std::byte{1}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -53,6 +54,25 @@ def test_a_limit_on_file_sizes_leaves_packed_weights_in_memory(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["ids.json", "model.gguf"]
     (note,) = [line for line in run.stderr.splitlines() if line.startswith("troupe: ")]
     assert f"{model}.default.troupe cannot be written (File too large)" in note
+
+
+def test_a_model_that_all_processes_refuse_is_refused_once(tmp_path):
+    model = tmp_path / "zeros.gguf"
+    model.write_bytes(bytes(64))
+    said = refused_serve(tmp_path, model=model, workers=3).splitlines()
+    assert sum("zeros.gguf: " in line for line in said) == 1, said
+
+
+def test_a_prompt_without_a_token_is_told_from_an_empty_one():
+    command = ("generate", "--model", require(SMOLLM2), "--max-tokens", "1", "--prompt")
+    run = subprocess.run(
+        [os.fsencode(part) for part in (BINARY, *command)] + [b"\xff\xfe"],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+    )
+    assert run.returncode != 0
+    assert "the model has no token for anything in the prompt: send UTF-8" in run.stderr
 
 
 def test_a_missing_model_is_named_with_the_remedy(tmp_path):

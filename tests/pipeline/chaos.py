@@ -45,7 +45,7 @@ resume_grace_ms = {RESUME_GRACE_S}000
 nan_token = {NAN_TOKEN}
 orders = 1
 """
-# Of the mixture: every stage of the front throws at every so-manieth message of each kind. What a
+# Of the mixture: every stage of the front throws at every Nth message of each kind. What a
 # worker's stages throw ends it, as Nemesis orders; stages_test.py throws in each of their handlers.
 THROWS = """
 throw_in = "gateway,preprocess,dispatch,aggregate"

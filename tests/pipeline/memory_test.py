@@ -136,6 +136,38 @@ def test_more_long_requests_than_fit_all_end_and_no_process_dies(
         node.stop()
 
 
+def packed_memory(node: Node, worker: str) -> tuple[set[str], int]:
+    """Device and inode of the packed weights that a worker maps, and the bytes that it shares."""
+    folder = Path(f"/proc/{node.pid_of(worker)}")
+    mapped = [line.split() for line in (folder / "maps").read_text().splitlines()]
+    packed = {f"{line[3]} {line[4]}" for line in mapped if "/memfd:troupe-packed" in line}
+    status = dict(line.split(":") for line in (folder / "status").read_text().splitlines())
+    return packed, int(status["RssShmem"].split()[0]) << 10
+
+
+def test_packed_weights_that_no_file_can_hold_are_in_memory_once(
+    memory: dict, tmp_path: Path
+) -> None:
+    packed_bytes = Path(f"{SMOLLM2}.default.troupe").stat().st_size
+    model = tmp_path / "model.gguf"
+    model.symlink_to(require(SMOLLM2))
+    (tmp_path / "model.gguf.default.troupe").mkdir()  # where the file would be
+    ask = {"prompt": "One, two,", "max_tokens": 20, "temperature": 0}
+    with Node.of(model, "--context", str(CONTEXT), "--workers", "2") as node:
+        eventually("both serve", lambda: node.serving_workers() == 2)
+        answer = node.ask("/v1/completions", ask)
+        maps = [packed_memory(node, f"worker-{i}") for i in range(2)]
+        pid = node.kill("worker-0")
+        eventually("another one", lambda: node.pid_of("worker-0") not in (0, pid))
+        eventually("it serves", lambda: node.serving_workers() == 2)
+        maps.append(packed_memory(node, "worker-0"))
+        assert len(maps[0][0]) == 1
+        assert all(packed == maps[0][0] for packed, _ in maps)
+        assert all(shared > packed_bytes * 0.9 for _, shared in maps)
+        assert node.ask("/v1/completions", ask)[1]["choices"] == answer[1]["choices"]
+        assert node.errors.read_text().count("packing weights: layer 1 of") == 1
+
+
 def refusal(cgroup: Cgroup, folder: Path, config: str) -> str:
     """What a node says that refuses to start."""
     file = folder / "troupe.toml"
@@ -189,6 +221,7 @@ def test_a_repeated_prompt_is_cached_and_says_so_unless_the_salt_differs(node: N
     assert cached(cache_salt="tenant") == (96, answer)
 
     def hits() -> bool:
-        return node.metrics()["troupe_prefix_cache_hit_tokens_total"] == before + 192
+        hit_tokens = node.metrics().get("troupe_prefix_cache_hit_tokens_total", 0)
+        return hit_tokens == before + 192
 
     eventually("the hits are counted", hits)

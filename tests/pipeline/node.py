@@ -145,9 +145,11 @@ class Node:
 
     @classmethod
     @contextlib.contextmanager
-    def of(cls, model: Path, *flags: str, config: str = "") -> Iterator[Node]:
+    def of(
+        cls, model: Path, *flags: str, wrapper: tuple[str, ...] = (), config: str = ""
+    ) -> Iterator[Node]:
         """A node that ends with the block."""
-        node = cls(model, *flags, config=config)
+        node = cls(model, *flags, wrapper=wrapper, config=config)
         try:
             yield node
         finally:
@@ -213,6 +215,11 @@ class Node:
         return self.metrics()["troupe_requests_running"]
 
     # --- Watching ---
+
+    def serving_workers(self) -> int:
+        status = json.loads(run_troupe("status", "--state", self.state, "--json").stdout)
+        states = {process["name"]: process["state"] for process in status["processes"]}
+        return sum(state == "ready" for name, state in states.items() if "worker-" in name)
 
     @property
     def pid(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from node import HANG_S, Node, command_line, eventually
+from node import HANG_S, SMOLLM2, Node, command_line, eventually, require
 from troupe_client import Client
 
 LONG = {"model": "test", "prompt": "Count:", "max_tokens": 4000, "temperature": 0}
@@ -197,6 +198,17 @@ def test_a_zeromq_client_that_closes_frees_its_sequence(node):
     eventually("nothing runs", lambda: node.running() == 0)
 
 
+def policies(node: Node, role: str) -> set[int]:
+    threads = os.listdir(f"/proc/{node.pid_of(role)}/task")
+    return {os.sched_getscheduler(int(thread)) for thread in threads}
+
+
+def test_a_node_in_the_background_stays_there():
+    with Node.of(SMOLLM2, "--context", "512", wrapper=("chrt", "--idle", "0")) as node:
+        assert node.ask("/v1/completions", {"prompt": "One", "max_tokens": 2})[0] == 200
+        assert policies(node, "worker-0") == policies(node, "front") == {os.SCHED_IDLE}
+
+
 def test_only_threads_that_compute_take_a_core_when_they_wake(own_node):
     assert own_node.ask("/v1/completions", {"prompt": "One", "max_tokens": 2})[0] == 200
     threads = [int(thread) for thread in os.listdir(f"/proc/{own_node.pid_of('worker-0')}/task")]
@@ -207,3 +219,24 @@ def test_only_threads_that_compute_take_a_core_when_they_wake(own_node):
         and os.getpriority(os.PRIO_PROCESS, thread) == 0
     ]
     assert len(usual) == len(os.sched_getaffinity(0)) < len(threads)
+
+
+def test_a_worker_that_finds_another_model_is_given_up_alone_while_another_one_serves(tmp_path):
+    model = tmp_path / "model.gguf"
+    shutil.copy(require(SMOLLM2), model)
+    ask = {"prompt": "One, two,", "max_tokens": 300, "temperature": 0, "ignore_eos": True}
+    with Node.of(model, "--context", "1024", "--workers", "2", "--precision", "exact") as node:
+        eventually("both serve", lambda: node.serving_workers() == 2)
+        answer = node.ask("/v1/completions", ask)
+        changed = tmp_path / "changed.gguf"
+        shutil.copy(model, changed)
+        with open(changed, "r+b") as file:
+            file.seek(-1000, os.SEEK_END)  # of the last tensor
+            file.write(bytes(range(200)))
+        changed.rename(model)
+        node.kill("worker-0")
+        given_up = "worker-0 exited with 2 and is not restarted any more"
+        eventually("it is given up", lambda: given_up in node.errors.read_text())
+        assert "was the model's file replaced?" in node.errors.read_text()
+        assert set(node.roles()) == {"root", "front", "worker-1"}
+        assert node.ask("/v1/completions", ask)[1]["choices"] == answer[1]["choices"]

@@ -25,8 +25,8 @@ STREAMED = {
     "several answers": {**SAMPLED, "max_tokens": 40, "ignore_eos": True, "n": 3},
 }
 SHORT = {"model": "test", "prompt": "The sky is", "max_tokens": 4, "temperature": 0}
-# At the so-manieth message of a kind: seldom enough for the stages to stay below the hundred
-# failures in ten seconds that end the front.
+# At every Nth message of a kind: seldom enough for the stages to stay below the hundred failures in
+# ten seconds that end the front.
 EVERY = 307
 # What can be made to throw in each stage of the front by ordinary traffic.
 HANDLERS = {

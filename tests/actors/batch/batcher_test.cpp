@@ -1,21 +1,10 @@
 // The batcher: who computes what in which step, and who owns which block.
 #include <boost/test/unit_test.hpp>
-#include <map>
-#include <random>
 
 #include "tests/actors/batch/batcher_words.hpp"
 
 namespace troupe::actors::batch {
 namespace {
-
-std::vector<std::uint64_t> released_ids(Batcher& batcher) {
-  std::vector<std::uint64_t> ids;
-  for (const auto& work : batcher.take_released()) {
-    BOOST_TEST(work.attempt == 1U);
-    ids.push_back(work.request_id);
-  }
-  return ids;
-}
 
 BOOST_AUTO_TEST_CASE(nothing_to_do_makes_no_batch) {
   Batcher batcher(options());
@@ -197,62 +186,7 @@ BOOST_AUTO_TEST_CASE(work_of_an_old_front_is_dropped) {
   BOOST_TEST(!batcher.next_batch());
 }
 
-// Draws adds, cancels and steps, and holds what must be true after each.
-BOOST_AUTO_TEST_CASE(in_any_schedule_blocks_are_owned_once_and_every_request_is_released_once) {
-  for (std::uint32_t seed = 1; seed <= 300; ++seed) {
-    std::mt19937 random{seed};
-    Batcher batcher(options(4, 16, 12));
-    std::map<std::uint64_t, int> released;
-    std::map<std::uint64_t, std::int32_t> target;  // tokens at which the request ends
-    std::map<std::uint64_t, std::int32_t> computed;
-    std::optional<messages::Batch> batch;
-    std::uint64_t next_id = 1;
-    for (int step = 0; step < 400; ++step) {
-      const auto dice = random() % 8;
-      if (dice == 0 && next_id < 40) {
-        batcher.add(item(next_id, 1 + random() % 200));
-        target[next_id++] = static_cast<std::int32_t>(201 + random() % 100);
-      } else if (dice == 1 && next_id > 1) {
-        batcher.cancel({.request_id = 1 + random() % (next_id - 1), .attempt = 1});
-      } else if (batch) {
-        std::set<std::uint64_t> finished;
-        for (const auto& slice : batch->slices) {
-          computed[slice.request_id] = slice.position + slice.count;
-          if (slice.position + slice.count >= target[slice.request_id])
-            finished.insert(slice.request_id);
-        }
-        batcher.finish(answer(*batch, finished));
-        batch.reset();
-      } else if ((batch = batcher.next_batch())) {
-        std::set<std::int32_t> owned;
-        std::int32_t tokens = 0;
-        for (const auto& slice : batch->slices) {
-          BOOST_REQUIRE(static_cast<std::int32_t>(slice.blocks.size()) * kBlock >=
-                        slice.position + slice.count);
-          for (const std::int32_t block : slice.blocks) BOOST_REQUIRE(owned.insert(block).second);
-          const std::int32_t expected = computed[slice.request_id];
-          BOOST_REQUIRE((slice.position == expected || slice.position == 0));
-          tokens += slice.count;
-        }
-        BOOST_REQUIRE(tokens <= 16);
-      }
-      for (const std::uint64_t id : released_ids(batcher)) ++released[id];
-    }
-    if (batch) batcher.finish(answer(*batch));
-    for (std::uint64_t id = 1; id < next_id; ++id) batcher.cancel({.request_id = id, .attempt = 1});
-    for (const std::uint64_t id : released_ids(batcher)) ++released[id];
-    BOOST_TEST(batcher.blocks().used == 0);
-    for (std::uint64_t id = 1; id < next_id; ++id) BOOST_TEST(released[id] == 1);
-  }
-}
-
 // --- Steps that are planned ahead ---
-
-BatcherOptions ahead(std::uint32_t sequences = 4, std::int32_t blocks = 64) {
-  BatcherOptions given = options(sequences, 64, blocks);
-  given.plans_ahead = true;
-  return given;
-}
 
 messages::WorkItem long_item(std::uint64_t id, std::size_t prompt, std::uint32_t tokens = 100) {
   messages::WorkItem work = item(id, prompt);
@@ -371,6 +305,20 @@ BOOST_AUTO_TEST_CASE(no_step_that_is_planned_ahead_takes_blocks_from_another_seq
   batcher.finish(answer(*second));
   BOOST_TEST(batcher.next_batch().has_value());
   BOOST_TEST(batcher.preemptions() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_step_that_infer_passed_over_as_a_whole_teaches_nothing) {
+  Batcher batcher(ahead());
+  batcher.add(long_item(1, 10));
+  const auto first = batcher.next_batch();
+  const auto second = batcher.next_batch();
+  messages::BatchResult slow = answer(*first, {1});
+  slow.step_us = 30'000;
+  batcher.finish(slow);
+  batcher.finish({.step = second->step});
+  batcher.add(long_item(2, 10));
+  BOOST_TEST(batcher.next_batch().has_value());
+  BOOST_TEST(!batcher.next_batch());  // steps are still slow
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
 #include <set>
+#include <vector>
 
 #include "actors/batch/batcher.hpp"
 
@@ -17,6 +20,12 @@ inline BatcherOptions options(std::uint32_t sequences = 4,
           .step_tokens_max = tokens,
           .kv_blocks = blocks,
           .block_tokens = kBlock};
+}
+
+inline BatcherOptions ahead(std::uint32_t sequences = 4, std::int32_t blocks = 64) {
+  BatcherOptions given = options(sequences, 64, blocks);
+  given.plans_ahead = true;
+  return given;
 }
 
 inline messages::WorkItem item(std::uint64_t id, std::size_t prompt, std::uint32_t attempt = 1) {
@@ -42,6 +51,15 @@ inline messages::BatchResult answer(const messages::Batch& batch,
 inline const messages::BatchSlice* slice_of(const messages::Batch& batch, std::uint64_t id) {
   const auto found = std::ranges::find(batch.slices, id, &messages::BatchSlice::request_id);
   return found == batch.slices.end() ? nullptr : &*found;
+}
+
+inline std::vector<std::uint64_t> released_ids(Batcher& batcher) {
+  std::vector<std::uint64_t> ids;
+  for (const auto& work : batcher.take_released()) {
+    BOOST_TEST(work.attempt == 1U);
+    ids.push_back(work.request_id);
+  }
+  return ids;
 }
 
 }  // namespace troupe::actors::batch

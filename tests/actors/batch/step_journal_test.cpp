@@ -84,6 +84,15 @@ BOOST_AUTO_TEST_CASE(of_two_steps_under_way_the_second_does_not_count_who_ended_
   BOOST_TEST(taken[1].decode_tokens == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(a_step_whose_sequences_had_all_ended_was_none) {
+  StepJournal journal;
+  journal.begin(batch_of(1, {slice(1, true)}));
+  journal.begin(batch_of(2, {slice(1, true)}));
+  journal.finish({.step = 1, .outcomes = {{.request_id = 1, .finished = true}}}, 5, {});
+  journal.finish({.step = 2}, 6, {});
+  BOOST_TEST(journal.take().size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_full_journal_leaves_out_the_newest_and_goes_on_once_it_was_taken) {
   StepJournal journal;
   for (std::uint64_t step = 1; step <= config::kStepRecordsMax + 3; ++step)

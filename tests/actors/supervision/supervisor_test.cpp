@@ -166,6 +166,16 @@ BOOST_AUTO_TEST_CASE(the_exit_code_of_misconfiguration_stops_the_node_at_once_ev
   BOOST_TEST(stage.words == "exit ");
 }
 
+BOOST_AUTO_TEST_CASE(a_misconfigured_worker_is_given_up_alone_while_another_one_serves) {
+  Stage stage({worker_and_front()[0], {.name = "other", .beyond = Beyond::kChildOnly}},
+              node_policy());
+  stage.all_ready();
+  stage.ends("worker", kMisconfigured);
+  BOOST_TEST(stage.words == "give_up:worker ");
+  stage.ends("other", kMisconfigured);
+  BOOST_TEST(stage.words == "give_up:other exit ");
+}
+
 BOOST_AUTO_TEST_CASE(a_child_that_the_system_cannot_start_is_tried_again_with_backoff) {
   Stage stage = node();
   stage.ends("worker", {EndKind::kNotStarted, EAGAIN});
