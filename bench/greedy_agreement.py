@@ -71,7 +71,8 @@ class Node:
         config = root / "troupe.toml"
         config.write_text('[node]\nstate = "state"\nlogs = "logs"\n')
         command = [troupe, "serve", "--config", str(config), "--model", model, *flags]
-        command += ["--alias", "model", "--http", f"127.0.0.1:{self.port}", "--zmq", f"ipc://{root}/clients.ipc"]
+        command += ["--alias", "model", "--http", f"127.0.0.1:{self.port}"]
+        command += ["--zmq", f"ipc://{root}/clients.ipc"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.wait_until_ready()
 

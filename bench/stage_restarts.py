@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long the stages of a front are away after an exception.
 
-Starts a node whose stages throw at every so-manieth message of each kind, lets streams decode, and
+Starts a node whose stages throw at every Nth message of each kind, lets streams decode, and
 reads `downtime_ms` of their lines in restart.log: from the exception until the next incarnation
 takes messages.
 """
@@ -46,7 +46,7 @@ def main() -> None:
     parser = node_parser(__doc__, 8, "that decode side by side")
     parser.add_argument("--rounds", type=count, default=100, help="of such streams")
     parser.add_argument(
-        "--every", type=count, default=80, help="so-manieth message of a kind throws"
+        "--every", type=count, default=80, help="every Nth message of a kind throws"
     )
     arguments = parse(parser)
     with tempfile.TemporaryDirectory(prefix="troupe-") as name:

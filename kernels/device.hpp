@@ -83,7 +83,9 @@ class Device {
     run_on_host(tiles, task, const_cast<void*>(static_cast<const void*>(&body)));
   }
 
-  // Independent of one another, so that they may share a launch (queries, keys and values, say).
+  // A new op also goes into forwarding_device.hpp, each_op_device.hpp and op_cost.hpp.
+  // Layers of one call are independent of one another, so that they may share a launch (queries,
+  // keys and values, say).
   virtual void run(std::span<const Linear> ops) = 0;
   virtual void run(std::span<const Int8Linear> ops) = 0;
   virtual void run(std::span<const GroupedLinear> ops) = 0;  // all of one x

@@ -22,16 +22,15 @@ struct SequenceSlice {
   std::span<const std::int32_t> tokens;  // [new tokens], at least one
   std::int32_t position = 0;  // of tokens[0]; everything before it is in the cache already
   std::span<const std::int32_t> blocks;  // KV blocks in order; they cover position + tokens.size()
-  std::int32_t logit_rows =
-      0;  // logits wanted for this many of the last tokens (0 … tokens.size())
+  std::int32_t logit_rows = 0;           // wanted, of the last tokens: 0 … tokens.size()
 };
 
 class Transformer {
  public:
   // Reads shapes and maps weights; keeps views into `file`, which must outlive it. With
-  // Precision::kDefault it maps packed weights too, or makes them, which takes seconds to minutes.
-  // The observer sees the inputs of linear layers in FP32, for calibration; other precisions have
-  // none. Throws config::UserError for an architecture or tensor it cannot use.
+  // Precision::kDefault and kQ4 it maps packed weights too, or makes them, which takes seconds to
+  // minutes. The observer sees the inputs of linear layers in FP32, for calibration; other
+  // precisions have none. Throws config::UserError for an architecture or tensor it cannot use.
   Transformer(const ModelFile& file,
               kernels::Device& device,
               std::int32_t tokens_per_step_max,
@@ -42,9 +41,8 @@ class Transformer {
   const Architecture& architecture() const;
 
   // Writes keys and values of every slice into `cache` and the wanted logits, slice after slice,
-  // into `logits`
-  // ([Σ logit_rows, vocab]). A sequence's logits have the same bits in any company and with any
-  // chunking. Σ tokens ≤ tokens_per_step_max.
+  // into `logits` ([Σ logit_rows, vocab]). A sequence's logits have the same bits in any company
+  // and with any chunking. Σ tokens ≤ tokens_per_step_max.
   void forward(std::span<const SequenceSlice> slices, KvCache& cache, std::span<float> logits);
 
   // Names what decides the bits of an answer: hash of the weights, backend, kernel revision,

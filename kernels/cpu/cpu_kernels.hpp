@@ -1,4 +1,18 @@
-// Which kernels a CPU backend runs: tables of functions, chosen once by CPUID.
+// Which kernels a CPU backend runs: tables of functions, chosen once by CPUID. The files that
+// define them, by what their names begin with (`vnni` under _int8 is vnni_int8.cpp; _grouped: q4):
+//
+//   backend      _int8     _grouped  BF16 layers         _attention   FP32: _linear, _elementwise
+//   amx          amx       vnni      amx_bf16            amx          avx512
+//   avx512_bf16  vnni      vnni      avx512_bf16_linear  avx512_bf16  avx512
+//   avx512       vnni      vnni      reference/bf16      avx512       avx512
+//   avx512f      avx2      avx2      reference/bf16      avx512       avx512, but the norm avx2
+//   avx_vnni     avx_vnni  avx_vnni  reference/bf16      avx2         avx2
+//   avx2         avx2      avx2      reference/bf16      avx2         avx2
+//   scalar       all from kernels/reference
+//
+// _attention is over BF16 and int8 caches; over FP32 ones it is that of the FP32 column. Rows of x
+// are rounded in vnni_int8.cpp for amx, in avx2_int8.cpp and avx2_grouped.cpp for avx_vnni, and
+// packed in avx512_bf16_pack.cpp for both BF16 backends.
 #pragma once
 
 #include <string_view>

@@ -63,7 +63,8 @@ LIBRARIES = {
     r"(cuda|cublas|nvml|cute/|cutlass/)": [r"kernels/cuda/"],
 }
 
-# Lines. The aim is far below (style.md); these are where reading stops being easy.
+# Lines. The aim is far below (60 a header, 150 a source, 200 a kernel, 10 a function, 5 a handler);
+# these are where reading stops being easy.
 HEADER_LINES_MAX = 200
 SOURCE_LINES_MAX = 400
 KERNEL_LINES_MAX = 500
