@@ -79,7 +79,7 @@ ProcessSample probe_process(pid_t pid, const fs::path& proc) {
 std::uint64_t own_memory_bytes(pid_t pid) {
   const fs::path file = "/proc/" + std::to_string(pid) + "/status";
   constexpr std::uint64_t kBytesPerKib = 1024;
-  return (number_after(file, "RssAnon:") + number_after(file, "RssShmem:")) * kBytesPerKib;
+  return number_after(file, "RssAnon:") * kBytesPerKib;
 }
 
 OutOfMemoryCount::OutOfMemoryCount(pid_t pid) : OutOfMemoryCount(pid, "/proc", "/sys/fs/cgroup") {}

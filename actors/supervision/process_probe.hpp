@@ -14,8 +14,9 @@ namespace troupe::actors::supervision {
 // memory is large. `proc` stands for /proc.
 ProcessSample probe_process(pid_t pid, const std::filesystem::path& proc = "/proc");
 
-// Bytes that only this process can give back: anonymous and shared memory, without mapped files,
-// which the kernel drops by itself. 0 when it cannot be read.
+// Bytes that only this process can give back: anonymous memory, without mapped files, which the
+// kernel drops by itself, and without shared memory, which others hold, too (packed weights that no
+// file can hold, or a model's file in a tmpfs). 0 when it cannot be read.
 std::uint64_t own_memory_bytes(pid_t pid);
 
 // How many processes the kernel has killed for memory in the control group of `pid`, by either

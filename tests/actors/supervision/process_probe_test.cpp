@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstring>
 #include <fstream>
 #include <string>
 
@@ -89,12 +90,18 @@ BOOST_AUTO_TEST_CASE(a_process_that_writes_its_core_dump_is_gone_and_no_sleeper)
   BOOST_TEST((probe_process(7, folder.path).activity == Activity::kGone));
 }
 
-BOOST_AUTO_TEST_CASE(own_memory_grows_with_what_is_written_and_not_with_mapped_files) {
+BOOST_AUTO_TEST_CASE(own_memory_grows_with_what_is_written_and_not_with_what_others_can_share) {
   const std::uint64_t before = own_memory_bytes(getpid());
   const std::string held(std::size_t{64} << 20, 'x');
   const std::uint64_t after = own_memory_bytes(getpid());
   BOOST_TEST(after >= before + (std::uint64_t{60} << 20));
   BOOST_TEST(held.back() == 'x');
+  constexpr std::size_t kBytes = std::size_t{64} << 20;
+  void* shared = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  BOOST_REQUIRE(shared != MAP_FAILED);
+  std::memset(shared, 1, kBytes);
+  BOOST_TEST(own_memory_bytes(getpid()) < after + kBytes / 2);
+  munmap(shared, kBytes);
 }
 
 BOOST_AUTO_TEST_CASE(kills_for_memory_are_counted_in_the_group_of_version_2) {
